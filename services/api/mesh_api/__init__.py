@@ -1,0 +1,1 @@
+"""The REST API of Daena Mesh: chat, sessions and events; it also serves the console."""
