@@ -1,0 +1,269 @@
+"""A real nats-server as a child process: ready when started, gone when its parent is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Self
+
+from daena_mesh.data_lock import DataLock
+from daena_mesh.errors import NatsServerError
+from daena_mesh.nats_binary import find_binary
+from daena_mesh.nats_config import NatsConfig, Ports, client_url, read_ports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["NatsServer", "find_binary"]
+
+START_DEADLINE_S = 30.0
+STOP_DEADLINE_S = 5.0
+_POLL_S = 0.004
+_QUOTED_LOG_LINES = 4
+_DIED_BY_SIGNAL = 128
+
+# The guardian is the server's parent and lives as long as the server. Its standard input is a pipe that our
+# process alone holds open: however we end, SIGKILL included, the pipe closes and the guardian ends the
+# server. It passes on the exit status, and as the parent it never signals an id that went to somebody else.
+_GUARDIAN = """
+exec 3<&0 </dev/null
+"$@" 3<&- &
+server=$!
+(
+    read -r _ <&3
+    kill -TERM "$server"
+    nap=
+    trap 'kill $nap; exit' TERM
+    sleep 5 & nap=$!
+    wait "$nap"
+    kill -KILL "$server"
+) 2>/dev/null &
+watcher=$!
+wait "$server"
+status=$?
+kill "$watcher" 2>/dev/null
+wait "$watcher" 2>/dev/null
+exit "$status"
+"""
+
+
+class NatsServer:
+    """A running nats-server with JetStream in a data directory, listening on loopback unless told otherwise.
+
+    Use it as a context manager, or call :meth:`stop`::
+
+        async with await NatsServer.start(Path(".mesh"), port=0) as server:
+            await nats.connect(server.url)
+    """
+
+    def __init__(self, chain: _Chain, config: NatsConfig, ports: Ports) -> None:
+        self._chain = chain
+        self._config = config
+        self._ports = ports
+
+    @property
+    def url(self) -> str:
+        """The URL for clients on this machine."""
+        return client_url(self._config.host, self._ports.port)
+
+    @property
+    def monitoring_url(self) -> str:
+        """The base of ``/varz``, ``/connz``, ``/jsz``."""
+        return client_url(self._config.host, self._ports.monitoring_port).replace("nats://", "http://")
+
+    @property
+    def pid(self) -> int:
+        """Process id of the nats-server itself."""
+        return self._ports.pid
+
+    @property
+    def port(self) -> int:
+        """The port for clients."""
+        return self._ports.port
+
+    @property
+    def log_path(self) -> Path:
+        """The server's log."""
+        return self._config.log_path
+
+    @classmethod
+    async def start(
+        cls, data_dir: Path, *, host: str = "127.0.0.1", port: int = 4222, log_path: Path | None = None
+    ) -> NatsServer:
+        """Start a server and return once clients can connect.
+
+        Args:
+            data_dir: holds streams, configuration, lock and log; made when absent, for the owner alone.
+            host: address to listen on.
+            port: port for clients; 0 takes a free one, see :attr:`port`.
+            log_path: the log; by default ``nats-server.log`` in ``data_dir``.
+
+        Raises:
+            NatsServerError: no binary, the directory is in use, the port is taken, or the server ended
+                at once (the sentence quotes its last log lines).
+        """
+        binary = find_binary()
+        config = _prepare(data_dir, host, port, log_path)
+        lock = await DataLock.acquire(config.data_dir)
+        try:
+            chain = await _Chain.spawn(binary, config, lock)
+        except OSError as error:
+            lock.release()
+            raise NatsServerError(f"nats-server could not be started in {data_dir}: {error}") from error
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            return cls(chain, config, await _ready(chain, config))
+        except BaseException:
+            chain.cut()
+            await chain.wait()
+            raise
+
+    async def stop(self) -> None:
+        """End the server and wait until it is gone: politely, after 5 s by SIGKILL. Safe to call twice."""
+        self._signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._chain.process.wait(), STOP_DEADLINE_S)
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+        await self.wait()
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would; :meth:`wait` tells when it is gone."""
+        self._signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Wait until the server has ended.
+
+        Returns:
+            Its exit status; negative, the signal that ended it.
+        """
+        return await self._chain.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # While the guardian lives it has not reaped the server, so the id is still the server's.
+        if self._chain.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+class _Chain:
+    """The guardian with the server below it, the pipe that keeps them alive, and the lock they hold."""
+
+    def __init__(self, process: asyncio.subprocess.Process, lifeline: int, lock: DataLock) -> None:
+        self.process = process
+        self._lifeline = lifeline
+        self._lock = lock
+
+    @classmethod
+    async def spawn(cls, binary: Path, config: NatsConfig, lock: DataLock) -> _Chain:
+        _write(config)
+        lifeline_end, lifeline = os.pipe()
+        try:
+            with config.log_path.open("ab") as log:
+                process = await asyncio.create_subprocess_exec(
+                    "/bin/sh",
+                    *("-c", _GUARDIAN, "mesh-guardian", str(binary), "-c", str(config.path)),
+                    stdin=lifeline_end,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(lock.fd,),
+                    start_new_session=True,  # Ctrl-C in the terminal is for the parent, which drains first
+                )
+        except BaseException:
+            os.close(lifeline)
+            raise
+        finally:
+            os.close(lifeline_end)
+        return cls(process, lifeline, lock)
+
+    def cut(self) -> None:
+        """Close the pipe, which ends the server."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+    async def wait(self) -> int:
+        """Wait for the guardian, and let go of everything."""
+        status = await self.process.wait()
+        self.cut()
+        self._lock.release()
+        return _DIED_BY_SIGNAL - status if status > _DIED_BY_SIGNAL else status
+
+
+def _prepare(data_dir: Path, host: str, port: int, log_path: Path | None) -> NatsConfig:
+    data_dir = data_dir.absolute()
+    log_path = (log_path or data_dir / "nats-server.log").absolute()
+    config = NatsConfig(data_dir=data_dir, host=host, port=port, log_path=log_path)
+    config.render()
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config.ports_dir.mkdir(exist_ok=True)
+    except OSError as error:
+        raise NatsServerError(f"the data directory {data_dir} cannot be used: {error.strerror}") from error
+    return config
+
+
+def _write(config: NatsConfig) -> None:
+    for stale in config.ports_dir.glob("*.ports"):
+        stale.unlink()
+    config.path.write_text(config.render(), encoding="utf-8")
+
+
+async def _ready(chain: _Chain, config: NatsConfig) -> Ports:
+    ended = asyncio.ensure_future(chain.process.wait())
+    try:
+        async with asyncio.timeout(START_DEADLINE_S):
+            while True:
+                ports = read_ports(config.ports_dir)
+                if ports is not None:
+                    return ports
+                if (await asyncio.wait({ended}, timeout=_POLL_S))[0]:
+                    raise NatsServerError(_why_it_ended(config))
+    except TimeoutError as error:
+        tail = _log_tail(config.log_path)
+        raise NatsServerError(f"nats-server was not ready within {START_DEADLINE_S:.0f} s: {tail}") from error
+    finally:
+        ended.cancel()
+
+
+def _why_it_ended(config: NatsConfig) -> str:
+    if config.port and _is_taken(config.host, config.port):
+        return (
+            f"port {config.port} on {config.host} is taken by another program: "
+            "choose another with --nats-port (0 takes a free one)"
+        )
+    return f"nats-server ended at its start: {_log_tail(config.log_path)}"
+
+
+def _is_taken(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def _log_tail(path: Path) -> str:
+    with path.open("rb") as log:
+        log.seek(0, os.SEEK_END)
+        log.seek(max(0, log.tell() - 4096))
+        lines = log.read().decode(errors="replace").splitlines()
+    reasons = [line for line in lines[-_QUOTED_LOG_LINES:] if "[FTL]" in line or "[ERR]" in line]
+    return f"{' / '.join(reasons or lines[-_QUOTED_LOG_LINES:])} (see {path})"

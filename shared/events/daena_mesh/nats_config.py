@@ -1,0 +1,122 @@
+"""The configuration file of the embedded nats-server, and the ports file it answers with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from daena_mesh.errors import NatsServerError
+
+MAX_PAYLOAD_BYTES = 1024 * 1024
+LOG_SIZE_LIMIT_BYTES = 8 * 1024 * 1024
+LOG_FILES_KEPT = 3
+
+# "-1" lets the server choose a free port, so none is guessed and then lost to somebody else.
+_ANY_PORT = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NatsConfig:
+    """What the embedded server is told.
+
+    Attributes:
+        data_dir: where the streams, the configuration and the log live.
+        host: address to listen on, for clients and for monitoring.
+        port: port for clients; 0 takes a free one.
+        log_path: the server's log, rotated at 8 MiB, three files kept.
+    """
+
+    data_dir: Path
+    host: str
+    port: int
+    log_path: Path
+
+    @property
+    def path(self) -> Path:
+        """Where the file is written."""
+        return self.data_dir / "nats-server.conf"
+
+    @property
+    def ports_dir(self) -> Path:
+        """Where the server writes ``<binary>_<pid>.ports`` once it listens."""
+        return self.data_dir / "run"
+
+    def render(self) -> str:
+        """Return the file's text, in the syntax of nats-server's configuration.
+
+        Raises:
+            NatsServerError: a path holds a control character, which that syntax cannot carry.
+        """
+        return "\n".join(
+            [
+                "# Written by daena-mesh at every start; changes made here are lost.",
+                'server_name: "daena-mesh"',
+                f"host: {_quoted(self.host)}",
+                f"port: {self.port or _ANY_PORT}",
+                f"http: {_quoted(f'{_bracketed(self.host)}:{_ANY_PORT}')}",
+                f"max_payload: {MAX_PAYLOAD_BYTES}",
+                f"ports_file_dir: {_quoted(str(self.ports_dir))}",
+                f"log_file: {_quoted(str(self.log_path))}",
+                f"log_size_limit: {LOG_SIZE_LIMIT_BYTES}",
+                f"log_max_num: {LOG_FILES_KEPT}",
+                "jetstream {",
+                f"    store_dir: {_quoted(str(self.data_dir))}",
+                "    # An acknowledged record survives a power cut; the default syncs every two minutes.",
+                "    sync_interval: always",
+                "}",
+                "",
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where a server that is ready can be reached."""
+
+    pid: int
+    port: int
+    monitoring_port: int
+
+
+def read_ports(directory: Path) -> Ports | None:
+    """Read the ports file of the server that uses ``directory``.
+
+    Returns:
+        The ports, or None while the file is absent or half written.
+    """
+    for path in directory.glob("*.ports"):
+        try:
+            listed = json.loads(path.read_bytes())
+            return Ports(
+                pid=int(path.stem.rpartition("_")[2]),
+                port=_port_of(listed["nats"]),
+                monitoring_port=_port_of(listed["monitoring"]),
+            )
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return None
+
+
+def client_url(host: str, port: int) -> str:
+    """Return the URL with which a client on this machine reaches a server listening on ``host``."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"nats://{_bracketed(reachable)}:{port}"
+
+
+def _port_of(urls: list[str]) -> int:
+    port = urlsplit(urls[0]).port
+    if port is None:
+        raise ValueError("a ports file without a port")
+    return port
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _quoted(text: str) -> str:
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+        raise NatsServerError(f"{text!r} holds a control character: choose another --data-dir")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from daena_mesh.data_lock import is_alive
+from daena_mesh.embedded import NatsServer
+from tests.support.deadlines import eventually, within
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from daena_mesh.embedded import NatsServer
+
+async def main():
+    server = await NatsServer.start(Path(sys.argv[1]), port=0)
+    print(server.pid, flush=True)
+    await server.wait()
+
+asyncio.run(main())
+"""
+
+
+async def parent_of_a_server(data_dir: Path) -> tuple[asyncio.subprocess.Process, int]:
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, str(data_dir), stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    async with within(10):
+        return parent, int(await parent.stdout.readline())
+
+
+@pytest.mark.promise("P-SERVER-1")
+async def test_a_killed_parent_takes_the_server_along(tmp_path: Path) -> None:
+    parent, server = await parent_of_a_server(tmp_path)
+    parent.kill()
+    await parent.wait()
+    await eventually(lambda: not is_alive(server))
+
+
+async def test_a_killed_parent_takes_even_a_frozen_server_along(tmp_path: Path) -> None:
+    parent, server = await parent_of_a_server(tmp_path)
+    os.kill(server, signal.SIGSTOP)
+    parent.kill()
+    await parent.wait()
+    await eventually(lambda: not is_alive(server))
+
+
+async def test_the_directory_is_free_as_soon_as_the_killed_parents_server_is_gone(tmp_path: Path) -> None:
+    parent, server = await parent_of_a_server(tmp_path)
+    parent.kill()
+    await parent.wait()
+    async with within(8), await NatsServer.start(tmp_path, port=0):
+        assert not is_alive(server)
+
+
+async def test_ctrl_c_in_the_terminal_reaches_the_parent_alone(tmp_path: Path) -> None:
+    _parent, server = await parent_of_a_server(tmp_path)
+    try:
+        assert os.getpgid(server) != os.getpgid(_parent.pid)
+    finally:
+        _parent.kill()
+        await _parent.wait()
+        await eventually(lambda: not is_alive(server))
