@@ -15,7 +15,7 @@ _POLL_S = 0.01
 
 
 def within(seconds: float = WITHIN_S) -> asyncio.Timeout:
-    """Bound a block of awaits, which raises TimeoutError when it takes longer: ``async with within(5):``."""
+    """Bound a block of awaits (as in ``async with``); TimeoutError when it takes longer."""
     return asyncio.timeout(seconds)
 
 
