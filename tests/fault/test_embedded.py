@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daena_mesh.data_lock import is_alive
 from daena_mesh.embedded import NatsServer
+from daena_mesh.local import is_alive
 from tests.support.deadlines import eventually, within
 
 PARENT = """

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from daena_mesh.errors import NatsServerError
+from daena_mesh.local import is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,17 +60,6 @@ class DataLock:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process with this id exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _try_lock(fd: int) -> bool:
