@@ -1,6 +1,6 @@
 """The mesh that runs on this machine: `mesh up` leaves a note of itself, and the SDK finds it there.
 
-Each running mesh has a file of its own, named by its process id, in a directory that belongs to this user alone.
+Each running mesh has a file of its own, named by its process id, in a directory of this user alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ _ANSWER_WITHIN_S = 0.5
 
 
 def note_running(url: str, pid: int | None = None) -> None:
-    """Note that a mesh runs, whose NATS is at ``url``, for as long as the process ``pid`` (this one) lives."""
+    """Note that a mesh runs, with NATS at ``url``, while the process ``pid`` (this one) lives."""
     directory = _directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _is_ours(directory):
@@ -38,8 +39,8 @@ def forget_running(pid: int | None = None) -> None:
 def running_mesh() -> str | None:
     """Return the URL of the NATS of the mesh started last by this user on this machine, or None.
 
-    Only a mesh whose process lives and whose NATS answers counts; notes of dead ones are removed. It blocks for at
-    most half a second for each note, which a live server never needs.
+    Only a mesh whose process lives and whose NATS answers counts; notes of dead ones are removed. It blocks
+    for at most half a second for each note, which a live server never needs.
     """
     directory = _directory()
     if not _is_ours(directory):
@@ -56,6 +57,8 @@ def running_mesh() -> str | None:
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process of this id exists."""
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C, and `mesh up` does not run
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -73,7 +76,7 @@ def _directory() -> Path:
 
 
 def _is_ours(directory: Path) -> bool:
-    """Whether nobody else can have written there: in a shared temporary directory anyone may take the name first."""
+    """Whether nobody else can have written there: in a shared directory anyone may take the name first."""
     try:
         status = directory.lstat()
     except OSError:
