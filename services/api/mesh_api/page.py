@@ -27,21 +27,21 @@ CONTENT_TYPES: Final = {
 }
 """What is served at all: a file with another suffix does not exist for a browser."""
 
-CONTENT_SECURITY_POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
-)
+_SOURCES: Final = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "manifest-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
+}
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(f"{name} {value}" for name, value in _SOURCES.items())
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -116,7 +116,9 @@ def find_folder(packaged: str, *in_repository: str) -> Folder:
     for candidate in candidates:
         if candidate.is_dir():
             return Folder(candidate)
-    raise MeshError("the page's files are missing: looked in " + " and ".join(str(path) for path in candidates))
+    raise MeshError(
+        "the page's files are missing: looked in " + " and ".join(str(path) for path in candidates)
+    )
 
 
 def _respond(request: Request, asset: Asset | None) -> Response:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from daena_mesh.errors import MeshError
 from mesh_api.page import CONTENT_SECURITY_POLICY, Folder, find_folder, is_fresh, page_router
 
 Client = httpx.AsyncClient
@@ -151,5 +152,5 @@ async def test_finds_the_real_files() -> None:
 
 
 def test_missing_files_are_named() -> None:
-    with pytest.raises(Exception, match="the page's files are missing: looked in .*_nowhere"):
+    with pytest.raises(MeshError, match=r"the page's files are missing: looked in .*_nowhere"):
         find_folder("_nowhere", "nowhere")

@@ -1,0 +1,441 @@
+// The client's decisions (cursors, chain, back-off) and its life with a socket, on a clock that the test moves.
+
+import assert from "node:assert/strict";
+import { describe, mock, test } from "node:test";
+
+import { Positions, backoff, compareCursors, connect, socketUrl } from "../../sdk/js/mesh.js";
+
+class FakeSocket {
+  /** @type {FakeSocket[]} */
+  static made = [];
+
+  constructor(url, protocols) {
+    this.url = new URL(url);
+    this.protocols = protocols;
+    this.readyState = 0;
+    this.sent = [];
+    FakeSocket.made.push(this);
+  }
+
+  static get last() {
+    return FakeSocket.made.at(-1);
+  }
+
+  greet(payload = {}) {
+    this.readyState = 1;
+    this.receive({ event_type: "connection", payload: { status: "connected", recovered: true, cursors: {}, ...payload } });
+  }
+
+  receive(frame) {
+    this.onmessage({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
+  }
+
+  lose(code = 1006, reason = "") {
+    this.readyState = 3;
+    this.onclose({ code, reason });
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(code) {
+    this.closed = code ?? true;
+  }
+}
+
+const settle = async () => {
+  for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+};
+
+const message = (seq, prev, more = {}) => ({
+  event_type: "chat.message",
+  cursor: `Rk3f-${seq}`,
+  ...(prev && { prev: `Rk3f-${prev}` }),
+  payload: { content: `m${seq}` },
+  ...more,
+});
+
+/** Open a connection whose clock and chance are the test's. */
+async function open(t, options = {}, target = "chat_s1") {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  const random = mock.method(Math, "random", () => 0.5);
+  FakeSocket.made = [];
+  const connection = connect(target, { base: "http://mesh:8000/", WebSocket: FakeSocket, ...options });
+  const log = [];
+  for (const type of ["*", "gap", "recovered", "error"]) connection.on(type, (event) => log.push([type, event]));
+  const states = [];
+  connection.on("state", ({ state }) => states.at(-1) === state || states.push(state));
+  t.after(() => {
+    connection.close();
+    random.mock.restore();
+    mock.timers.reset();
+  });
+  await settle();
+  const tick = async (ms) => {
+    // In small steps: within one step all timers see the same time.
+    for (; ms > 0; ms -= 250) mock.timers.tick(Math.min(ms, 250));
+    await settle();
+  };
+  const seen = () => log.filter(([type]) => type === "*").map(([, event]) => event.cursor);
+  return { connection, log, states, seen, tick };
+}
+
+describe("cursors", () => {
+  test("compare by sequence within one stream and epoch", () => {
+    assert.ok(compareCursors("Rk3f-9", "Rk3f-10") < 0);
+    assert.ok(compareCursors("Rk3f-11", "Rk3f-10") > 0);
+    assert.equal(compareCursors("Rk3f-10", "Rk3f-10"), 0);
+  });
+
+  test("compare beyond what a number holds", () => {
+    assert.ok(compareCursors("Rk3f-9007199254740993", "Rk3f-9007199254740992") > 0);
+  });
+
+  test("of another stream, another epoch or none are not comparable", () => {
+    for (const [a, b] of [["Rk3f-1", "Sk3f-1"], ["Rk3f-1", "Rk3g-1"], ["", "Rk3f-1"], [undefined, undefined], ["Rk3f-1", "x"]]) {
+      assert.ok(Number.isNaN(compareCursors(a, b)), `${a} ${b}`);
+    }
+  });
+});
+
+describe("back-off", () => {
+  test("has full jitter under a ceiling from half a second to 20 s", () => {
+    assert.equal(backoff(0, () => 0), 0);
+    assert.equal(backoff(0, () => 0.999), 499.5);
+    assert.equal(backoff(3, () => 0.5), 2000);
+    assert.equal(backoff(50, () => 0.5), 10_000);
+    assert.equal(backoff(5000, () => 0.5), 10_000);
+  });
+});
+
+describe("addresses", () => {
+  for (const [target, base, query, url] of [
+    ["events", "http://h/", {}, "ws://h/ws/events"],
+    ["council", "https://h/", {}, "wss://h/ws/council"],
+    ["chat_my_s", "http://h/", {}, "ws://h/ws/chat/my_s"],
+    ["agent_scout", "http://h/behind/", {}, "ws://h/behind/ws/agent/scout"],
+    ["chat_a?b", "http://h/", {}, "ws://h/ws/chat/a%3Fb"],
+    ["/ws/events", "http://h/behind/", { since: "Rk3f-1.Sp9a-2" }, "ws://h/ws/events?since=Rk3f-1.Sp9a-2"],
+    ["wss://x:1/ws/events", undefined, { history: 5, since: "" }, "wss://x:1/ws/events?history=5"],
+    ["https://x/ws/events?types=a", undefined, { types: undefined }, "wss://x/ws/events?types=a"],
+  ]) {
+    test(`${target} at ${base}`, () => assert.equal(socketUrl(target, base, query), url));
+  }
+
+  test("a bare topic outside a page is refused in words", () => {
+    assert.throws(() => socketUrl("events", undefined), /needs a whole URL, or a base/);
+  });
+});
+
+describe("positions", () => {
+  test("keep the newest cursor of each stream and leave out what is none", () => {
+    const positions = new Positions("Rk3f-120.rubbish.Sp9a-88");
+    assert.equal(positions.since, "Rk3f-120.Sp9a-88");
+    assert.equal(positions.take({ cursor: "Rk3f-121", prev: "Rk3f-120" }), "new");
+    assert.equal(positions.since, "Rk3f-121.Sp9a-88");
+  });
+
+  test("know what was handed on before", () => {
+    const positions = new Positions("Rk3f-120");
+    assert.equal(positions.take({ cursor: "Rk3f-120" }), "known");
+    assert.equal(positions.take({ cursor: "Rk3f-7", prev: "Rk3f-6" }), "known");
+    assert.equal(positions.since, "Rk3f-120");
+  });
+
+  test("see a hole before a live frame, and none before a replayed one", () => {
+    const positions = new Positions("Rk3f-120");
+    assert.equal(positions.take({ cursor: "Rk3f-125", prev: "Rk3f-123" }), "broken");
+    assert.equal(positions.since, "Rk3f-120");
+    assert.equal(positions.take({ cursor: "Rk3f-123" }), "new");
+    assert.equal(positions.take({ cursor: "Rk3f-125", prev: "Rk3f-123" }), "new");
+  });
+
+  test("go on from where the server said", () => {
+    const positions = new Positions("Sp9a-50");
+    positions.start({ R: "Rk3f-118", S: "Sp9a-60", X: "rubbish" });
+    assert.equal(positions.since, "Rk3f-118.Sp9a-50");
+    assert.equal(positions.take({ cursor: "Sp9a-55" }), "new", "a replay reaches what lies before that");
+    assert.equal(positions.take({ cursor: "Sp9a-61", prev: "Sp9a-60" }), "new");
+    assert.equal(positions.take({ cursor: "Rk3f-121", prev: "Rk3f-119" }), "broken");
+    assert.equal(positions.take({ cursor: "Rk3f-121", prev: "Rk3f-118" }), "new");
+  });
+
+  test("take another epoch only where it was told of", () => {
+    const positions = new Positions("Rk3f-120");
+    assert.equal(positions.take({ cursor: "Rzzz-2", prev: "Rzzz-1" }), "broken");
+    positions.skip("Rzzz-1");
+    assert.equal(positions.since, "Rzzz-1");
+    assert.equal(positions.take({ cursor: "Rzzz-2", prev: "Rzzz-1" }), "new");
+  });
+
+  test("do not ask for the same hole for ever", () => {
+    const positions = new Positions("Rk3f-1");
+    const frame = { cursor: "Rk3f-9", prev: "Rk3f-8" };
+    assert.deepEqual([positions.take(frame), positions.take(frame), positions.take(frame)], ["broken", "broken", "lost"]);
+    assert.equal(positions.since, "Rk3f-9");
+  });
+
+  test("let notices pass", () => {
+    assert.equal(new Positions("Rk3f-1").take({}), "new");
+  });
+});
+
+describe("a connection", () => {
+  test("connects, hands events on once, and closes", async (t) => {
+    const { connection, states, seen, log } = await open(t, { history: 20, types: ["chat.message", "chat.delta"] });
+    assert.equal(FakeSocket.last.url.href, "ws://mesh:8000/ws/chat/s1?history=20&types=chat.message%2Cchat.delta");
+    assert.deepEqual(FakeSocket.last.protocols, []);
+    FakeSocket.last.greet({ cursors: { R: "Rk3f-3" } });
+    FakeSocket.last.receive(message(3));
+    FakeSocket.last.receive(message(4, 3));
+    FakeSocket.last.receive(message(4, 3));
+    FakeSocket.last.receive({ event_type: "pong", timestamp: 1 });
+    assert.deepEqual(seen(), ["Rk3f-3", "Rk3f-4"]);
+    assert.equal(log.length, 2);
+    assert.equal(connection.since, "Rk3f-4");
+    const socket = FakeSocket.last;
+    connection.close();
+    assert.equal(socket.closed, 1000);
+    assert.deepEqual(states, ["connected", "disconnected"]);
+  });
+
+  test("resumes from its positions and says so", async (t) => {
+    const { states, seen, tick, log, connection } = await open(t, { history: 20 });
+    FakeSocket.last.greet({ cursors: { R: "Rk3f-3", S: "Sp9a-7" } });
+    FakeSocket.last.receive(message(4, 3));
+    FakeSocket.last.lose();
+    assert.deepEqual(connection.state, { state: "recovering", reason: "closed (1006)", retryInMs: 250, degraded: false });
+    await tick(249);
+    assert.equal(FakeSocket.made.length, 1);
+    await tick(1);
+    assert.equal(FakeSocket.last.url.search, "?since=Rk3f-4.Sp9a-7");
+    FakeSocket.last.greet({ cursors: { R: "Rk3f-6", S: "Sp9a-7" } });
+    FakeSocket.last.receive(message(5));
+    FakeSocket.last.receive(message(6));
+    FakeSocket.last.receive(message(7, 6));
+    assert.deepEqual(seen(), ["Rk3f-4", "Rk3f-5", "Rk3f-6", "Rk3f-7"]);
+    assert.deepEqual(states, ["connected", "recovering", "connected"]);
+    assert.equal(log.filter(([type]) => type === "recovered").length, 1);
+  });
+
+  test("waits longer each time, and from the start again after a stable while", async (t) => {
+    const { connection, tick } = await open(t);
+    const waits = [];
+    for (let attempt = 0; attempt < 8; attempt += 1) {
+      FakeSocket.last.lose();
+      waits.push(connection.state.retryInMs);
+      await tick(connection.state.retryInMs);
+    }
+    assert.deepEqual(waits, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+    assert.equal(connection.state.state, "connecting");
+    FakeSocket.last.greet();
+    FakeSocket.last.lose();
+    assert.equal(connection.state.retryInMs, 10_000, "a greeting alone is no stable connection");
+    await tick(10_000);
+    FakeSocket.last.greet();
+    await tick(5_001);
+    FakeSocket.last.lose();
+    assert.equal(connection.state.retryInMs, 250);
+  });
+
+  test("resumes when the chain shows a hole", async (t) => {
+    const { tick, seen } = await open(t);
+    FakeSocket.last.greet({ cursors: { R: "Rk3f-3" } });
+    FakeSocket.last.receive(message(4, 3));
+    FakeSocket.last.receive(message(6, 5));
+    assert.equal(FakeSocket.made[0].closed, true);
+    await tick(250);
+    assert.equal(FakeSocket.last.url.searchParams.get("since"), "Rk3f-4");
+    FakeSocket.last.greet({ cursors: { R: "Rk3f-4" } });
+    FakeSocket.last.receive(message(5));
+    FakeSocket.last.receive(message(6));
+    FakeSocket.made[0].receive(message(99));
+    assert.deepEqual(seen(), ["Rk3f-4", "Rk3f-5", "Rk3f-6"]);
+  });
+
+  test("tells a gap, and goes on after it", async (t) => {
+    const { log, seen, connection } = await open(t, { since: "Rk3f-100" });
+    FakeSocket.last.greet({ cursors: { R: "Rzzz-0" } });
+    FakeSocket.last.receive({ event_type: "gap", payload: { from: "Rk3f-100", to: "Rzzz-0", reason: "reset" } });
+    FakeSocket.last.receive({ ...message(1), cursor: "Rzzz-1", prev: "Rzzz-0" });
+    assert.deepEqual(log[1], ["gap", { from: "Rk3f-100", to: "Rzzz-0", reason: "reset" }]);
+    assert.deepEqual(seen(), ["Rzzz-1"]);
+    assert.equal(connection.since, "Rzzz-1");
+  });
+
+  test("is degraded while the server says so", async (t) => {
+    const { connection } = await open(t);
+    FakeSocket.last.greet();
+    assert.equal(connection.state.degraded, false);
+    FakeSocket.last.greet({ status: "degraded", reason: "NATS is away" });
+    assert.deepEqual(connection.state, { state: "connected", reason: "NATS is away", retryInMs: null, degraded: true });
+    FakeSocket.last.greet();
+    assert.equal(connection.state.degraded, false);
+  });
+
+  for (const [code, state, wait] of [
+    [1012, "recovering", 250],
+    [4400, "failed", null],
+    [4401, "failed", null],
+    [4403, "failed", null],
+    [4408, "recovering", 250],
+    [4429, "recovering", 10_000],
+    [1001, "recovering", 250],
+  ]) {
+    test(`honours the close code ${code}`, async (t) => {
+      const { connection } = await open(t);
+      FakeSocket.last.greet();
+      FakeSocket.last.lose(code, "as the table says");
+      assert.deepEqual(connection.state, { state, reason: "as the table says", retryInMs: wait, degraded: false });
+    });
+  }
+
+  test("moves when the edge told it to", async (t) => {
+    const { connection } = await open(t);
+    FakeSocket.last.greet();
+    FakeSocket.last.receive({ event_type: "reconnect", payload: { delay_ms: 1234 } });
+    FakeSocket.last.lose(1012);
+    assert.equal(connection.state.retryInMs, 1234);
+  });
+
+  test("asks for a token before each attempt, and again after 4401", async (t) => {
+    let asked = 0;
+    const { tick, connection } = await open(t, { getToken: async () => `jwt${(asked += 1)}` });
+    assert.deepEqual(FakeSocket.last.protocols, ["mesh.v1", "bearer.jwt1"]);
+    FakeSocket.last.lose(4401);
+    assert.equal(connection.state.state, "connecting");
+    await tick(250);
+    assert.deepEqual(FakeSocket.last.protocols, ["mesh.v1", "bearer.jwt2"]);
+  });
+
+  test("tries again when no token could be had", async (t) => {
+    let asked = 0;
+    const getToken = async () => {
+      if ((asked += 1) === 1) throw new Error("the login is away");
+      return "jwt";
+    };
+    const { tick, connection } = await open(t, { getToken });
+    assert.match(connection.state.reason, /the login is away/);
+    await tick(250);
+    assert.equal(FakeSocket.made.length, 1);
+  });
+
+  test("pings a silent line and leaves a dead one within 45 s", async (t) => {
+    const { connection, tick } = await open(t);
+    FakeSocket.last.greet();
+    await tick(15_000);
+    const [ping] = FakeSocket.last.sent;
+    assert.equal(ping.type, "ping");
+    FakeSocket.last.receive({ event_type: "pong", timestamp: ping.timestamp });
+    await tick(30_000);
+    assert.equal(FakeSocket.last.sent.length, 2);
+    assert.equal(connection.state.state, "connected");
+    await tick(15_000);
+    assert.equal(connection.state.state, "recovering");
+    assert.equal(connection.state.reason, "silent");
+  });
+
+  test("leaves a socket that never greets", async (t) => {
+    const { connection, tick } = await open(t);
+    await tick(15_000);
+    assert.equal(connection.state.reason, "no greeting");
+    assert.equal(FakeSocket.made[0].closed, true);
+  });
+
+  test("reacts to the network at once", async (t) => {
+    const network = new EventTarget();
+    globalThis.addEventListener = network.addEventListener.bind(network);
+    globalThis.removeEventListener = network.removeEventListener.bind(network);
+    t.after(() => {
+      delete globalThis.addEventListener;
+      delete globalThis.removeEventListener;
+    });
+    const { connection, tick } = await open(t);
+    FakeSocket.last.greet();
+    network.dispatchEvent(new Event("offline"));
+    assert.equal(connection.state.reason, "offline");
+    assert.equal(FakeSocket.made.length, 1);
+    network.dispatchEvent(new Event("online"));
+    await settle();
+    assert.equal(FakeSocket.made.length, 2);
+    FakeSocket.last.greet();
+    await tick(6_000);
+    network.dispatchEvent(new Event("online"));
+    assert.equal(FakeSocket.last.sent.length, 1, "an open socket is tested, not trusted");
+    await tick(5_000);
+    assert.equal(connection.state.reason, "silent");
+    connection.close();
+    network.dispatchEvent(new Event("online"));
+    await settle();
+    assert.equal(FakeSocket.made.length, 2);
+  });
+
+  test("keeps its positions over a reload", async (t) => {
+    const kept = new Map();
+    const storage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
+    const { tick } = await open(t, { storage, history: 5 });
+    assert.equal(FakeSocket.last.url.search, "?history=5");
+    FakeSocket.last.greet();
+    FakeSocket.last.receive(message(4));
+    FakeSocket.last.receive(message(5));
+    await tick(250);
+    assert.deepEqual([...kept], [["mesh:/ws/chat/s1", "Rk3f-5"]]);
+    const reloaded = connect("chat_s1", { base: "http://mesh:8000/", WebSocket: FakeSocket, storage, history: 5 });
+    t.after(() => reloaded.close());
+    await settle();
+    assert.equal(FakeSocket.last.url.search, "?since=Rk3f-5");
+  });
+
+  test("manages without storage that is forbidden", async (t) => {
+    const forbidden = () => {
+      throw new Error("SecurityError");
+    };
+    const { tick, seen } = await open(t, { storage: { getItem: forbidden, setItem: forbidden } });
+    FakeSocket.last.greet();
+    FakeSocket.last.receive(message(1));
+    await tick(250);
+    assert.deepEqual(seen(), ["Rk3f-1"]);
+  });
+
+  test("survives rubbish from the server and tells the application", async (t) => {
+    const { log, connection } = await open(t);
+    FakeSocket.last.greet();
+    FakeSocket.last.receive("{");
+    FakeSocket.last.receive("null");
+    FakeSocket.last.receive("[]");
+    FakeSocket.last.receive({ event_type: "error", payload: { code: "bad-message", message: "no" } });
+    assert.deepEqual(log.map(([type, { code }]) => [type, code]), [
+      ["error", "bad-frame"],
+      ["error", "bad-frame"],
+      ["error", "bad-frame"],
+      ["error", "bad-message"],
+    ]);
+    assert.equal(connection.state.state, "connected");
+  });
+
+  test("does not let a listener's mistake stop the events after it", async (t) => {
+    const uncaught = new Promise((resolve) => mock.method(globalThis, "queueMicrotask", resolve));
+    t.after(() => globalThis.queueMicrotask.mock.restore());
+    const { connection, seen } = await open(t);
+    connection.on("chat.message", () => {
+      throw new Error("mine");
+    });
+    FakeSocket.last.greet();
+    FakeSocket.last.receive(message(1));
+    FakeSocket.last.receive(message(2, 1));
+    assert.deepEqual(seen(), ["Rk3f-1", "Rk3f-2"]);
+    assert.throws(await uncaught, /mine/);
+  });
+
+  test("a listener can be taken away", async (t) => {
+    const { connection } = await open(t);
+    const heard = [];
+    const off = connection.on("chat.message", (event) => heard.push(event.cursor));
+    FakeSocket.last.greet();
+    FakeSocket.last.receive(message(1));
+    off();
+    FakeSocket.last.receive(message(2, 1));
+    assert.deepEqual(heard, ["Rk3f-1"]);
+  });
+});
