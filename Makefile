@@ -1,0 +1,49 @@
+# For GNU make 3.81 and a POSIX shell; everything else comes from scripts/bootstrap.
+# `make up ARGS="--port 9000"` hands arguments on, and so does `make test ARGS="tests/unit -k cursors"`.
+
+BIN = .venv/bin
+ARGS =
+
+.PHONY: help up install test lint format wheel lock docs clean
+
+help: ## say what there is (the default)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+up: install ## install into .venv and start the mesh on http://127.0.0.1:8000/
+	@exec $(BIN)/mesh up $(ARGS)
+
+install: ## install into .venv what requirements.lock pins
+	@sh scripts/bootstrap 2>&1
+
+test: lint ## install, lint, and run every test
+	@echo "pytest: started"
+	@exec $(BIN)/python -m pytest --durations=10 --durations-min=1 $(ARGS) 2>&1
+
+lint: install ## ruff, mypy --strict, import-linter, codespell
+	@sh scripts/timed "ruff check" $(BIN)/ruff check --quiet . 2>&1
+	@sh scripts/timed "ruff format" $(BIN)/ruff format --quiet --check . 2>&1
+	@sh scripts/timed "mypy" $(BIN)/mypy --no-error-summary 2>&1
+	@sh scripts/timed "import-linter" $(BIN)/lint-imports 2>&1
+	@sh scripts/timed "codespell" $(BIN)/codespell 2>&1
+
+format: install ## let ruff put the code in shape
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format .
+
+wheel: install ## build dist/daena_mesh-….whl, with the page and the JavaScript client in it
+	@$(BIN)/python -m hatchling build --target wheel
+
+# Keeps what is pinned unless UPGRADE=--upgrade. Needs uv, the one tool that resolves for all platforms at once.
+lock: ## pin anew what pyproject.toml asks for, in requirements.lock
+	@command -v uv >/dev/null || { echo "make lock needs uv; this helps: python3 -m pip install --user uv" >&2; exit 1; }
+	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--quiet --output-file requirements.lock $(UPGRADE)
+
+docs: install ## write docs/configuration.md from the settings
+	@$(BIN)/python -m mesh_cli.configuration > docs/configuration.md.new
+	@mv docs/configuration.md.new docs/configuration.md
+
+clean: ## remove what was built and installed; the mesh's data in .mesh/ stays
+	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,104 @@
+"""The real programs that some tests talk to: Chromium, the ``nats`` command, Node.
+
+Where one is missing a test skips, with a sentence that says what to install. ``.ci/run`` sets
+MESH_REQUIRE_REAL_PARTIES=1, which makes every skip a failure: what was not run there was not tested.
+
+``tests/conftest.py`` imports the hooks and the fixtures from here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+REQUIRE = "MESH_REQUIRE_REAL_PARTIES"
+
+_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_CHROMIUM_APPS = (
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+
+
+def are_required(environment: Mapping[str, str] = os.environ) -> bool:
+    """Say whether a missing party is a failure."""
+    return environment.get(REQUIRE, "") not in {"", "0"}
+
+
+def skip(reason: str) -> NoReturn:
+    """Skip this test, or fail it where real parties are required. ``reason`` says what to install."""
+    if are_required():
+        pytest.fail(f"{reason} ({REQUIRE} is set, so nothing may be skipped)", pytrace=False)
+    pytest.skip(reason)
+
+
+def find(names: Iterable[str], others: Iterable[Path] = (), *, path: str | None = None) -> Path | None:
+    """Find the first program of these names on the PATH, else the first of the other files that exists."""
+    for name in names:
+        found = shutil.which(name, path=path)
+        if found is not None:
+            return Path(found)
+    return next((other for other in others if os.access(other, os.X_OK)), None)
+
+
+def chromium_path() -> Path:
+    """Give Chromium, for Playwright's ``executable_path``; skip without one."""
+    found = find(_CHROMIUM_NAMES, map(Path, _CHROMIUM_APPS))
+    return found or skip("install Chromium to run this test (Debian: apt-get install chromium)")
+
+
+def nats_cli_path() -> Path:
+    """Give the ``nats`` command, also where ``go install`` puts it; skip without one."""
+    go_paths = os.environ.get("GOPATH", str(Path.home() / "go")).split(os.pathsep)
+    folders = [os.environ.get("GOBIN", ""), *(str(Path(path) / "bin") for path in go_paths)]
+    found = find(["nats"], [Path(folder) / "nats" for folder in folders if folder])
+    return found or skip(
+        "install the nats command to run this test: go install github.com/nats-io/natscli/nats@v0.5.1"
+    )
+
+
+def node_path() -> Path:
+    """Give Node, which runs the JavaScript client's own tests; skip without one."""
+    return find(["node"]) or skip("install Node.js 20 or later to run this test")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Give Chromium to a test that asks for it."""
+    return chromium_path()
+
+
+@pytest.fixture(scope="session")
+def nats_cli() -> Path:
+    """Give the ``nats`` command to a test that asks for it."""
+    return nats_cli_path()
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure where real parties are required; an expected failure stays one."""
+    if not report.skipped or hasattr(report, "wasxfail") or not are_required():
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"{reason} ({REQUIRE} is set, so nothing may be skipped)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Refuse a skipped test."""
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse a skipped module."""
+    report = yield
+    refuse_skip(report)
+    return report
