@@ -9,6 +9,21 @@ import pytest
 import pytest_asyncio
 
 from daena_mesh.embedded import NatsServer
+from tests.support.real_parties import (
+    chromium,
+    nats_cli,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
+
+__all__ = [
+    "chromium",
+    "nats_cli",
+    "nats_server",
+    "pytest_make_collect_report",
+    "pytest_runtest_makereport",
+    "shared_nats",
+]
 
 
 @pytest_asyncio.fixture
