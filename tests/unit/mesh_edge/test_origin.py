@@ -69,7 +69,7 @@ DISGUISES = [
     "http://localhost, http://localhost",
     "http://localhost\n",
     "http://localhost\x00",
-    "http://lοcalhost",
+    "http://l\u03bfcalhost",
     "http://localhost.evil.com",
     "http://127.0.0.1.evil.com",
     "http://evillocalhost",
@@ -206,8 +206,14 @@ def test_beside_a_list_the_same_origin_comes_too() -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    ["*", "null", "", "app.example", "https://app.example/", "https://*.example", "https://app.example:443"]
-    + [
+    [
+        "*",
+        "null",
+        "",
+        "app.example",
+        "https://app.example/",
+        "https://*.example",
+        "https://app.example:443",
         "https://APP.example",
         "https://user@app.example",
         "https://",
