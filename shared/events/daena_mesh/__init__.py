@@ -1,1 +1,104 @@
-"""The SDK of Daena Mesh: event types, subjects, cursors, the log, and the client of the mesh."""
+"""Daena Mesh: the SDK.
+
+>>> from daena_mesh import Mesh, emit_chat_message
+"""
+
+from __future__ import annotations
+
+from daena_mesh.chat import Chat
+from daena_mesh.cursors import Cursor, Positions
+from daena_mesh.emitters import (
+    close_default_mesh,
+    default_mesh,
+    emit_agent_activity,
+    emit_brain_status,
+    emit_chat_message,
+    emit_council_update,
+    emit_session_created,
+    emit_session_updated,
+    emit_task_update,
+)
+from daena_mesh.errors import (
+    ConfigurationError,
+    Conflict,
+    DeletedSession,
+    InvalidCursor,
+    InvalidEvent,
+    InvalidId,
+    InvalidSubject,
+    MeshError,
+    MeshUnavailable,
+    NatsServerError,
+    NotCovered,
+    ProvisioningError,
+    UnknownSession,
+)
+from daena_mesh.events import (
+    AgentActivity,
+    AgentStatus,
+    BrainStatus,
+    ChatDelta,
+    ChatMessage,
+    ChatTyping,
+    CouncilUpdate,
+    Event,
+    Session,
+    SessionCreated,
+    SessionDeleted,
+    SessionUpdated,
+    TaskUpdate,
+)
+from daena_mesh.feed import Feed, Gap
+from daena_mesh.log import Ack
+from daena_mesh.mesh import Mesh
+from daena_mesh.subjects import Subject, safe_id, subject_for
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Ack",
+    "AgentActivity",
+    "AgentStatus",
+    "BrainStatus",
+    "Chat",
+    "ChatDelta",
+    "ChatMessage",
+    "ChatTyping",
+    "ConfigurationError",
+    "Conflict",
+    "CouncilUpdate",
+    "Cursor",
+    "DeletedSession",
+    "Event",
+    "Feed",
+    "Gap",
+    "InvalidCursor",
+    "InvalidEvent",
+    "InvalidId",
+    "InvalidSubject",
+    "Mesh",
+    "MeshError",
+    "MeshUnavailable",
+    "NatsServerError",
+    "NotCovered",
+    "Positions",
+    "ProvisioningError",
+    "Session",
+    "SessionCreated",
+    "SessionDeleted",
+    "SessionUpdated",
+    "Subject",
+    "TaskUpdate",
+    "UnknownSession",
+    "close_default_mesh",
+    "default_mesh",
+    "emit_agent_activity",
+    "emit_brain_status",
+    "emit_chat_message",
+    "emit_council_update",
+    "emit_session_created",
+    "emit_session_updated",
+    "emit_task_update",
+    "safe_id",
+    "subject_for",
+]

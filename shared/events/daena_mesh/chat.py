@@ -1,0 +1,75 @@
+"""One session's chat."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from daena_mesh import replay
+from daena_mesh.cursors import Positions
+from daena_mesh.events import ChatMessage, Event
+from daena_mesh.feed import Gap, event_of
+from daena_mesh.ids import uuid7
+from daena_mesh.layout import RECORDS
+from daena_mesh.log import Ack
+from daena_mesh.subjects import check_id, subject_for
+
+if TYPE_CHECKING:
+    from daena_mesh.mesh import Mesh
+
+
+class Chat:
+    """What is said in one session."""
+
+    def __init__(self, mesh: Mesh, session_id: str) -> None:
+        """Prefer `Mesh.chat`; raises `InvalidId`."""
+        self.session_id = check_id(session_id, "session_id")
+        self._mesh = mesh
+
+    async def send(
+        self,
+        content: str,
+        *,
+        sender: str,
+        metadata: dict[str, Any] | None = None,
+        message_id: str | None = None,
+    ) -> Ack:
+        """Say something; returns once it is stored. Under the same ``message_id`` it is stored once.
+
+        Raises `InvalidEvent` and `MeshUnavailable`.
+        """
+        message_id = message_id or uuid7()
+        message = ChatMessage(
+            session_id=self.session_id,
+            sender=sender,
+            content=content,
+            message_id=message_id,
+            metadata=metadata or {},
+        )
+        subject = subject_for("chat.message", self.session_id)
+        return await self._mesh.publish(subject, message.to_dict(), event_id=message_id)
+
+    async def listen(self, since: str | None = None) -> AsyncIterator[Event]:
+        """Messages from now on, or from the cursor ``since`` on, over reconnects. Raises `InvalidCursor`."""
+        pattern = f"chat.{self.session_id}.message"
+        async with self._mesh.subscribe(pattern, f"{pattern}.*", since=since) as feed:
+            async for item in feed:
+                if not isinstance(item, Gap):
+                    yield item
+
+    async def history(self, limit: int = 50, *, before: str | None = None) -> list[Event]:
+        """The newest ``limit`` messages, or those before the cursor ``before``; oldest first.
+
+        Raises `InvalidCursor` and `MeshUnavailable`.
+        """
+        log = self._mesh.log
+        end = Positions.parse(before)["R"].seq if before else None
+        messages = await replay.newest(log, RECORDS, self._patterns, limit, before=end)
+        cursors = ((m, log.cursor(m.stream, m.seq)) for m in messages)
+        events = (event_of(m, cursor, log.settings.max_body_bytes) for m, cursor in cursors)
+        return [event for event in events if event is not None]
+
+    @property
+    def _patterns(self) -> tuple[str, ...]:
+        pattern = f"chat.{self.session_id}.message"
+        return pattern, f"{pattern}.*"

@@ -1,0 +1,344 @@
+"""The one connection to NATS of a process, kept for ever.
+
+Every loss ends in the same way: the client is thrown away and a new one is made, after a delay with full jitter, with
+credentials read anew. Subscriptions are ours (`tap`), so they survive it. Who asks for something meanwhile gets
+`MeshUnavailable` at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, NamedTuple
+
+import nats.errors
+from nats.aio.client import Client
+
+from daena_mesh.errors import MeshUnavailable
+from daena_mesh.tap import Handler, Tap, TapTransport
+
+State = Literal["connecting", "connected", "degraded", "closed"]
+
+_FIRST_DELAY_S = 0.05
+_MOST_DELAY_S = 2.0
+_CONNECT_TIMEOUT_S = 2
+_PING_INTERVAL_S = 2
+_log = logging.getLogger(__name__)
+
+
+class Reply(NamedTuple):
+    """An answer: its header block (empty where there is none) and its body."""
+
+    headers: bytes
+    body: bytes
+
+
+class Subscription(NamedTuple):
+    """A subject that is listened to, and the id under which NATS knows that."""
+
+    sid: bytes
+    subject: bytes
+
+
+class Connection:
+    """A connection that comes back."""
+
+    def __init__(
+        self, urls: Sequence[str], *, name: str, credentials: str | None = None, inbox: str = "_INBOX"
+    ) -> None:
+        """``urls`` are tried in turn; ``credentials`` is the path of a ``.creds`` file; replies come under ``inbox``."""
+        self.name = name
+        self.connects = 0
+        self._urls = list(urls)
+        self._credentials = credentials
+        self._inbox = f"{inbox}.{secrets.token_hex(8)}.".encode()
+        self._state: State = "connecting"
+        self._reason = "not connected yet"
+        self._client: Client | None = None
+        self._tap: Tap | None = None
+        self._handlers: dict[bytes, Handler] = {}
+        self._subjects: dict[bytes, bytes] = {}
+        self._ids = itertools.count(1)
+        self._waiting: dict[bytes, Callable[[Reply | None], None]] = {}
+        self._on_up: list[Callable[[], Awaitable[None]]] = []
+        self._watchers: list[Callable[[State], None]] = []
+        self._ready = asyncio.Event()
+        self._down = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
+        self.subscribe(self._inbox.decode() + "*", self._answer)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to connect, in the background."""
+        if self._supervisor is None:
+            self._supervisor = asyncio.create_task(self._supervise(), name=f"{self.name}: connection")
+
+    async def close(self) -> None:
+        """End for good. Whoever waits for an answer gets `MeshUnavailable`."""
+        self._change("closed", "closed")
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._supervisor
+        await self._drop_client()
+
+    @property
+    def state(self) -> State:
+        """``connected``: NATS and the leaders of the streams answer."""
+        return self._state
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._state == "closed"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a live socket to NATS."""
+        return self._tap is not None
+
+    @property
+    def is_clustered(self) -> bool:
+        """Whether the server at the other end has peers, so that interest and replicas may lag."""
+        return self._client is not None and "cluster" in self._client._server_info
+
+    @property
+    def client(self) -> Client:
+        """nats-py's client of this moment, a new one after each reconnect; raises `MeshUnavailable`."""
+        if self._client is None or self._tap is None:
+            raise self.unavailable()
+        return self._client
+
+    def unavailable(self) -> MeshUnavailable:
+        """The error that says why there is no connection."""
+        return MeshUnavailable(
+            f"NATS at {', '.join(map(_without_secret, self._urls))} is not reachable: {self._reason}"
+        )
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Wait until NATS answers and every `on_up` ran; raises `MeshUnavailable` after ``timeout_s``."""
+        if not self._ready.is_set():
+            try:
+                await asyncio.wait_for(self._ready.wait(), timeout_s)
+            except TimeoutError:
+                raise self.unavailable() from None
+
+    def on_up(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Await ``callback`` after each connect, in the order given, before anybody is told *connected*."""
+        self._on_up.append(callback)
+
+    def remove_on_up(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Undo `on_up`."""
+        self._on_up.remove(callback)
+
+    def watch(self, callback: Callable[[State], None]) -> None:
+        """Call ``callback`` with each new state."""
+        self._watchers.append(callback)
+
+    def unwatch(self, callback: Callable[[State], None]) -> None:
+        """Undo `watch`."""
+        self._watchers.remove(callback)
+
+    def degrade(self, reason: str) -> None:
+        """The socket is well, but a stream's leader does not answer through it."""
+        if self._state == "connected":
+            self._change("degraded", reason)
+
+    def restore(self) -> None:
+        """The leaders answer again."""
+        if self._state == "degraded" and self._ready.is_set():
+            self._change("connected", "")
+
+    def _change(self, state: State, reason: str) -> None:
+        if state == self._state or self._state == "closed":
+            return
+        self._state, self._reason = state, reason
+        _log.log(
+            logging.INFO if state == "connected" else logging.WARNING, "%s: %s %s", self.name, state, reason
+        )
+        for callback in tuple(self._watchers):
+            try:
+                callback(state)
+            except Exception:
+                _log.exception("%s: whoever was told %r failed", self.name, state)
+
+    async def _supervise(self) -> None:
+        delay_s = _FIRST_DELAY_S
+        for url in itertools.cycle(self._urls):
+            self._down.clear()
+            try:
+                await self._connect(url)
+                delay_s = _FIRST_DELAY_S
+                await self._down.wait()
+                self._reason = "the connection was lost"
+            except (OSError, TimeoutError, MeshUnavailable, nats.errors.Error) as error:
+                self._reason = str(error) or type(error).__name__
+            except Exception as error:
+                _log.exception("%s: connecting failed", self.name)
+                self._reason = str(error)
+            self._ready.clear()
+            self._change("degraded", self._reason)
+            await self._drop_client()
+            await asyncio.sleep(random.uniform(0, delay_s))  # noqa: S311 - spreads reconnects, guards nothing
+            delay_s = min(2 * delay_s, _MOST_DELAY_S)
+
+    async def _connect(self, url: str) -> None:
+        self._client = client = Client()
+        transport = TapTransport(self._handlers, lambda: self._lost(client))
+        client._transport = transport
+        await client.connect(
+            url,
+            name=self.name,
+            user_credentials=self._credentials,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            ping_interval=_PING_INTERVAL_S,
+            max_outstanding_pings=2,
+            pending_size=-1,
+            error_cb=self._note_error,
+        )
+        self._tap = transport.tap
+        self._urls.extend(uri.geturl() for uri in client.discovered_servers if uri.geturl() not in self._urls)
+        self._write(b"".join(b"SUB %b %b\r\n" % (subject, sid) for sid, subject in self._subjects.items()))
+        await self.flush(_CONNECT_TIMEOUT_S)
+        self.connects += 1
+        for callback in tuple(self._on_up):
+            await callback()
+        self._ready.set()
+        self._change("connected", "")
+
+    async def _note_error(self, error: Exception) -> None:
+        _log.info("%s: %s", self.name, error)
+
+    def _lost(self, client: Client) -> None:
+        if client is not self._client:
+            return
+        self._tap = None
+        self._down.set()
+        waiting, self._waiting = self._waiting, {}
+        for give in waiting.values():
+            give(None)
+
+    async def _drop_client(self) -> None:
+        client, self._client, self._tap = self._client, None, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(client.close(), 1)
+
+    # -- messages -----------------------------------------------------------------------------------------------
+
+    def subscribe(self, subject: str, handler: Handler) -> Subscription:
+        """Give each message on ``subject`` to ``handler``, also after reconnects.
+
+        What was published before a later `flush` returned may not have been given.
+        """
+        subscription = Subscription(b"L%x" % next(self._ids), subject.encode())
+        self._handlers[subscription.sid] = handler
+        self._subjects[subscription.sid] = subscription.subject
+        if self._tap is not None:
+            self._write(b"SUB %b %b\r\n" % (subscription.subject, subscription.sid))
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Stop; nothing more is given."""
+        if self._handlers.pop(subscription.sid, None) is not None:
+            del self._subjects[subscription.sid]
+            if self._tap is not None:
+                self._write(b"UNSUB %b\r\n" % subscription.sid)
+
+    def after_turn(self, callback: Callable[[], None]) -> None:
+        """Within a handler: call ``callback`` once everything that arrived with this message is handled."""
+        if self._tap is None:
+            callback()
+        else:
+            self._tap.after_turn(callback)
+
+    def publish(self, subject: str, body: bytes, headers: bytes = b"", reply: bytes = b"") -> None:
+        """Send, without an acknowledgement; ``headers`` is a block such as `header_block` makes. Raises `MeshUnavailable`."""
+        if self._tap is None:
+            raise self.unavailable()
+        gap = b" " if reply else b""
+        if headers:
+            size = len(headers)
+            self._write(
+                b"HPUB %b %b%b%d %d\r\n%b%b\r\n"
+                % (subject.encode(), reply, gap, size, size + len(body), headers, body)
+            )
+        else:
+            self._write(b"PUB %b %b%b%d\r\n%b\r\n" % (subject.encode(), reply, gap, len(body), body))
+
+    def ask(
+        self, subject: str, body: bytes, give: Callable[[Reply | None], None], headers: bytes = b""
+    ) -> bytes:
+        """Publish, and call ``give`` with each answer until `stop_asking`, or with None when the connection is lost.
+
+        Returns what `stop_asking` takes. Raises `MeshUnavailable`.
+        """
+        token = b"%x" % next(self._ids)
+        self.publish(subject, body, headers, self._inbox + token)
+        self._waiting[token] = give
+        return token
+
+    def stop_asking(self, token: bytes) -> None:
+        """No answer is wanted any more."""
+        self._waiting.pop(token, None)
+
+    async def request(self, subject: str, body: bytes, *, timeout_s: float, headers: bytes = b"") -> Reply:
+        """Publish and return the answer; raises `MeshUnavailable` without one, at once when the connection is lost."""
+        answer: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+
+        def give(reply: Reply | None) -> None:
+            if not answer.done():
+                answer.set_result(reply)
+
+        token = self.ask(subject, body, give, headers)
+        timer = asyncio.get_running_loop().call_later(timeout_s, give, None)
+        try:
+            reply = await answer
+        finally:
+            timer.cancel()
+            self.stop_asking(token)
+        if reply is None:
+            raise (
+                self.unavailable()
+                if self._tap is None
+                else MeshUnavailable(f"no answer on {subject} in {timeout_s} s")
+            )
+        return reply
+
+    async def flush(self, timeout_s: float = 2.0) -> None:
+        """Wait until the server has taken everything that was sent; raises `MeshUnavailable`."""
+        try:
+            await self.client.flush(max(1, round(timeout_s)))
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            raise MeshUnavailable(f"NATS does not answer: {error or 'timed out'}") from None
+
+    def _write(self, data: bytes) -> None:
+        assert self._tap is not None
+        assert self._tap.transport is not None
+        self._tap.transport.write(data)
+
+    def _answer(self, subject: bytes, _reply: bytes, headers: bytes, body: bytes) -> None:
+        if give := self._waiting.get(subject[len(self._inbox) :]):
+            give(Reply(headers, body))
+
+
+def header_block(headers: dict[str, str]) -> bytes:
+    """Headers as NATS wants them; CR, LF and NUL, which would forge others, are refused with `ValueError`."""
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    if any(char in line for line in lines for char in "\r\n\0"):
+        raise ValueError("a header has a line break or NUL in it")
+    return "\r\n".join(["NATS/1.0", *lines, "\r\n"]).encode()
+
+
+def _without_secret(url: str) -> str:
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

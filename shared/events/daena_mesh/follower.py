@@ -1,0 +1,273 @@
+"""Following patterns of subjects through live messages and the log, so that nothing is lost, doubled or reordered.
+
+What a live subscription delivers is a hint; the log is the truth. A follower subscribes, asks the leaders where they
+stand, and from then on shows each live message that fits on what was shown before. One that does not fit, a reconnect
+and the audit make it read the log first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from daena_mesh import replay
+from daena_mesh.chain import Chain, Hold, Verdict
+from daena_mesh.connection import Subscription
+from daena_mesh.cursors import Cursor, Positions
+from daena_mesh.errors import MeshError, MeshUnavailable
+from daena_mesh.layout import LETTERS, epoch_subject
+from daena_mesh.log import Log
+from daena_mesh.stored import Stored, read_live
+
+GapReason = Literal["reset", "expired"]
+
+_RETRY_S = 0.2
+_LATE_INTEREST_S = (0.3, 1.7)
+_log = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Who is shown what a follower follows. All calls are synchronous and must be quick."""
+
+    def event(self, message: Stored, prev: int | None) -> bool:
+        """Show a message; ``prev`` is the position before it for a live one, None for one from the log.
+
+        Returns False for what is not shown, such as poison: positions move past it all the same.
+        """
+
+    def gap(self, before: Cursor, after: Cursor, reason: GapReason) -> None:
+        """What lay between the two positions cannot be shown."""
+
+    def degraded(self) -> None:
+        """From now on live events may be missing, until `healed`."""
+
+    def healed(self) -> None:
+        """Everything up to the heads was shown."""
+
+
+class Follower:
+    """Follows patterns from now on, or from given positions on."""
+
+    def __init__(self, log: Log, patterns: Sequence[str], sink: Sink, since: Positions | None = None) -> None:
+        """``patterns`` are subjects with wildcards. A stream that ``since`` does not name starts live."""
+        self.patterns = tuple(patterns)
+        self.filters = log.layout.split(patterns)
+        self.chains = {stream: Chain(whole=">" in own) for stream, own in self.filters.items()}
+        self._log = log
+        self._sink = sink
+        self._since: Positions | None = since or Positions()
+        self._epochs = dict.fromkeys(self.filters, "")
+        self._streams = {b"Nats-Stream: " + stream.encode(): stream for stream in self.filters}
+        self._subscriptions: list[Subscription] = []
+        self._hold: Hold | None = Hold()
+        self._oriented = False
+        self._behind: dict[str, int] = {}
+        self._healing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._live = asyncio.Event()
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Subscribe and begin to catch up; the sink is told `healed` when that is done."""
+        connection = self._log.connection
+        self._subscriptions = [
+            connection.subscribe("live." + pattern, self._receive) for pattern in self.patterns
+        ]
+        self._log.on_change(self._disturbed)
+        connection.watch(self._state_changed)
+        self._heal()
+
+    def stop(self) -> None:
+        """Follow no longer. The sink is not called any more."""
+        connection = self._log.connection
+        for subscription in self._subscriptions:
+            connection.unsubscribe(subscription)
+        if self._subscriptions:
+            self._log.remove_on_change(self._disturbed)
+            connection.unwatch(self._state_changed)
+        self._subscriptions = []
+        for task in (self._healing, self._looking):
+            if task is not None:
+                task.cancel()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether everything up to the heads was shown, and live messages are shown as they come."""
+        return self._live.is_set()
+
+    async def wait_live(self) -> None:
+        """Wait until it is live."""
+        await self._live.wait()
+
+    def position(self, stream: str) -> Cursor:
+        """Up to where everything of ``stream`` was shown."""
+        return Cursor(LETTERS[stream], self._epochs[stream], self.chains[stream].position)
+
+    @property
+    def positions(self) -> Positions:
+        """Up to where everything was shown, for each stream."""
+        return Positions(map(self.position, self.chains))
+
+    # -- live messages ------------------------------------------------------------------------------------------
+
+    def _receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+        message = read_live(self._streams, subject, reply, headers, body)
+        if message is None:
+            return
+        if self.chains[message.stream].is_new_subject(message.subject) and not self._is_owned(message):
+            return
+        if self._hold is not None:
+            self._hold.add(message)
+        elif not self._take(message):
+            self._hold = Hold()
+            self._hold.add(message)
+            self._heal()
+
+    def _is_owned(self, message: Stored) -> bool:
+        """Whether the stream it comes from is the one that owns its subject; another could be anybody's."""
+        try:
+            subject = message.subject.decode()
+            return (
+                subject == epoch_subject(message.stream)
+                or self._log.layout.stream_of(subject) == message.stream
+            )
+        except (MeshError, UnicodeDecodeError):
+            return False
+
+    def _take(self, message: Stored) -> bool:
+        """Show a live message if it fits on; False if something before it is missing."""
+        chain = self.chains[message.stream]
+        verdict = chain.judge(message)
+        if verdict is Verdict.SHOW:
+            chain.note(message)
+            if self._sink.event(message, chain.position):
+                chain.show(message.seq)
+        elif verdict is Verdict.GAP:
+            self._behind[message.stream] = chain.heal_from(message)
+            chain.reach = max(chain.reach, message.seq)
+        return verdict is not Verdict.GAP
+
+    # -- healing ------------------------------------------------------------------------------------------------
+
+    def _heal(self) -> None:
+        if self._healing is None or self._healing.done():
+            self._healing = asyncio.create_task(self._heal_until_live(), name=f"heal {self.patterns[0]}")
+
+    def _disturbed(self) -> None:
+        """After a reconnect, or with a new epoch, only the log knows what was missed."""
+        self._oriented = False
+        self._hold = self._hold or Hold()
+        self._heal()
+
+    def _state_changed(self, state: str) -> None:
+        if state == "degraded":
+            self._sink.degraded()
+        elif state == "connected" and self._hold is None:
+            self._sink.healed()
+
+    async def _heal_until_live(self) -> None:
+        while self._hold is not None:
+            try:
+                async with self._log.replays:
+                    if not self._oriented:
+                        await self._orient()
+                    await self._catch_up()
+            except MeshUnavailable as error:
+                _log.info("%s: cannot be healed yet: %s", ", ".join(self.patterns), error)
+                self._sink.degraded()
+                await asyncio.sleep(_RETRY_S)
+        self._live.set()
+        self._sink.healed()
+        if self._log.connection.is_clustered and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look_again())
+
+    async def audit(self) -> None:
+        """Find a loss that no later message reveals, by asking the leaders; raises `MeshUnavailable`."""
+        if self._hold is not None:
+            return
+        heads = await self._heads()
+        if self._hold is None and any(heads[stream] > chain.seen for stream, chain in self.chains.items()):
+            for stream, chain in self.chains.items():
+                chain.reach = max(chain.reach, heads[stream])
+            self._hold = Hold()
+            self._heal()
+
+    async def _look_again(self) -> None:
+        """In a cluster, interest may become known to another node later than a flush returns."""
+        for pause in _LATE_INTEREST_S:
+            await asyncio.sleep(pause)
+            with contextlib.suppress(MeshUnavailable):
+                await self.audit()
+
+    async def _heads(self) -> dict[str, int]:
+        heads = await asyncio.gather(*(self._log.head(stream, own) for stream, own in self.filters.items()))
+        return dict(zip(self.filters, heads, strict=True))
+
+    async def _orient(self) -> None:
+        """Learn where the streams stand, and which of our positions still count there."""
+        self._oriented = True  # a disturbance while this waits makes it run once more
+        connects = self._log.connection.connects
+        await self._log.connection.flush()
+        lasts = {stream: (await self._log.bounds(stream))[1] for stream in self.filters}
+        heads = await self._heads()
+        if connects != self._log.connection.connects:
+            self._oriented = False
+            raise MeshUnavailable("the connection was lost meanwhile")
+        since, self._since = self._since, None
+        for stream, chain in self.chains.items():
+            epoch, head = self._log.epochs[stream], heads[stream]
+            last = max(lasts[stream], head)
+            before = self.position(stream) if since is None else since.get(LETTERS[stream])
+            self._epochs[stream] = epoch.name
+            if before is None:
+                chain.begin(last)
+            elif before.epoch != epoch.name:
+                self._jump(stream, before, epoch.seq, "reset")
+            elif before.seq > last:
+                self._jump(stream, before, last, "reset")
+            elif since is not None:
+                chain.begin(before.seq)
+            chain.reach = max(chain.reach, head)
+        self._behind = {}
+
+    def _jump(self, stream: str, before: Cursor, seq: int, reason: GapReason) -> None:
+        self._sink.gap(before, self._log.position(stream, seq), reason)
+        self.chains[stream].begin(seq)
+
+    async def _catch_up(self) -> None:
+        """Read the log from where each stream stands up to its head, and release what was held meanwhile."""
+        while (hold := self._hold) is not None:
+            await self._replay()
+            if hold.overflowed:
+                self._hold = Hold()  # the log has what could not be held
+            elif hold.release(self._take):
+                if not self._oriented:
+                    return
+                self._hold = None
+
+    async def _replay(self) -> None:
+        ended = False
+        while not ended:
+            after = {stream: self._behind.get(stream, chain.seen) for stream, chain in self.chains.items()}
+            reach = {stream: chain.reach for stream, chain in self.chains.items()}
+            chunk = await replay.read(self._log, self.filters, after, reach=reach)
+            for stream, kept in chunk.expired.items():
+                if kept - 1 > self.chains[stream].seen:
+                    self._jump(stream, self.position(stream), kept - 1, "expired")
+                    self.chains[stream].reach = max(reach[stream], kept - 1)
+            for message in chunk.messages:
+                self._show_missed(message)
+            self._behind.update(chunk.positions)
+            ended = chunk.ended
+        self._behind = {}
+
+    def _show_missed(self, message: Stored) -> None:
+        chain = self.chains[message.stream]
+        if chain.missed(message):
+            chain.note(message)
+            if self._sink.event(message, None):
+                chain.show(message.seq)

@@ -1,0 +1,171 @@
+"""`Mesh`: the way in for agents and services."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from daena_mesh import codec
+from daena_mesh.chat import Chat
+from daena_mesh.connection import Connection
+from daena_mesh.context import read_context
+from daena_mesh.cursors import Positions
+from daena_mesh.errors import MeshUnavailable
+from daena_mesh.feed import Feed
+from daena_mesh.ids import dedup_id, now, uuid7
+from daena_mesh.layout import SIGNALS, TTL_S, Layout
+from daena_mesh.local import running_mesh
+from daena_mesh.log import Ack, Log
+from daena_mesh.outbox import Outbox
+from daena_mesh.provisioning import provision
+from daena_mesh.settings import MeshSettings, load
+from daena_mesh.subjects import Subject
+
+_log = logging.getLogger(__name__)
+
+
+class Mesh:
+    """A connection to the mesh, and what can be done with it.
+
+    >>> async with Mesh.connect() as mesh:
+    ...     await mesh.chat("s-42").send("Hello!", sender="user")
+    """
+
+    def __init__(
+        self,
+        settings: MeshSettings,
+        *,
+        name: str,
+        wait_s: float = 5.0,
+        source: str | None = None,
+        provisions: bool = False,
+    ) -> None:
+        """Prefer `connect`.
+
+        ``wait_s`` is how long a record waits for NATS; ``source`` is written into each event; who ``provisions`` creates
+        and upgrades the streams after every connect.
+        """
+        urls, credentials = whereabouts(settings)
+        self.settings = settings
+        self.source = source or name
+        self.layout = Layout.from_setting(settings.subjects)
+        self.connection = Connection(urls, name=name, credentials=credentials)
+        self.log = Log(self.connection, self.layout, settings, patience_s=wait_s)
+        if provisions:
+            self.connection.on_up(lambda: provision(self.connection, self.layout, settings))
+        self.connection.on_up(self.log.reconnected)
+        self._wait_s = wait_s
+        self._outbox = Outbox(self._store)
+        self._watching: asyncio.Task[None] | None = None
+
+    @classmethod
+    def connect(
+        cls, url: str | None = None, *, name: str = "mesh-sdk", wait_s: float = 5.0, source: str | None = None
+    ) -> Self:
+        """A mesh for ``async with``.
+
+        Looks for ``url``, then ``MESH_NATS_URL``, the ``nats`` context named by ``MESH_NATS_CONTEXT``, the mesh that
+        runs on this machine, and localhost:4222. Entering raises `MeshUnavailable` when NATS does not answer in
+        ``wait_s`` seconds. Raises `ConfigurationError`.
+        """
+        return cls(load(MeshSettings, nats_url=url), name=name, wait_s=wait_s, source=source)
+
+    def start(self) -> None:
+        """Begin to connect, in the background."""
+        self.connection.start()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self.log.watch_leaders(), name="watch leaders")
+
+    async def close(self) -> None:
+        """Send what waits, if NATS is there, and end."""
+        await self._outbox.close()
+        if self._watching is not None:
+            self._watching.cancel()
+        await self.connection.close()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        try:
+            await self.connection.wait_ready(self._wait_s)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    async def publish(self, subject: str, payload: dict[str, Any], *, event_id: str | None = None) -> Ack:
+        """Store an event on ``subject`` and return its position.
+
+        With the same ``event_id`` on the same subject nothing is stored twice within the stream's window. Raises
+        `InvalidId`, `InvalidSubject`, `NotCovered`, `InvalidEvent`, and `MeshUnavailable` for a record that could
+        not be stored. A signal that cannot be stored now is kept, the oldest dropped and counted, and its
+        acknowledgement has an empty cursor.
+        """
+        parsed = Subject.parse(subject)
+        stream = self.layout.stream_of(subject)
+        event_id = event_id or uuid7()
+        body = codec.encode(
+            parsed.event_type,
+            payload,
+            event_id=event_id,
+            timestamp=now(),
+            source=self.source,
+            most_bytes=self.settings.max_body_bytes,
+        )
+        if stream == SIGNALS and self.connection.state != "connected":
+            return self._outbox.keep(subject, body, event_id)
+        try:
+            return await self._store(subject, body, event_id)
+        except MeshUnavailable:
+            if stream == SIGNALS:
+                return self._outbox.keep(subject, body, event_id)
+            raise
+
+    async def _store(self, subject: str, body: bytes, event_id: str) -> Ack:
+        ttl_s = TTL_S.get(Subject.parse(subject).event_type)
+        return await self.log.append(
+            subject,
+            body,
+            event_id=event_id,
+            msg_id=dedup_id(subject, event_id),
+            ttl_s=ttl_s,
+            deadline_s=max(self._wait_s, 5.0),
+        )
+
+    @property
+    def signals_dropped(self) -> int:
+        """How many signals were given up because NATS was away for too long."""
+        return self._outbox.dropped
+
+    def subscribe(self, *patterns: str, since: str | Positions | None = None) -> Feed:
+        """Events on ``patterns`` from now on, or from ``since`` on, once and in order, over reconnects.
+
+        Yields `Event`, and `Gap` where the log no longer has what was asked for. Raises `InvalidSubject` and
+        `InvalidCursor`.
+        """
+        return Feed(self.log, patterns, Positions.parse(since) if isinstance(since, str) else since)
+
+    def chat(self, session_id: str) -> Chat:
+        """The chat of a session; raises `InvalidId`."""
+        return Chat(self, session_id)
+
+
+def whereabouts(settings: MeshSettings) -> tuple[Sequence[str], str | None]:
+    """The servers to try, and the credentials file. Raises `ConfigurationError` for a context that does not exist."""
+    credentials = settings.nats_creds or None
+    if settings.nats_url:
+        return [url.strip() for url in settings.nats_url.split(",") if url.strip()], credentials
+    if settings.nats_context:
+        context = read_context(settings.nats_context, os.environ)
+        return context.urls, credentials or context.credentials
+    return [running_mesh() or "nats://127.0.0.1:4222"], credentials

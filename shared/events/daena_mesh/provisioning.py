@@ -1,0 +1,170 @@
+"""Streams and buckets: created where they are missing, upgraded where they are older, refused where they are foreign.
+
+Idempotent, and repeated after every reconnect: a memory stream is gone after a lone node's restart.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+
+from daena_mesh.connection import Connection, header_block
+from daena_mesh.cursors import new_epoch
+from daena_mesh.errors import MeshUnavailable, ProvisioningError
+from daena_mesh.layout import RECORDS, SIGNALS, Layout, epoch_subject
+from daena_mesh.settings import MeshSettings
+
+ASKS = "ASKS"
+_S = 1_000_000_000
+_NOT_FOUND = 10059
+_NAME_IN_USE = 10058
+_API = "$JS.API.STREAM."
+_TIMEOUT_S = 5.0
+_FIXED = ("storage", "retention", "name")
+"""What a stream cannot change, or must not under its users."""
+_log = logging.getLogger(__name__)
+
+
+class _Error(msgspec.Struct):
+    code: int
+    err_code: int = 0
+    description: str = ""
+
+
+class _Info(msgspec.Struct):
+    error: _Error | None = None
+    config: dict[str, Any] | None = None
+
+
+def wanted_streams(layout: Layout, settings: MeshSettings) -> list[dict[str, Any]]:
+    """The configuration of every stream and bucket, as JetStream's API wants it."""
+    alone = settings.replicas == 1
+    common: dict[str, Any] = {
+        "num_replicas": settings.replicas,
+        "allow_direct": True,
+        "discard": "old",
+        "max_msg_size": -1,
+    }
+    # On a single node a memory stream would be gone after its restart; a file that is written lazily is not.
+    swift: dict[str, Any] = {"storage": "file", "persist_mode": "async"} if alone else {"storage": "memory"}
+    live = {"republish": {"src": ">", "dest": "live.>"}}
+    records = {
+        "name": RECORDS,
+        "subjects": list(layout.subjects(RECORDS)),
+        "storage": "file",
+        "retention": "limits",
+        "max_age": settings.records_max_age_s * _S,
+        "max_bytes": settings.records_max_bytes,
+        "duplicate_window": (min(600, settings.records_max_age_s) if settings.records_max_age_s else 600)
+        * _S,
+        "allow_msg_ttl": False,
+    }
+    signals = {
+        "name": SIGNALS,
+        "subjects": list(layout.subjects(SIGNALS)),
+        "retention": "limits",
+        "max_age": settings.signals_max_age_s * _S,
+        "max_bytes": settings.signals_max_bytes,
+        "duplicate_window": 60 * _S,
+        "allow_msg_ttl": True,
+        **swift,
+    }
+    asks = {
+        "name": ASKS,
+        "subjects": ["ask.>"],
+        "storage": "file",
+        "retention": "workqueue",
+        "duplicate_window": 600 * _S,
+    }
+    return [
+        {**common, **live, **records},
+        {**common, **live, **signals},
+        {**common, **asks},
+        {**common, **_bucket("AGENTS", swift, ttl=True)},
+        {**common, **_bucket("PRESENCE", swift, ttl=True)},
+        {**common, **_bucket("REVOKED", {"storage": "file"}, ttl=True)},
+    ]
+
+
+def _bucket(name: str, storage: dict[str, Any], *, ttl: bool) -> dict[str, Any]:
+    """A key-value bucket (ADR-8 of NATS), without markers or rollup: a writer of one key could wipe the others."""
+    return {
+        "name": f"KV_{name}",
+        "subjects": [f"$KV.{name}.>"],
+        "max_msgs_per_subject": 1,
+        "deny_delete": True,
+        "discard": "new",
+        "retention": "limits",
+        "duplicate_window": 60 * _S,
+        "allow_msg_ttl": ttl,
+        "allow_rollup_hdrs": False,
+        **storage,
+    }
+
+
+async def provision(connection: Connection, layout: Layout, settings: MeshSettings) -> None:
+    """Make all streams and buckets as they should be, and give each event stream its epoch.
+
+    Raises `ProvisioningError` where a stream of that name must not be changed, `MeshUnavailable` without an answer.
+    """
+    for config in wanted_streams(layout, settings):
+        await _provision(connection, config)
+    for stream in layout.streams:
+        await _mark_epoch(connection, stream)
+
+
+async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
+    name = wanted["name"]
+    info = await _call(connection, f"INFO.{name}", {})
+    if info.error and info.error.err_code == _NOT_FOUND:
+        created = await _call(connection, f"CREATE.{name}", wanted)
+        if created.error is None:
+            _log.info("stream %s created", name)
+            return
+        if created.error.err_code != _NAME_IN_USE:
+            raise _refused(name, created.error)
+        info = await _call(connection, f"INFO.{name}", {})  # another API was first
+    if info.error:
+        raise _refused(name, info.error)
+    have = info.config or {}
+    changed = {key: value for key, value in wanted.items() if have.get(key, _absent(value)) != value}
+    if not changed:
+        return
+    for key in _FIXED:
+        if key in changed:
+            raise ProvisioningError(
+                f"stream {name} has {key} {have.get(key)!r} where the mesh needs {wanted[key]!r}; back it up and remove it "
+                f"(nats stream backup {name} DIR; nats stream rm {name}), or use another NATS account"
+            )
+    updated = await _call(connection, f"UPDATE.{name}", {**have, **wanted})
+    if updated.error:
+        raise _refused(name, updated.error)
+    _log.info("stream %s upgraded: %s", name, ", ".join(sorted(changed)))
+
+
+def _absent(value: object) -> object:
+    """What the server means by leaving a field out."""
+    return type(value)() if isinstance(value, (bool, int, str, list, dict)) else None
+
+
+def _refused(name: str, error: _Error) -> Exception:
+    message = f"JetStream refuses stream {name}: {error.description} ({error.err_code})"
+    return MeshUnavailable(message) if error.code == 503 else ProvisioningError(message)
+
+
+async def _call(connection: Connection, verb: str, request: dict[str, Any]) -> _Info:
+    reply = await connection.request(_API + verb, msgspec.json.encode(request), timeout_s=_TIMEOUT_S)
+    if reply.headers:
+        raise MeshUnavailable("JetStream does not answer: is it enabled on the server, and for this account?")
+    return msgspec.json.decode(reply.body, type=_Info)
+
+
+async def _mark_epoch(connection: Connection, stream: str) -> None:
+    """Write the marker if there is none; of several writers one wins, the others are refused, and that is fine."""
+    headers = {"Nats-Expected-Last-Subject-Sequence": "0"}
+    if stream == SIGNALS:
+        headers["Nats-TTL"] = "never"  # it outlives the stream's age limit
+    body = new_epoch().encode()
+    await connection.request(epoch_subject(stream), body, timeout_s=_TIMEOUT_S, headers=header_block(headers))

@@ -1,0 +1,166 @@
+"""The mesh's own messages, taken off nats-py's connection before nats-py sees them.
+
+nats-py connects, authenticates, does TLS, answers pings and notices errors. Messages for subscriptions whose id starts
+with ``L`` go straight to plain functions instead: no queue, task, regular expression or `Future` for each of them.
+Protocol: NATS client protocol, https://docs.nats.io/reference/reference-protocols/nats-protocol
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import ParseResult
+
+from nats.aio.transport import TcpTransport
+
+Handler = Callable[[bytes, bytes, bytes, bytes], None]
+"""Called with subject, reply subject, header block and body; empty where there is none."""
+
+_USER_TIMEOUT_MS = 6_000
+_H, _M = b"HM"
+_log = logging.getLogger(__name__)
+
+
+class Tap(asyncio.Protocol):
+    """Stands between a socket to NATS and nats-py's stream reader."""
+
+    def __init__(
+        self, inner: asyncio.StreamReaderProtocol, handlers: dict[bytes, Handler], lost: Callable[[], None]
+    ) -> None:
+        """``handlers`` maps the ids of subscriptions to what takes their messages; ``lost`` is told once, at the end."""
+        self._inner = inner
+        self._handlers = handlers
+        self._lost = lost
+        self._rest = b""
+        self._after_turn: list[Callable[[], None]] = []
+        self.transport: asyncio.Transport | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(
+            self._inner, name
+        )  # what asyncio asks of the stream's protocol beyond the methods below
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self.transport = transport  # type: ignore[assignment]
+        self._inner.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+        self._lost()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def after_turn(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once everything that has arrived by now is handled; for use within a handler."""
+        self._after_turn.append(callback)
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        start, size = 0, len(data)
+        while (eol := data.find(b"\r\n", start)) >= 0:
+            kind = data[start]
+            if kind == _H and data.startswith(b"HMSG ", start):
+                args = data[start:eol].split(b" ")  # HMSG subject sid [reply] header-size size
+                head = eol + 2
+                end = head + int(args[-1])
+                if end + 2 > size:
+                    break
+                if args[2][:1] == b"L":
+                    body = head + int(args[-2])
+                    self._deliver(args, 6, data[head:body], data[body:end])
+                else:
+                    self._inner.data_received(data[start : end + 2])
+            elif kind == _M and data.startswith(b"MSG ", start):
+                args = data[start:eol].split(b" ")  # MSG subject sid [reply] size
+                end = eol + 2 + int(args[-1])
+                if end + 2 > size:
+                    break
+                if args[2][:1] == b"L":
+                    self._deliver(args, 5, b"", data[eol + 2 : end])
+                else:
+                    self._inner.data_received(data[start : end + 2])
+            else:  # INFO, PING, PONG, +OK, -ERR
+                end = eol
+                self._inner.data_received(data[start : end + 2])
+            start = end + 2
+        self._rest = data[start:]
+        while self._after_turn:
+            callbacks, self._after_turn = self._after_turn, []
+            for callback in callbacks:
+                callback()
+
+    def _deliver(self, args: list[bytes], most: int, headers: bytes, body: bytes) -> None:
+        if (handler := self._handlers.get(args[2])) is None:
+            return  # unsubscribed while it was on its way
+        try:
+            handler(args[1], args[3] if len(args) == most else b"", headers, body)
+        except Exception:
+            _log.exception("a message on %.80r could not be handled", args[1])
+
+
+class TapTransport(TcpTransport):
+    """nats-py's TCP transport with a `Tap` in it, and a bound on how long written bytes may stay unacknowledged."""
+
+    def __init__(self, handlers: dict[bytes, Handler], lost: Callable[[], None]) -> None:
+        super().__init__()
+        self._handlers = handlers
+        self._lost = lost
+        self.tap: Tap | None = None
+
+    def __bool__(self) -> bool:
+        return True  # or nats-py would make a transport of its own
+
+    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
+        """Open the socket; raises `OSError` or `TimeoutError`."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=buffer_size)
+        inner = asyncio.StreamReaderProtocol(reader)
+        self.tap = Tap(inner, self._handlers, self._lost)
+        tap = self.tap
+        transport, _ = await asyncio.wait_for(
+            loop.create_connection(lambda: tap, uri.hostname, uri.port), connect_timeout
+        )
+        _bound_unacknowledged(transport)
+        self._bare_io_reader = self._io_reader = reader
+        self._bare_io_writer = self._io_writer = asyncio.StreamWriter(transport, inner, reader, loop)
+
+    async def connect_tls(
+        self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int
+    ) -> None:
+        """Upgrade the socket to TLS; raises `OSError` or `TimeoutError`."""
+        assert self._io_writer is not None
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=buffer_size)
+        inner = asyncio.StreamReaderProtocol(reader)
+        tap = Tap(inner, self._handlers, self._lost)
+        host = uri if isinstance(uri, str) else uri.hostname
+        transport = await asyncio.wait_for(
+            loop.start_tls(self._io_writer.transport, tap, ssl_context, server_hostname=host), connect_timeout
+        )
+        assert transport is not None
+        tap.connection_made(transport)
+        self.tap = tap
+        self._io_reader = reader
+        self._io_writer = asyncio.StreamWriter(transport, inner, reader, loop)
+
+
+def _bound_unacknowledged(transport: asyncio.Transport) -> None:
+    """A half-open connection with unsent bytes would hang for over a minute beside a healthy second server."""
+    if sys.platform == "linux":
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
