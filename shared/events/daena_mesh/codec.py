@@ -125,9 +125,7 @@ def decode(
     )
 
 
-def splice(
-    head: bytes, body: bytes, envelope: Envelope, *, event_type: bytes, event_id: bytes, time: bytes
-) -> bytes:
+def splice(head: bytes, body: bytes, envelope: Envelope, *, event_type: bytes, event_id: bytes, time: bytes) -> bytes:
     """One JSON object: ``head`` (an opening brace and members with a comma after each), then what the body says.
 
     A bare payload is wrapped; an id or a time that the body lacks is added, so that every reader finds the same keys.

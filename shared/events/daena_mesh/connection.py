@@ -159,9 +159,7 @@ class Connection:
         if state == self._state or self._state == "closed":
             return
         self._state, self._reason = state, reason
-        _log.log(
-            logging.INFO if state == "connected" else logging.WARNING, "%s: %s %s", self.name, state, reason
-        )
+        _log.log(logging.INFO if state == "connected" else logging.WARNING, "%s: %s %s", self.name, state, reason)
         for callback in tuple(self._watchers):
             try:
                 callback(state)
@@ -269,15 +267,12 @@ class Connection:
         if headers:
             size = len(headers)
             self._write(
-                b"HPUB %b %b%b%d %d\r\n%b%b\r\n"
-                % (subject.encode(), reply, gap, size, size + len(body), headers, body)
+                b"HPUB %b %b%b%d %d\r\n%b%b\r\n" % (subject.encode(), reply, gap, size, size + len(body), headers, body)
             )
         else:
             self._write(b"PUB %b %b%b%d\r\n%b\r\n" % (subject.encode(), reply, gap, len(body), body))
 
-    def ask(
-        self, subject: str, body: bytes, give: Callable[[Reply | None], None], headers: bytes = b""
-    ) -> bytes:
+    def ask(self, subject: str, body: bytes, give: Callable[[Reply | None], None], headers: bytes = b"") -> bytes:
         """Publish, and call ``give`` with each answer until `stop_asking`, or with None when the connection is lost.
 
         Returns what `stop_asking` takes. Raises `MeshUnavailable`.
@@ -308,9 +303,7 @@ class Connection:
             self.stop_asking(token)
         if reply is None:
             raise (
-                self.unavailable()
-                if self._tap is None
-                else MeshUnavailable(f"no answer on {subject} in {timeout_s} s")
+                self.unavailable() if self._tap is None else MeshUnavailable(f"no answer on {subject} in {timeout_s} s")
             )
         return reply
 

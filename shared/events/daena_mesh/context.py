@@ -38,9 +38,7 @@ def read_context(name: str, environ: Mapping[str, str]) -> Context:
     try:
         found = msgspec.json.decode(path.read_bytes(), type=_File)
     except OSError as error:
-        raise ConfigurationError(
-            f"MESH_NATS_CONTEXT: no context {name!r} ({error.strerror}: {path})"
-        ) from None
+        raise ConfigurationError(f"MESH_NATS_CONTEXT: no context {name!r} ({error.strerror}: {path})") from None
     except msgspec.DecodeError as error:
         raise ConfigurationError(f"MESH_NATS_CONTEXT: {path} cannot be read: {error}") from None
     urls = [_with_user(url.strip(), found) for url in (found.url or "nats://127.0.0.1:4222").split(",")]

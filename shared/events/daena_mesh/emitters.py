@@ -45,9 +45,7 @@ async def _emit(event_type: str, ident: str, payload: dict[str, Any]) -> Ack:
     return await mesh.publish(subject, payload)
 
 
-async def emit_chat_message(
-    session_id: str, sender: str, content: str, metadata: dict[str, Any] | None = None
-) -> Ack:
+async def emit_chat_message(session_id: str, sender: str, content: str, metadata: dict[str, Any] | None = None) -> Ack:
     """A new message in a session, as ``chat.message``.
 
     Returns once it is stored. Raises `InvalidId`, `InvalidEvent`, and `MeshUnavailable` after 5 s without NATS.

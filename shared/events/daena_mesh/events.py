@@ -28,9 +28,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> Self:
         """Read a decoded JSON object; raises `InvalidEvent`, which names the key that is wrong."""
-        known = {
-            key: value for key, value in payload.items() if key in cls.__struct_fields__ and key != "extra"
-        }
+        known = {key: value for key, value in payload.items() if key in cls.__struct_fields__ and key != "extra"}
         extra = {key: value for key, value in payload.items() if key not in known}
         try:
             return msgspec.structs.replace(msgspec.convert(known, cls), extra=extra)

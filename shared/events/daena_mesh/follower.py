@@ -74,9 +74,7 @@ class Follower:
     def start(self) -> None:
         """Subscribe and begin to catch up; the sink is told `healed` when that is done."""
         connection = self._log.connection
-        self._subscriptions = [
-            connection.subscribe("live." + pattern, self._receive) for pattern in self.patterns
-        ]
+        self._subscriptions = [connection.subscribe("live." + pattern, self._receive) for pattern in self.patterns]
         self._log.on_change(self._disturbed)
         connection.watch(self._state_changed)
         self._heal()
@@ -131,10 +129,7 @@ class Follower:
         """Whether the stream it comes from is the one that owns its subject; another could be anybody's."""
         try:
             subject = message.subject.decode()
-            return (
-                subject == epoch_subject(message.stream)
-                or self._log.layout.stream_of(subject) == message.stream
-            )
+            return subject == epoch_subject(message.stream) or self._log.layout.stream_of(subject) == message.stream
         except (MeshError, UnicodeDecodeError):
             return False
 

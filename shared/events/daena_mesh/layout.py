@@ -55,9 +55,7 @@ class Layout:
                 raise ConfigurationError(f"MESH_SUBJECTS: {entry!r} is not <event type or pattern>=<stream>")
             domain, dot, verb = name.strip().partition(".")
             if not dot:
-                raise ConfigurationError(
-                    f"MESH_SUBJECTS: {name!r} is neither an event type nor a pattern of subjects"
-                )
+                raise ConfigurationError(f"MESH_SUBJECTS: {name!r} is neither an event type nor a pattern of subjects")
             if "." in verb or verb == ">":
                 extra[name.strip()] = stream.strip()
             else:
@@ -66,18 +64,14 @@ class Layout:
 
     def _add(self, pattern: str, stream: str) -> None:
         if stream not in self._subjects:
-            raise ConfigurationError(
-                f"MESH_SUBJECTS: {stream!r} is no stream; there are {', '.join(self._subjects)}"
-            )
+            raise ConfigurationError(f"MESH_SUBJECTS: {stream!r} is no stream; there are {', '.join(self._subjects)}")
         try:
             check_pattern(pattern)
         except InvalidSubject as error:
             raise ConfigurationError(f"MESH_SUBJECTS: {error}") from None
         for other in (*_RESERVED, *(p for patterns in self._subjects.values() for p in patterns)):
             if overlaps(pattern, other):
-                raise ConfigurationError(
-                    f"MESH_SUBJECTS: {pattern!r} overlaps with {other!r}, which is taken already"
-                )
+                raise ConfigurationError(f"MESH_SUBJECTS: {pattern!r} overlaps with {other!r}, which is taken already")
         self._subjects[stream].append(pattern)
 
     @property

@@ -166,9 +166,7 @@ class Log:
         for stream in self.layout.streams:
             marker = await self.last(stream, epoch_subject(stream))
             if marker is None:
-                raise MeshUnavailable(
-                    f"stream {stream} is not provisioned yet; `mesh api` or `mesh up` does that"
-                )
+                raise MeshUnavailable(f"stream {stream} is not provisioned yet; `mesh api` or `mesh up` does that")
             self.epochs[stream] = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
 
     def cursor(self, stream: str, seq: int) -> str:
@@ -258,9 +256,7 @@ class Log:
         assert info.config is not None
         kept, pressed = 0, False
         if info.config.max_age:
-            oldest = (
-                datetime.now(UTC) - timedelta(microseconds=info.config.max_age / 1_000) + timedelta(seconds=2)
-            )
+            oldest = datetime.now(UTC) - timedelta(microseconds=info.config.max_age / 1_000) + timedelta(seconds=2)
             first = await self._first(stream, {"start_time": oldest.isoformat().replace("+00:00", "Z")})
             kept = first or info.state.last_seq + 1
         if info.config.max_bytes > 0 and info.state.bytes >= _PRESSED * info.config.max_bytes:
@@ -357,9 +353,7 @@ class Log:
         return info
 
     async def _api(self, verb: str, request: Mapping[str, object]) -> Reply:
-        reply = await self.connection.request(
-            f"$JS.API.{verb}", msgspec.json.encode(request), timeout_s=_ATTEMPT_S
-        )
+        reply = await self.connection.request(f"$JS.API.{verb}", msgspec.json.encode(request), timeout_s=_ATTEMPT_S)
         if reply.headers:
             raise MeshUnavailable("JetStream does not answer")
         return reply

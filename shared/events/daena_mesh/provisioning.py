@@ -57,8 +57,7 @@ def wanted_streams(layout: Layout, settings: MeshSettings) -> list[dict[str, Any
         "retention": "limits",
         "max_age": settings.records_max_age_s * _S,
         "max_bytes": settings.records_max_bytes,
-        "duplicate_window": (min(600, settings.records_max_age_s) if settings.records_max_age_s else 600)
-        * _S,
+        "duplicate_window": (min(600, settings.records_max_age_s) if settings.records_max_age_s else 600) * _S,
         "allow_msg_ttl": False,
     }
     signals = {

@@ -86,10 +86,7 @@ async def read(
     for _ in range(_STALE_TRIES):
         asked = [(stream, pattern) for stream, patterns in filters.items() for pattern in patterns]
         found = await asyncio.gather(
-            *(
-                log.batch(stream, pattern, after[stream], most=most, most_bytes=most_bytes)
-                for stream, pattern in asked
-            )
+            *(log.batch(stream, pattern, after[stream], most=most, most_bytes=most_bytes) for stream, pattern in asked)
         )
         batches: dict[str, list[Batch]] = {stream: [] for stream in filters}
         for (stream, _pattern), batch in zip(asked, found, strict=True):
@@ -124,9 +121,7 @@ async def newest(
     found: list[Stored] = []
     position = low
     while position < end:
-        chunk = await read(
-            log, {stream: patterns}, {stream: position}, reach={stream: end if before is None else 0}
-        )
+        chunk = await read(log, {stream: patterns}, {stream: position}, reach={stream: end if before is None else 0})
         found += [message for message in chunk.messages if message.seq <= end]
         position = chunk.positions[stream]
         if chunk.ended:

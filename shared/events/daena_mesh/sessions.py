@@ -49,9 +49,7 @@ def state_of(message: Stored) -> SessionState:
 def changed(session: Session, updates: Mapping[str, Any]) -> Session:
     """``session`` with ``updates``; raises `InvalidEvent` for a key that cannot be changed or a value of a wrong type."""
     if unknown := set(updates) - CHANGEABLE:
-        raise InvalidEvent(
-            f"{', '.join(sorted(unknown))} cannot be changed; {', '.join(sorted(CHANGEABLE))} can"
-        )
+        raise InvalidEvent(f"{', '.join(sorted(unknown))} cannot be changed; {', '.join(sorted(CHANGEABLE))} can")
     fields = {**msgspec.structs.asdict(session), **updates, "updated_at": now()}
     try:
         return msgspec.convert(fields, Session)
@@ -116,9 +114,7 @@ class SessionStore:
         except msgspec.ValidationError as error:
             raise InvalidEvent(f"session: {error}") from None
         try:
-            return await self._write(
-                "session.created", session_id, {**fields, "session": session}, 0, event_id
-            )
+            return await self._write("session.created", session_id, {**fields, "session": session}, 0, event_id)
         except Conflict:
             state = await self.read(session_id)
             return Ack(session_id, self._mesh.log.cursor(RECORDS, state.seq), state.seq, duplicate=True)

@@ -22,17 +22,13 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     nats_url: Annotated[
         str,
-        Meta(
-            description="NATS servers, separated by commas. Empty: the context, the local mesh, localhost:4222."
-        ),
+        Meta(description="NATS servers, separated by commas. Empty: the context, the local mesh, localhost:4222."),
     ] = ""
     nats_context: Annotated[str, Meta(description="The name of a `nats` CLI context to connect with.")] = ""
     nats_creds: Annotated[str, Meta(description="The path of a NATS credentials file (`.creds`).")] = ""
     subjects: Annotated[
         str,
-        Meta(
-            description="More subjects and their streams, such as `chat.reaction=RECORDS,project.>=RECORDS`."
-        ),
+        Meta(description="More subjects and their streams, such as `chat.reaction=RECORDS,project.>=RECORDS`."),
     ] = ""
     max_body_bytes: Annotated[
         int, Meta(ge=256, le=1_000_000, description="The largest body of an event, in bytes.")
@@ -40,15 +36,9 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     records_max_age_s: Annotated[
         int, Meta(ge=0, description="How long RECORDS keeps an event, in seconds; 0: until it is deleted.")
     ] = 0
-    records_max_bytes: Annotated[
-        int, Meta(ge=-1, description="How much RECORDS keeps, in bytes; -1: no limit.")
-    ] = -1
-    signals_max_age_s: Annotated[
-        int, Meta(ge=60, description="How long SIGNALS keeps an event, in seconds.")
-    ] = 86_400
-    signals_max_bytes: Annotated[int, Meta(ge=1_048_576, description="How much SIGNALS keeps, in bytes.")] = (
-        268_435_456
-    )
+    records_max_bytes: Annotated[int, Meta(ge=-1, description="How much RECORDS keeps, in bytes; -1: no limit.")] = -1
+    signals_max_age_s: Annotated[int, Meta(ge=60, description="How long SIGNALS keeps an event, in seconds.")] = 86_400
+    signals_max_bytes: Annotated[int, Meta(ge=1_048_576, description="How much SIGNALS keeps, in bytes.")] = 268_435_456
     replicas: Annotated[
         int, Meta(ge=1, le=5, description="Copies of each stream: 1 on a single server, 3 in a cluster.")
     ] = 1
@@ -82,9 +72,7 @@ def load(cls: type[AnySettings], environ: Mapping[str, str] | None = None, **giv
         message, _, path = str(error).partition(" - at `$.")
         field = path.rstrip("`").partition("[")[0]
         name = PREFIX + field.upper() if field else cls.__name__
-        raise ConfigurationError(
-            f"{name}: {message[:1].lower()}{message[1:]}, got {values.get(field)!r}"
-        ) from None
+        raise ConfigurationError(f"{name}: {message[:1].lower()}{message[1:]}, got {values.get(field)!r}") from None
 
 
 def describe(cls: type[msgspec.Struct]) -> Iterator[Setting]:
@@ -95,6 +83,4 @@ def describe(cls: type[msgspec.Struct]) -> Iterator[Setting]:
         hint = hints[field]
         about = next((meta.description for meta in getattr(hint, "__metadata__", ()) if meta.description), "")
         base = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
-        yield Setting(
-            PREFIX + field.upper(), getattr(base, "__name__", str(base)), str(defaults[field]), about
-        )
+        yield Setting(PREFIX + field.upper(), getattr(base, "__name__", str(base)), str(defaults[field]), about)

@@ -58,9 +58,7 @@ def kind_of(subject: bytes) -> Kind | None:
         return None
 
 
-def read_live(
-    streams: Mapping[bytes, str], subject: bytes, reply: bytes, headers: bytes, body: bytes
-) -> Stored | None:
+def read_live(streams: Mapping[bytes, str], subject: bytes, reply: bytes, headers: bytes, body: bytes) -> Stored | None:
     """A republished message, or None if the server did not republish it.
 
     Whoever may publish can have an acknowledgement or a stored message sent to any ``live.`` subject, with forged
@@ -86,15 +84,9 @@ def read_live(
 def read_direct(stream: str, headers: bytes, body: bytes) -> tuple[Stored, int] | None:
     """A message of a Direct Get batch and how many are pending after it, or None if it is none of ``stream``."""
     lines = headers.rsplit(b"\r\n", 8)  # …, stream, subject, sequence, time, pending, last sequence, "", ""
-    if (
-        len(lines) != 9
-        or lines[1] != b"Nats-Stream: " + stream.encode()
-        or lines[5][:18] != b"Nats-Num-Pending: "
-    ):
+    if len(lines) != 9 or lines[1] != b"Nats-Stream: " + stream.encode() or lines[5][:18] != b"Nats-Num-Pending: ":
         return None
-    stored = Stored(
-        stream, lines[2][14:], int(lines[3][15:]), int(lines[6][20:]), lines[4][17:], lines[0], body
-    )
+    stored = Stored(stream, lines[2][14:], int(lines[3][15:]), int(lines[6][20:]), lines[4][17:], lines[0], body)
     return stored, int(lines[5][18:])
 
 

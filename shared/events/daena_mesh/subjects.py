@@ -13,9 +13,7 @@ from typing import NamedTuple
 from daena_mesh.errors import InvalidId, InvalidSubject
 
 MAX_ID = 64
-MAX_SCOPE = (
-    80  # a presence topic or the scope of a notice carries a whole connection_id, such as chat_<session>
-)
+MAX_SCOPE = 80  # a presence topic or the scope of a notice carries a whole connection_id, such as chat_<session>
 
 _is_id = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _is_scope = re.compile(r"[A-Za-z0-9_-]{1,80}").fullmatch
@@ -74,9 +72,7 @@ class Subject(NamedTuple):
         tokens = text.split(".")
         if not 3 <= len(tokens) <= 4 or not _is_word(tokens[0]) or not _is_word(tokens[2]):
             shown = ascii(text if len(text) <= 80 else text[:80] + "…")
-            raise InvalidSubject(
-                f"subject {shown} is not <domain>.<id>.<verb> or <domain>.<id>.<verb>.<author>"
-            )
+            raise InvalidSubject(f"subject {shown} is not <domain>.<id>.<verb> or <domain>.<id>.<verb>.<author>")
         check = check_scope if tokens[0] in _WIDE_DOMAINS else check_id
         check(tokens[1], f"the id in a {tokens[0]} subject")
         author = check_id(tokens[3], "author") if len(tokens) == 4 else None
@@ -114,9 +110,7 @@ def check_pattern(pattern: str) -> str:
     for i, token in enumerate(tokens):
         if not (_is_scope(token) or token == "*" or (token == ">" and i == last)):
             shown = ascii(pattern if len(pattern) <= 80 else pattern[:80] + "…")
-            raise InvalidSubject(
-                f"{shown} is not a subject: tokens are A-Z a-z 0-9 _ -, a single *, or > at the end"
-            )
+            raise InvalidSubject(f"{shown} is not a subject: tokens are A-Z a-z 0-9 _ -, a single *, or > at the end")
     return pattern
 
 

@@ -41,9 +41,7 @@ class Tap(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(
-            self._inner, name
-        )  # what asyncio asks of the stream's protocol beyond the methods below
+        return getattr(self._inner, name)  # what asyncio asks of the stream's protocol beyond the methods below
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
