@@ -46,9 +46,7 @@ TOO_BIG = Closing(1009, "too-big", "a message is larger than this edge accepts",
 INTERNAL_ERROR = Closing(1011, "internal-error", "the edge failed", Reconnect.LATER)
 RESTART = Closing(1012, "restart", "the edge restarts", Reconnect.AS_TOLD)
 BAD_REQUEST = Closing(4400, "bad-request", "the request or its messages make no sense", Reconnect.NO)
-UNAUTHENTICATED = Closing(
-    4401, "unauthenticated", "the token is missing, wrong or expired", Reconnect.AFTER_TOKEN
-)
+UNAUTHENTICATED = Closing(4401, "unauthenticated", "the token is missing, wrong or expired", Reconnect.AFTER_TOKEN)
 FORBIDDEN = Closing(4403, "forbidden", "the token does not allow this topic", Reconnect.NO)
 TOO_SLOW = Closing(4408, "too-slow", "the client did not keep up", Reconnect.YES)
 TOO_MANY = Closing(4429, "too-many", "too many connections, topics or messages", Reconnect.LATER)

@@ -76,9 +76,7 @@ def _check_allowed(origin: str) -> None:
     scheme = origin.partition("://")[0]
     fits = _web_origin(origin)[1] is not None if scheme in _DEFAULT_PORTS else _ALLOWED.fullmatch(origin)
     if not fits:
-        raise ConfigurationError(
-            f"{origin!r} is no origin: give it as browsers send it, such as https://app.example"
-        )
+        raise ConfigurationError(f"{origin!r} is no origin: give it as browsers send it, such as https://app.example")
 
 
 def _web_origin(origin: str) -> tuple[str, _Authority | None]:

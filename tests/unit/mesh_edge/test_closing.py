@@ -49,8 +49,5 @@ def test_the_table_is_markdown() -> None:
     assert len(lines) == 2 + len(CLOSINGS)
     assert all(line.count("|") == 6 for line in lines)
     assert "| 4408 | `too-slow` | the client did not keep up | yes | yes |" in lines
-    assert (
-        "| 4401 | `unauthenticated` | the token is missing, wrong or expired | after a new token | yes |"
-        in lines
-    )
+    assert "| 4401 | `unauthenticated` | the token is missing, wrong or expired | after a new token | yes |" in lines
     assert not close_code_table().endswith("\n")

@@ -100,9 +100,7 @@ def codes_of(refusal: Exception | None) -> frozenset[int | None]:
 payloads = st.one_of(
     st.text(max_size=60).map(str.encode),
     st.binary(max_size=40),
-    st.sampled_from(
-        [b"", b"x" * 125, b"x" * 126, b"x" * LIMIT, b"x" * (LIMIT + 1), "κ".encode()[:1], b"\xbd"]
-    ),
+    st.sampled_from([b"", b"x" * 125, b"x" * 126, b"x" * LIMIT, b"x" * (LIMIT + 1), "κ".encode()[:1], b"\xbd"]),
     st.sampled_from([b"\x03\xe8", b"\x03\xe8bye", b"\x03\xe8\xff", b"\x03\xed", b"\x11\x31", b"\x13\x88"]),
 )
 valid_frames = st.one_of(

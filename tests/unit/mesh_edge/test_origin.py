@@ -116,9 +116,7 @@ def test_disguises_are_refused(origin: str) -> None:
     assert not LISTED.allows(origin, "mesh.example")
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://localhost.", "http://LOCALHOST", "http://localhost:80", "null", ""]
-)
+@pytest.mark.parametrize("origin", ["http://localhost.", "http://LOCALHOST", "http://localhost:80", "null", ""])
 def test_what_no_browser_writes_is_not_the_same_origin_either(origin: str) -> None:
     assert not SAME.allows(origin, origin.removeprefix("http://"))
 
@@ -144,9 +142,7 @@ def test_a_rebound_name_is_refused(scheme: str, name: str, port: str) -> None:
     assert not OPEN.allows(None, name + port)
 
 
-@pytest.mark.parametrize(
-    "host", [None, "", "127.1", "localhost.", "localhost:0", "user@localhost", "localhost, a"]
-)
+@pytest.mark.parametrize("host", [None, "", "127.1", "localhost.", "localhost:0", "user@localhost", "localhost, a"])
 def test_open_on_loopback_the_host_is_well_formed(host: str | None) -> None:
     assert not OPEN.allows("http://localhost:8000", host)
     assert not OPEN.allows(None, host)
