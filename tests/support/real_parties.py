@@ -57,9 +57,7 @@ def nats_cli_path() -> Path:
     go_paths = os.environ.get("GOPATH", str(Path.home() / "go")).split(os.pathsep)
     folders = [os.environ.get("GOBIN", ""), *(str(Path(path) / "bin") for path in go_paths)]
     found = find(["nats"], [Path(folder) / "nats" for folder in folders if folder])
-    return found or skip(
-        "install the nats command to run this test: go install github.com/nats-io/natscli/nats@v0.5.1"
-    )
+    return found or skip("install the nats command to run this test: go install github.com/nats-io/natscli/nats@v0.5.1")
 
 
 def node_path() -> Path:

@@ -132,9 +132,7 @@ def test_without_ensurepip_virtualenv_makes_the_environment(machine: Machine, to
     assert "through virtualenv" in run.stdout
 
 
-def test_an_older_python_that_can_make_an_environment_is_better_than_none(
-    machine: Machine, tools: Path
-) -> None:
+def test_an_older_python_that_can_make_an_environment_is_better_than_none(machine: Machine, tools: Path) -> None:
     machine.python("3.13", ensurepip=False)
     machine.python("3.11")
     assert "created .venv with Python 3.11" in machine.bootstrap(tools=tools).stdout
