@@ -107,6 +107,12 @@ def test_a_plain_python3_will_do(machine: Machine, tools: Path) -> None:
     assert "Python 3.12" in machine.bootstrap(tools=tools).stdout
 
 
+def test_a_plain_python3_counts_by_its_version(machine: Machine, tools: Path) -> None:
+    machine.python("3.13", name="python3")
+    machine.python("3.11")
+    assert "Python 3.13" in machine.bootstrap(tools=tools).stdout
+
+
 @pytest.mark.parametrize("version", ["2.7", "3.10", "3.15"])
 def test_other_pythons_are_not_taken(machine: Machine, tools: Path, version: str) -> None:
     machine.python(version, name="python3")
