@@ -1,0 +1,59 @@
+/** The REST calls the page makes. Errors become an `ApiError` whose message can be shown as it is. */
+
+const ROOT = new URL("../api/v1/", import.meta.url);
+
+export class ApiError extends Error {
+  /**
+   * @param {string} message
+   * @param {number} status  of HTTP; 0 where no answer came
+   */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{ body?: unknown, key?: string, query?: Record<string, string | number | undefined> }} [options]
+ * @returns {Promise<any>}
+ */
+async function call(method, path, { body, key, query = {} } = {}) {
+  const url = new URL(path, ROOT);
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json" };
+  if (body) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  let response;
+  try {
+    response = await fetch(url, { method, headers, body: body ? JSON.stringify(body) : null, cache: "no-store" });
+  } catch {
+    throw new ApiError("The mesh does not answer.", 0);
+  }
+  const answer = await response.json().catch(() => null);
+  if (response.ok) return answer ?? {};
+  // Problem details, RFC 9457.
+  const words = [answer?.detail, answer?.title].find((text) => typeof text === "string");
+  throw new ApiError(words ?? `The mesh answered ${response.status}.`, response.status);
+}
+
+const session = (/** @type {string} */ id) => `chat-history/sessions/${encodeURIComponent(id)}`;
+
+/** @param {{ limit?: number, cursor?: string }} [query] */
+export const listSessions = (query) => call("GET", "chat-history/sessions", { query });
+
+/** @param {string} id @param {{ limit?: number, before?: string }} [query] */
+export const getSession = (id, query) => call("GET", session(id), { query });
+
+/** @param {string} title @param {string} key */
+export const createSession = (title, key) => call("POST", "chat-history/sessions", { body: { title }, key });
+
+/**
+ * Say something to Daena; without a session it makes one.
+ *
+ * @param {{ message: string, session_id?: string }} body
+ * @param {string} key  the same for a retry, which then does nothing twice
+ */
+export const say = (body, key) => call("POST", "daena/chat", { body, key });

@@ -1,0 +1,121 @@
+/** The list of sessions: what the API listed and what events changed since. No page, no network. */
+
+/**
+ * @typedef {object} Entry
+ * @property {string} id
+ * @property {string} title
+ * @property {string} scope           such as `department · HR`; empty for the executive scope
+ * @property {string} preview         the last message in one line; empty where there is none
+ * @property {number} at              milliseconds: the later of its last update and its last message
+ * @property {number} unread
+ */
+
+import { short } from "./format.js";
+
+/** @param {unknown} time */
+const millis = (time) => Date.parse(String(time ?? ""));
+
+/** @param {any} session */
+const scopeOf = ({ scope_type: type, scope_id: id }) =>
+  type && type !== "executive" ? [short(type, 24), short(id, 40)].filter(Boolean).join(" · ") : "";
+
+/** @param {any} message a payload of `chat.message` */
+const previewOf = ({ sender, content }) => `${sender === "user" ? "You" : short(sender, 24)}: ${short(content, 120)}`;
+
+export class SessionList {
+  /** @type {Map<string, Entry & { updatedAt: number }>} */
+  #entries = new Map();
+  #gone = new Set();
+  /** The session that is open, whose messages are read as they come. */
+  current = "";
+
+  /** @returns {Entry[]} newest first */
+  get newestFirst() {
+    return [...this.#entries.values()].sort((a, b) => b.at - a.at || (a.id < b.id ? -1 : 1));
+  }
+
+  /** @param {string} id */
+  find(id) {
+    return this.#entries.get(id);
+  }
+
+  /**
+   * Take over what the API listed.
+   *
+   * @param {any[]} sessions
+   */
+  load(sessions) {
+    for (const session of sessions) {
+      const id = session.session_id;
+      if (!id || this.#gone.has(id)) continue;
+      this.#put(session);
+      const last = session.last_message?.payload ?? session.last_message;
+      if (last) this.#said(id, last, millis(session.last_message?.timestamp ?? session.last_message_at));
+    }
+  }
+
+  /**
+   * Take an event of the feed.
+   *
+   * @param {import("../sdk/js/mesh.js").MeshEvent} event
+   * @param {boolean} [news]  whether nobody can have read it here before
+   * @returns {boolean} whether the list changed
+   */
+  apply({ event_type: type, payload, timestamp }, news = true) {
+    const id = payload?.session_id;
+    if (!id || this.#gone.has(id)) return false;
+    if (type === "session.deleted") {
+      this.#gone.add(id);
+      return this.#entries.delete(id);
+    }
+    if (type === "session.created" || type === "session.updated") {
+      this.#put({ updated_at: timestamp, ...payload, ...payload.updates, ...payload.session, session_id: id });
+      return true;
+    }
+    if (type !== "chat.message") return false;
+    // The session of an unknown id is created by the API in answer to this very message.
+    if (!this.#entries.has(id)) this.#put({ session_id: id, updated_at: timestamp });
+    const newest = this.#said(id, payload, millis(timestamp));
+    const entry = this.#entries.get(id);
+    if (entry && news && newest && id !== this.current) entry.unread += 1;
+    return true;
+  }
+
+  /** @param {string} id */
+  read(id) {
+    this.current = id;
+    const entry = this.#entries.get(id);
+    if (entry) entry.unread = 0;
+  }
+
+  /** @param {any} session */
+  #put(session) {
+    const id = session.session_id;
+    const updatedAt = millis(session.updated_at ?? session.created_at) || 0;
+    const known = this.#entries.get(id);
+    if (known && known.updatedAt > updatedAt) return;
+    this.#entries.set(id, {
+      id,
+      title: short(session.title, 200) || known?.title || id,
+      scope: scopeOf(session),
+      preview: known?.preview ?? "",
+      at: Math.max(known?.at ?? 0, updatedAt),
+      unread: known?.unread ?? 0,
+      updatedAt,
+    });
+  }
+
+  /**
+   * @param {string} id
+   * @param {any} message
+   * @param {number} at
+   * @returns {boolean} whether it is the newest of its session
+   */
+  #said(id, message, at) {
+    const entry = this.#entries.get(id);
+    if (!entry || (entry.preview && at < entry.at)) return false;
+    entry.preview = previewOf(message);
+    entry.at = Math.max(entry.at, at || 0);
+    return true;
+  }
+}
