@@ -54,16 +54,21 @@
  */
 
 /**
- * What to do when the server closes with a code of its own. Any other code: try again after a back-off.
+ * What to do when the server closes with one of these codes: nothing (`fail`), come back as its `reconnect` event told,
+ * with a new token, or later than usual. Any other code, such as 4408 for too slow: resume after a back-off.
  *
- * @type {Readonly<Record<number, "told" | "fail" | "token" | "resume" | "later">>}
+ * @type {Readonly<Record<number, "fail" | "told" | "token" | "later">>}
  */
 export const CLOSE_CODES = Object.freeze({
-  1012: "told", // the edge restarts: as its `reconnect` event said
-  4400: "fail", // bad request
-  4401: "token", // token missing, wrong or expired: with a new one
+  1000: "fail", // done
+  1002: "fail", // not the WebSocket protocol
+  1003: "fail", // only text is understood
+  1007: "fail", // not UTF-8
+  1011: "later", // the edge failed
+  1012: "told", // the edge restarts
+  4400: "fail", // the request makes no sense
+  4401: "token", // missing, wrong or expired
   4403: "fail", // not allowed
-  4408: "resume", // too slow: at once, from the positions
   4429: "later", // too many
 });
 
@@ -78,6 +83,7 @@ const PONG_WITHIN_MS = 20_000;
 const PROBE_WITHIN_MS = 5_000;
 const SAVE_EVERY_MS = 250;
 const MOST_BREAKS = 3;
+const MOST_REMEMBERED = 1_000;
 
 const CURSOR = /^([A-Z])([a-z0-9]+)-(\d+)$/;
 
@@ -113,6 +119,10 @@ export function compareCursors(a, b) {
 export class Positions {
   /** @type {Map<string, string>} by a stream's letter, the newest cursor handed to the application */
   #seen = new Map();
+  /** @type {Map<string, Set<string>>} by a stream's letter, the last cursors that were handed on */
+  #recent = new Map();
+  /** @type {Map<string, string>} by a stream's letter, the position behind which nothing is remembered */
+  #floor = new Map();
   /** @type {Map<string, string>} by a stream's letter, from where the server said that live frames go on */
   #base = new Map();
   #breaks = 0;
@@ -122,6 +132,7 @@ export class Positions {
     for (const cursor of (since ?? "").split(".")) {
       if (CURSOR.test(cursor)) this.#seen.set(cursor[0], cursor);
     }
+    this.#floor = new Map(this.#seen);
   }
 
   /** The positions as `since` takes them; empty where nothing is known yet. */
@@ -146,6 +157,8 @@ export class Positions {
   skip(to) {
     if (!to || !CURSOR.test(to)) return;
     this.#seen.delete(to[0]);
+    this.#recent.delete(to[0]);
+    this.#floor.set(to[0], to);
     this.#base.set(to[0], to);
   }
 
@@ -165,14 +178,43 @@ export class Positions {
     const letter = cursor[0];
     const seen = this.#seen.get(letter);
     const base = this.#base.get(letter);
-    if (compareCursors(cursor, seen) <= 0) return "known";
+    if (compareCursors(cursor, seen) <= 0) return this.#isLate(cursor) ? "new" : "known";
     const whole =
       !prev || (!seen && !base) || compareCursors(prev, seen) <= 0 || compareCursors(prev, base) <= 0;
     if (!whole && ++this.#breaks < MOST_BREAKS) return "broken";
     // A replayed frame proves nothing: the break may come again right after it.
     if (prev) this.#breaks = 0;
     this.#seen.set(letter, cursor);
+    this.#remember(letter, cursor);
     return whole ? "new" : "lost";
+  }
+
+  /**
+   * An edge that finds a loss after it has shown later events shows what was lost then. So an older cursor is not known
+   * by being older, only by having been here.
+   *
+   * @param {string} cursor
+   */
+  #isLate(cursor) {
+    const letter = cursor[0];
+    if (this.#recent.get(letter)?.has(cursor) || !(compareCursors(cursor, this.#floor.get(letter)) > 0)) return false;
+    this.#remember(letter, cursor);
+    return true;
+  }
+
+  /**
+   * @param {string} letter
+   * @param {string} cursor
+   */
+  #remember(letter, cursor) {
+    const recent = this.#recent.get(letter) ?? new Set();
+    this.#recent.set(letter, recent.add(cursor));
+    // What is older than all that a connection has brought was not missing in it.
+    if (!this.#floor.has(letter)) this.#floor.set(letter, this.#base.get(letter) ?? cursor);
+    if (recent.size <= MOST_REMEMBERED) return;
+    const [oldest] = recent;
+    recent.delete(oldest);
+    if (!(compareCursors(oldest, this.#floor.get(letter)) <= 0)) this.#floor.set(letter, oldest);
   }
 }
 
@@ -220,7 +262,7 @@ export class Connection {
   #attempt = 0;
   #turn = 0;
   #wasConnected = false;
-  #resumed = false;
+  #owed = false;
   #connectedAt = 0;
   #heardAt = 0;
   #pingedAt = 0;
@@ -292,7 +334,7 @@ export class Connection {
     try {
       const token = await getToken?.();
       if (turn !== this.#turn) return;
-      this.#resumed = since !== "";
+      this.#owed = since !== "";
       const url = socketUrl(this.#target, base, {
         since,
         history: since ? undefined : history,
@@ -329,7 +371,7 @@ export class Connection {
         this.#toldAt = Date.now() + (payload.delay_ms ?? 0);
         return;
       case "error":
-        return this.#emit("error", payload);
+        return this.#emit("error", frame.payload ?? frame);
       case "gap":
         this.#positions.skip(payload.to);
         return this.#emit("gap", payload);
@@ -344,19 +386,26 @@ export class Connection {
     this.#emit("*", frame);
   }
 
-  /** @param {Record<string, any>} payload */
+  /**
+   * A socket that resumes is greeted twice, before what it missed and after. Later greetings tell of the server's state.
+   *
+   * @param {Record<string, any>} payload
+   */
   #greeted(payload) {
-    clearTimeout(this.#handshakeTimer);
     if (payload.cursors) this.#positions.start(payload.cursors);
-    const first = this.#state.state !== "connected";
-    if (first) {
+    if (!this.#connectedAt) {
+      clearTimeout(this.#handshakeTimer);
       this.#connectedAt = Date.now();
-      clearInterval(this.#beatTimer);
       this.#beatTimer = setInterval(() => this.#beat(), BEAT_MS);
     }
+    const degraded = payload.status === "degraded";
+    const arrived = degraded || payload.recovered || this.#state.state === "connected";
     this.#wasConnected = true;
-    this.#enter("connected", payload.reason ?? "", null, payload.status === "degraded");
-    if (first && this.#resumed && payload.recovered) this.#emit("recovered", payload);
+    this.#owed ||= degraded;
+    this.#enter(arrived ? "connected" : "recovering", arrived ? "" : "catching up", null, degraded);
+    if (!this.#owed || !payload.recovered) return;
+    this.#owed = false;
+    this.#emit("recovered", payload);
   }
 
   /**

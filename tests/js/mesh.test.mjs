@@ -176,6 +176,24 @@ describe("positions", () => {
     assert.equal(positions.since, "Rk3f-9");
   });
 
+  test("take what an edge found late, once", () => {
+    const positions = new Positions("Rk3f-100");
+    positions.start({ R: "Rk3f-104" });
+    assert.equal(positions.take({ cursor: "Rk3f-110", prev: "Rk3f-104" }), "new");
+    assert.equal(positions.take({ cursor: "Rk3f-108", prev: "Rk3f-110" }), "new", "shown after a later one");
+    assert.equal(positions.take({ cursor: "Rk3f-108" }), "known");
+    assert.equal(positions.take({ cursor: "Rk3f-110" }), "known");
+    assert.equal(positions.take({ cursor: "Rk3f-99" }), "known", "it lies before where this one came in");
+    assert.equal(positions.since, "Rk3f-110");
+  });
+
+  test("remember a bounded number of cursors", () => {
+    const positions = new Positions("");
+    for (let seq = 2; seq <= 4_000; seq += 2) positions.take({ cursor: `Rk3f-${seq}` });
+    assert.equal(positions.take({ cursor: "Rk3f-3" }), "known", "too old to tell");
+    assert.equal(positions.take({ cursor: "Rk3f-3999" }), "new");
+  });
+
   test("let notices pass", () => {
     assert.equal(new Positions("Rk3f-1").take({}), "new");
   });
@@ -186,8 +204,8 @@ describe("a connection", () => {
     const { connection, states, seen, log } = await open(t, { history: 20, types: ["chat.message", "chat.delta"] });
     assert.equal(FakeSocket.last.url.href, "ws://mesh:8000/ws/chat/s1?history=20&types=chat.message%2Cchat.delta");
     assert.deepEqual(FakeSocket.last.protocols, []);
-    FakeSocket.last.greet({ cursors: { R: "Rk3f-3" } });
     FakeSocket.last.receive(message(3));
+    FakeSocket.last.greet({ cursors: { R: "Rk3f-3" } });
     FakeSocket.last.receive(message(4, 3));
     FakeSocket.last.receive(message(4, 3));
     FakeSocket.last.receive({ event_type: "pong", timestamp: 1 });
@@ -264,17 +282,33 @@ describe("a connection", () => {
     assert.equal(connection.since, "Rzzz-1");
   });
 
+  test("is recovering until the server has given all that was missed", async (t) => {
+    const { connection, log, seen } = await open(t, { since: "Rk3f-3" });
+    FakeSocket.last.greet({ recovered: false, cursors: { R: "Rk3f-3", S: "Sp9a-0" } });
+    assert.deepEqual(connection.state, { state: "recovering", reason: "catching up", retryInMs: null, degraded: false });
+    FakeSocket.last.receive(message(4));
+    FakeSocket.last.greet({ recovered: true, cursors: { R: "Rk3f-5", S: "Sp9a-0" } });
+    FakeSocket.last.receive(message(6, 5));
+    assert.equal(connection.state.state, "connected");
+    assert.deepEqual(log.map(([type]) => type), ["*", "recovered", "*"]);
+    assert.deepEqual(seen(), ["Rk3f-4", "Rk3f-6"]);
+  });
+
   test("is degraded while the server says so", async (t) => {
-    const { connection } = await open(t);
+    const { connection, log } = await open(t);
     FakeSocket.last.greet();
     assert.equal(connection.state.degraded, false);
-    FakeSocket.last.greet({ status: "degraded", reason: "NATS is away" });
-    assert.deepEqual(connection.state, { state: "connected", reason: "NATS is away", retryInMs: null, degraded: true });
+    FakeSocket.last.greet({ status: "degraded", recovered: false, cursors: undefined });
+    assert.deepEqual(connection.state, { state: "connected", reason: "", retryInMs: null, degraded: true });
+    assert.deepEqual(log, []);
     FakeSocket.last.greet();
-    assert.equal(connection.state.degraded, false);
+    assert.deepEqual(connection.state, { state: "connected", reason: "", retryInMs: null, degraded: false });
+    assert.deepEqual(log.map(([type]) => type), ["recovered"]);
   });
 
   for (const [code, state, wait] of [
+    [1000, "failed", null],
+    [1011, "recovering", 10_000],
     [1012, "recovering", 250],
     [4400, "failed", null],
     [4401, "failed", null],
