@@ -51,7 +51,7 @@ class Connection:
     def __init__(
         self, urls: Sequence[str], *, name: str, credentials: str | None = None, inbox: str = "_INBOX"
     ) -> None:
-        """``urls`` are tried in turn; ``credentials`` is the path of a ``.creds`` file; replies come under ``inbox``."""
+        """``urls`` are tried in turn, ``credentials`` is the path of a ``.creds`` file, replies go to ``inbox``."""
         self.name = name
         self.connects = 0
         self._urls = list(urls)
@@ -106,7 +106,7 @@ class Connection:
     @property
     def is_clustered(self) -> bool:
         """Whether the server at the other end has peers, so that interest and replicas may lag."""
-        return self._client is not None and "cluster" in self._client._server_info
+        return self._client is not None and "cluster" in self._client._server_info  # noqa: SLF001 - it has no other way
 
     @property
     def client(self) -> Client:
@@ -156,14 +156,14 @@ class Connection:
             self._change("connected", "")
 
     def _change(self, state: State, reason: str) -> None:
-        if state == self._state or self._state == "closed":
+        if self._state in {state, "closed"}:
             return
         self._state, self._reason = state, reason
         _log.log(logging.INFO if state == "connected" else logging.WARNING, "%s: %s %s", self.name, state, reason)
         for callback in tuple(self._watchers):
             try:
                 callback(state)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whoever is told must not end the connection
                 _log.exception("%s: whoever was told %r failed", self.name, state)
 
     async def _supervise(self) -> None:
@@ -177,19 +177,19 @@ class Connection:
                 self._reason = "the connection was lost"
             except (OSError, TimeoutError, MeshUnavailable, nats.errors.Error) as error:
                 self._reason = str(error) or type(error).__name__
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever happens, the connection comes back
                 _log.exception("%s: connecting failed", self.name)
                 self._reason = str(error)
             self._ready.clear()
             self._change("degraded", self._reason)
             await self._drop_client()
-            await asyncio.sleep(random.uniform(0, delay_s))  # noqa: S311 - spreads reconnects, guards nothing
+            await asyncio.sleep(random.uniform(0, delay_s))
             delay_s = min(2 * delay_s, _MOST_DELAY_S)
 
     async def _connect(self, url: str) -> None:
         self._client = client = Client()
         transport = TapTransport(self._handlers, lambda: self._lost(client))
-        client._transport = transport
+        client._transport = transport  # noqa: SLF001 - held by a test against the pinned version
         await client.connect(
             url,
             name=self.name,
@@ -260,7 +260,10 @@ class Connection:
             self._tap.after_turn(callback)
 
     def publish(self, subject: str, body: bytes, headers: bytes = b"", reply: bytes = b"") -> None:
-        """Send, without an acknowledgement; ``headers`` is a block such as `header_block` makes. Raises `MeshUnavailable`."""
+        """Send, without an acknowledgement; ``headers`` is a block as `header_block` makes it.
+
+        Raises `MeshUnavailable`.
+        """
         if self._tap is None:
             raise self.unavailable()
         gap = b" " if reply else b""
@@ -312,11 +315,11 @@ class Connection:
         try:
             await self.client.flush(max(1, round(timeout_s)))
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            raise MeshUnavailable(f"NATS does not answer: {error or 'timed out'}") from None
+            raise MeshUnavailable(f"NATS does not answer: {str(error) or 'timed out'}") from None
 
     def _write(self, data: bytes) -> None:
-        assert self._tap is not None
-        assert self._tap.transport is not None
+        if self._tap is None or self._tap.transport is None:
+            raise self.unavailable()
         self._tap.transport.write(data)
 
     def _answer(self, subject: bytes, _reply: bytes, headers: bytes, body: bytes) -> None:

@@ -36,7 +36,7 @@ class Cursor(NamedTuple):
         """Read ``Rk3f-120``; raises `InvalidCursor`."""
         if found := _parse(text):
             return cls(found[1], found[2], int(found[3]))
-        raise InvalidCursor(f"{ascii(text[:40])} is not a cursor such as 'Rk3f-120'")
+        raise InvalidCursor(f"{text[:40]!a} is not a cursor such as 'Rk3f-120'")
 
     def __str__(self) -> str:
         return f"{self.letter}{self.epoch}-{self.seq}"

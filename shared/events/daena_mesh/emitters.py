@@ -31,7 +31,7 @@ def default_mesh() -> Mesh:
 
 async def close_default_mesh() -> None:
     """Send what waits and close the default mesh; the next call of an emitter connects anew."""
-    global _default  # noqa: PLW0603
+    global _default
     if _default is not None and _default[0] is asyncio.get_running_loop():
         mesh, _default = _default[1], None
         await mesh.close()

@@ -1,4 +1,6 @@
-"""The errors of Daena Mesh, one tree::
+"""The errors of Daena Mesh, in one tree.
+
+::
 
 MeshError
 ├── InvalidId (ValueError)         an id that is not one token of [A-Za-z0-9_-]

@@ -97,6 +97,11 @@ class Follower:
         """Whether everything up to the heads was shown, and live messages are shown as they come."""
         return self._live.is_set()
 
+    @property
+    def is_healing(self) -> bool:
+        """Whether live messages wait until the log has been read."""
+        return self._hold is not None
+
     async def wait_live(self) -> None:
         """Wait until it is live."""
         await self._live.wait()

@@ -179,7 +179,7 @@ class Log:
 
     # -- writing ------------------------------------------------------------------------------------------------
 
-    async def append(  # noqa: PLR0913 - each is a header of its own
+    async def append(
         self,
         subject: str,
         body: bytes,
@@ -231,15 +231,17 @@ class Log:
         return await self._get(stream, {"seq": seq})
 
     async def head(self, stream: str, patterns: Sequence[str]) -> int:
-        """The sequence of the newest message on any of ``patterns``, from the leader, or 0; raises `MeshUnavailable`."""
+        """The sequence of the newest message on any of ``patterns``, from the leader, or 0.
+
+        Raises `MeshUnavailable`.
+        """
         newest = await asyncio.gather(*(self.last(stream, pattern) for pattern in patterns))
         return max((stored.seq for stored in newest if stored), default=0)
 
     async def bounds(self, stream: str) -> tuple[int, int]:
         """The first and the last sequence of the stream; raises `MeshUnavailable`."""
-        info = await self._info(stream)
-        assert info.state is not None
-        return info.state.first_seq, info.state.last_seq
+        state, _ = await self._info(stream)
+        return state.first_seq, state.last_seq
 
     async def kept_from(self, stream: str) -> int:
         """The sequence from which on the stream's limits have removed nothing; raises `MeshUnavailable`.
@@ -251,19 +253,17 @@ class Log:
         at, kept = self._kept.get(stream, (0.0, 0))
         if time.monotonic() < at + _KEPT_FOR_S:
             return kept
-        info = await self._info(stream)
-        assert info.state is not None
-        assert info.config is not None
+        state, config = await self._info(stream)
         kept, pressed = 0, False
-        if info.config.max_age:
-            oldest = datetime.now(UTC) - timedelta(microseconds=info.config.max_age / 1_000) + timedelta(seconds=2)
+        if config.max_age:
+            oldest = datetime.now(UTC) - timedelta(microseconds=config.max_age / 1_000) + timedelta(seconds=2)
             first = await self._first(stream, {"start_time": oldest.isoformat().replace("+00:00", "Z")})
-            kept = first or info.state.last_seq + 1
-        if info.config.max_bytes > 0 and info.state.bytes >= _PRESSED * info.config.max_bytes:
+            kept = first or state.last_seq + 1
+        if config.max_bytes > 0 and state.bytes >= _PRESSED * config.max_bytes:
             pressed = True
             marker = self.epochs[stream].seq
-            after_marker = marker + 1 if info.state.first_seq == marker else info.state.first_seq
-            kept = max(kept, await self._first(stream, {"seq": after_marker}) or info.state.last_seq + 1)
+            after_marker = marker + 1 if state.first_seq == marker else state.first_seq
+            kept = max(kept, await self._first(stream, {"seq": after_marker}) or state.last_seq + 1)
         if not pressed:
             self._kept[stream] = time.monotonic(), kept
         return kept
@@ -291,6 +291,7 @@ class Log:
         messages: list[Stored] = []
         pending = 0
         heard = loop.time()
+        timer: asyncio.TimerHandle
 
         def give(reply: Reply | None) -> None:
             nonlocal pending, heard
@@ -333,8 +334,8 @@ class Log:
             if answer.error.err_code == _NOT_FOUND:
                 return None
             raise MeshUnavailable(f"stream {stream} cannot be read: {answer.error.description}")
-        message = answer.message
-        assert message is not None
+        if (message := answer.message) is None:
+            return None
         headers = base64.b64decode(message.hdrs)
         return Stored(
             stream,
@@ -346,11 +347,11 @@ class Log:
             base64.b64decode(message.data),
         )
 
-    async def _info(self, stream: str) -> _InfoReply:
+    async def _info(self, stream: str) -> tuple[_State, _Config]:
         info = msgspec.json.decode((await self._api(f"STREAM.INFO.{stream}", {})).body, type=_InfoReply)
-        if info.error:
-            raise MeshUnavailable(f"stream {stream}: {info.error.description}")
-        return info
+        if info.error or info.state is None or info.config is None:
+            raise MeshUnavailable(f"stream {stream}: {info.error.description if info.error else 'no answer'}")
+        return info.state, info.config
 
     async def _api(self, verb: str, request: Mapping[str, object]) -> Reply:
         reply = await self.connection.request(f"$JS.API.{verb}", msgspec.json.encode(request), timeout_s=_ATTEMPT_S)

@@ -46,8 +46,8 @@ class Mesh:
     ) -> None:
         """Prefer `connect`.
 
-        ``wait_s`` is how long a record waits for NATS; ``source`` is written into each event; who ``provisions`` creates
-        and upgrades the streams after every connect.
+        ``wait_s`` is how long a record waits for NATS; ``source`` is written into each event; who ``provisions``
+        creates and upgrades the streams after every connect.
         """
         urls, credentials = whereabouts(settings)
         self.settings = settings

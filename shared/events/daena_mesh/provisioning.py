@@ -134,8 +134,9 @@ async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
     for key in _FIXED:
         if key in changed:
             raise ProvisioningError(
-                f"stream {name} has {key} {have.get(key)!r} where the mesh needs {wanted[key]!r}; back it up and remove it "
-                f"(nats stream backup {name} DIR; nats stream rm {name}), or use another NATS account"
+                f"stream {name} has {key} {have.get(key)!r} where the mesh needs {wanted[key]!r}; "
+                f"back it up and remove it (nats stream backup {name} DIR; nats stream rm {name}), "
+                "or use another NATS account"
             )
     updated = await _call(connection, f"UPDATE.{name}", {**have, **wanted})
     if updated.error:

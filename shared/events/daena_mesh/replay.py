@@ -72,7 +72,7 @@ async def read(
     most: int = MOST_MESSAGES,
     most_bytes: int = MOST_BYTES,
 ) -> Chunk:
-    """The next piece behind ``after``; a stream has ended only at the sequence in ``reach``, which came from its leader.
+    """The next piece behind ``after``; a stream has ended only at its sequence in ``reach``, told by its leader.
 
     Raises `MeshUnavailable` where no replica answers or none comes up to that head.
     """

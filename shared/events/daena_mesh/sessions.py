@@ -47,7 +47,7 @@ def state_of(message: Stored) -> SessionState:
 
 
 def changed(session: Session, updates: Mapping[str, Any]) -> Session:
-    """``session`` with ``updates``; raises `InvalidEvent` for a key that cannot be changed or a value of a wrong type."""
+    """``session`` with ``updates``; raises `InvalidEvent` for a key that cannot be changed or a wrong value."""
     if unknown := set(updates) - CHANGEABLE:
         raise InvalidEvent(f"{', '.join(sorted(unknown))} cannot be changed; {', '.join(sorted(CHANGEABLE))} can")
     fields = {**msgspec.structs.asdict(session), **updates, "updated_at": now()}
@@ -65,7 +65,13 @@ class SessionStore:
         self._mesh = mesh
 
     async def read(self, session_id: str) -> SessionState:
-        """The state from the stream's leader; raises `InvalidId`, `UnknownSession`, `DeletedSession`, `MeshUnavailable`."""
+        """The state from the stream's leader.
+
+        Raises `InvalidId`, `UnknownSession`, `DeletedSession` and `MeshUnavailable`.
+        """
+        return SessionState(*await self._existing(session_id))
+
+    async def _existing(self, session_id: str) -> tuple[Session, int]:
         check_id(session_id, "session_id")
         message = await self._mesh.log.last(RECORDS, f"session.{session_id}.>")
         if message is None:
@@ -73,9 +79,9 @@ class SessionStore:
         state = state_of(message)
         if state.session is None:
             raise DeletedSession(f"session {session_id!r} was deleted")
-        return state
+        return state.session, state.seq
 
-    async def create(  # noqa: PLR0913 - the fields of a session
+    async def create(
         self,
         session_id: str,
         *,
@@ -139,7 +145,7 @@ class SessionStore:
         return await self._rewrite("session.updated", session_id, payload, expect, event_id)
 
     async def delete(self, session_id: str, *, expect: int | None = None, event_id: str | None = None) -> Ack:
-        """Write the deletion of a session; its messages are removed by who answers for the stream. Raises like `update`."""
+        """Write the deletion of a session; who answers for the stream removes its messages. Raises like `update`."""
         return await self._rewrite("session.deleted", session_id, lambda _session: {}, expect, event_id)
 
     async def _rewrite(
@@ -152,13 +158,12 @@ class SessionStore:
     ) -> Ack:
         event_id = event_id or uuid7()
         for attempt in range(_TRIES):
-            state = await self.read(session_id)
-            assert state.session is not None
-            if expect is not None and state.seq != expect:
+            session, seq = await self._existing(session_id)
+            if expect is not None and seq != expect:
                 raise Conflict(f"session {session_id!r} was changed by another writer")
-            content = {"session_id": session_id, **payload(state.session)}
+            content = {"session_id": session_id, **payload(session)}
             try:
-                return await self._write(event_type, session_id, content, state.seq, event_id)
+                return await self._write(event_type, session_id, content, seq, event_id)
             except Conflict:
                 if expect is not None or attempt == _TRIES - 1:
                     raise

@@ -46,7 +46,7 @@ def _refusal(value: object, what: str, most: int) -> str:
 
 
 def safe_id(text: str) -> str:
-    """An id for any text, the same one always: the text itself where it is an id, else what is readable of it and a hash.
+    """An id for any text, the same one always: the text itself where it is one, else what is readable and a hash.
 
     >>> safe_id("ada@example.org")
     'ada-example-org-1a1cc9aeac5a'
@@ -91,7 +91,7 @@ def subject_for(event_type: str, ident: str, author: str | None = None) -> str:
     """The subject of an event of ``event_type`` about ``ident``; raises `InvalidSubject` or `InvalidId`."""
     domain, _, verb = event_type.partition(".")
     if not _is_word(domain) or not _is_word(verb):
-        raise InvalidSubject(f"event type {ascii(event_type[:80])} is not <domain>.<verb>")
+        raise InvalidSubject(f"event type {event_type[:80]!a} is not <domain>.<verb>")
     check = check_scope if domain in _WIDE_DOMAINS else check_id
     subject = f"{domain}.{check(ident, f'the id in a {domain} subject')}.{verb}"
     return subject if author is None else f"{subject}.{check_id(author, 'author')}"
@@ -104,11 +104,11 @@ def event_type_of(subject: str) -> str:
 
 
 def check_pattern(pattern: str) -> str:
-    """Return ``pattern`` if NATS takes it as a subject to subscribe to and its words are ours; raises `InvalidSubject`."""
+    """Return ``pattern`` if NATS can subscribe to it and its words are ours; raises `InvalidSubject`."""
     tokens = pattern.split(".")
     last = len(tokens) - 1
-    for i, token in enumerate(tokens):
-        if not (_is_scope(token) or token == "*" or (token == ">" and i == last)):
+    for i, word in enumerate(tokens):
+        if not (_is_scope(word) or word == "*" or (word == ">" and i == last)):
             shown = ascii(pattern if len(pattern) <= 80 else pattern[:80] + "…")
             raise InvalidSubject(f"{shown} is not a subject: tokens are A-Z a-z 0-9 _ -, a single *, or > at the end")
     return pattern
@@ -122,10 +122,10 @@ def matches(pattern: str, subject: str) -> bool:
 def covers(pattern: str, other: str) -> bool:
     """Whether every subject that ``other`` matches is matched by ``pattern`` too. Both may have wildcards."""
     have, want = pattern.split("."), other.split(".")
-    for i, token in enumerate(have):
-        if token == ">":
+    for i, word in enumerate(have):
+        if word == ">":
             return len(want) > i
-        if i >= len(want) or want[i] == ">" or token not in ("*", want[i]):
+        if i >= len(want) or want[i] == ">" or word not in ("*", want[i]):
             return False
     return len(have) == len(want)
 

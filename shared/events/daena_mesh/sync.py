@@ -35,7 +35,7 @@ def _background() -> asyncio.AbstractEventLoop:
 
 def close() -> None:
     """Send what waits and close the connection; the next call connects anew. Called at exit by itself."""
-    global _loop  # noqa: PLW0603
+    global _loop
     with _lock:
         loop, _loop = _loop, None
     if loop is not None:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import ParseResult
 
 from nats.aio.transport import TcpTransport
@@ -32,7 +32,7 @@ class Tap(asyncio.Protocol):
     def __init__(
         self, inner: asyncio.StreamReaderProtocol, handlers: dict[bytes, Handler], lost: Callable[[], None]
     ) -> None:
-        """``handlers`` maps the ids of subscriptions to what takes their messages; ``lost`` is told once, at the end."""
+        """``handlers`` maps the ids of subscriptions to what takes their messages; ``lost`` is told at the end."""
         self._inner = inner
         self._handlers = handlers
         self._lost = lost
@@ -44,28 +44,33 @@ class Tap(asyncio.Protocol):
         return getattr(self._inner, name)  # what asyncio asks of the stream's protocol beyond the methods below
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self.transport = transport  # type: ignore[assignment]
+        """The socket is open; called again with what encrypts it, where that comes later."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
         self._inner.connection_lost(exc)
         self._lost()
 
     def pause_writing(self) -> None:
+        """The socket takes no more for now."""
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
+        """The socket takes more again."""
         self._inner.resume_writing()
 
     def eof_received(self) -> bool | None:
+        """The server sends no more."""
         return self._inner.eof_received()
 
     def after_turn(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once everything that has arrived by now is handled; for use within a handler."""
         self._after_turn.append(callback)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:  # noqa: C901, PLR0912 - the hot path, kept in one frame
+        """Hand on what `data` completes: our messages to their handlers, the rest to nats-py."""
         if self._rest:
             data = self._rest + data
         start, size = 0, len(data)
@@ -106,7 +111,7 @@ class Tap(asyncio.Protocol):
             return  # unsubscribed while it was on its way
         try:
             handler(args[1], args[3] if len(args) == most else b"", headers, body)
-        except Exception:
+        except Exception:  # noqa: BLE001 - one message must not end the connection
             _log.exception("a message on %.80r could not be handled", args[1])
 
 
@@ -114,7 +119,7 @@ class TapTransport(TcpTransport):
     """nats-py's TCP transport with a `Tap` in it, and a bound on how long written bytes may stay unacknowledged."""
 
     def __init__(self, handlers: dict[bytes, Handler], lost: Callable[[], None]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._handlers = handlers
         self._lost = lost
         self.tap: Tap | None = None
@@ -130,7 +135,7 @@ class TapTransport(TcpTransport):
         self.tap = Tap(inner, self._handlers, self._lost)
         tap = self.tap
         transport, _ = await asyncio.wait_for(
-            loop.create_connection(lambda: tap, uri.hostname, uri.port), connect_timeout
+            loop.create_connection(lambda: tap, uri.hostname or "", uri.port or 4222), connect_timeout
         )
         _bound_unacknowledged(transport)
         self._bare_io_reader = self._io_reader = reader
@@ -140,7 +145,8 @@ class TapTransport(TcpTransport):
         self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int
     ) -> None:
         """Upgrade the socket to TLS; raises `OSError` or `TimeoutError`."""
-        assert self._io_writer is not None
+        if self._io_writer is None:
+            raise OSError("there is no socket to encrypt")
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
         inner = asyncio.StreamReaderProtocol(reader)
@@ -149,7 +155,8 @@ class TapTransport(TcpTransport):
         transport = await asyncio.wait_for(
             loop.start_tls(self._io_writer.transport, tap, ssl_context, server_hostname=host), connect_timeout
         )
-        assert transport is not None
+        if transport is None:
+            raise OSError("the socket was closed while it was being encrypted")
         tap.connection_made(transport)
         self.tap = tap
         self._io_reader = reader
