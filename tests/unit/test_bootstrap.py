@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ["cat", "cksum", "cp", "date", "dirname", "grep", "id", "ls", "mkdir", "rm", "sh", "sort", "touch"]
+TOOLS = ["awk", "cat", "cksum", "cp", "date", "dirname", "grep", "id", "ls", "mkdir", "rm", "sh", "sort", "touch"]
 
 # Answers what bootstrap asks of a Python, and writes down what pip is told.
 PYTHON = """#!/bin/sh
 case "$*" in
-"-c import sys"*) echo {version} ;;
+"-c import sys; "*) echo {version} ;;
 "-c import ensurepip, venv") exit {no_ensurepip} ;;
+"-c import sysconfig"*) exit {glibc} ;;
 "-c import pip") ;;
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && touch .venv/pyvenv.cfg ;;
 "-m pip install"*) echo "{version} $*" >>calls; test ! -e "$(dirname "$0")/../../offline" ;;
@@ -47,8 +48,8 @@ class Machine:
         path.chmod(0o755)
         return path
 
-    def python(self, version: str, *, name: str = "", ensurepip: bool = True) -> Path:
-        text = PYTHON.format(version=version, no_ensurepip=0 if ensurepip else 1)
+    def python(self, version: str, *, name: str = "", ensurepip: bool = True, musl: bool = False) -> Path:
+        text = PYTHON.format(version=version, no_ensurepip=int(not ensurepip), glibc=int(not musl))
         return self.program(name or f"python{version}", text)
 
     def bootstrap(self, *, tools: Path) -> subprocess.CompletedProcess[str]:
@@ -174,6 +175,17 @@ def test_what_cannot_go_on_names_the_one_command_that_helps(
     assert run.stderr.rstrip().endswith(advice)
     assert len(run.stderr.splitlines()) == 1
     assert not (machine.project / ".venv").exists()
+
+
+def test_where_playwright_has_nothing_it_is_left_out(machine: Machine, tools: Path) -> None:
+    lock = "a==1 \\\n    --hash=sha256:0\nplaywright==1 \\\n    --hash=sha256:1\n    # via b\nz==1\n"
+    (machine.project / "requirements.lock").write_text(lock)
+    machine.python("3.13", musl=True)
+    run = machine.bootstrap(tools=tools)
+    assert run.returncode == 0, run.stderr
+    assert machine.calls[0] == "3.13 -m pip install --quiet --require-hashes -r .venv/requirements.lock"
+    installed = machine.project / ".venv" / "requirements.lock"
+    assert installed.read_text() == "a==1 \\\n    --hash=sha256:0\nz==1\n"
 
 
 def test_a_second_run_does_nothing(machine: Machine, tools: Path) -> None:
