@@ -238,6 +238,7 @@ def test_lengths_have_one_form(width: int, size: int) -> None:
         (head(0x81, 0, masked=False), "a frame is not masked"),
         (head(0x08, 0), "a control frame is fragmented"),
         (head(0x89, 126, width=2), "a control frame is longer than 125 bytes"),
+        (head(0x88, 126, width=2), "a control frame is longer than 125 bytes"),
         (head(0x81, 1 << 63, width=8), "the highest bit of a length is set"),
         (head(0x81, 5, width=2), "a length is not in its shortest form"),
         (head(0x80, 0), "a continuation of no message"),
@@ -278,13 +279,39 @@ def test_the_limit_is_exact(limit: int, opcode: int) -> None:
 
 
 def test_too_big_is_refused_at_the_head() -> None:
-    with pytest.raises(ProtocolViolation) as refused:
-        parse(head(0x82, 1 << 62, width=8))
-    assert refused.value.code == 1009
+    """Even before its key."""
+    for size, width in ((1 << 62, 8), (301, 2)):
+        with pytest.raises(ProtocolViolation) as refused:
+            parse(head(0x82, size, width=width)[:-4], None, LIMIT)
+        assert refused.value.code == 1009
 
 
-def test_a_limit_on_messages_does_not_stop_pings() -> None:
+def test_a_limit_on_messages_does_not_stop_control_frames() -> None:
     assert parse(encoded(9, b"x" * 125), None, 10) == ([Ping(b"x" * 125)], None)
+    assert parse(encoded(8, b"\x03\xe8" + b"x" * 123), None, 10) == ([Close(1000, "x" * 123)], None)
+
+
+@pytest.mark.parametrize("more", [b"\x81", b"\x8a\x80", encoded(9)[:-1]])
+def test_a_lone_message_is_told_from_one_that_is_followed(more: bytes) -> None:
+    messages, pending = parse(encoded(1, b"alone") + more)
+    assert messages == [Text("alone")]
+    assert pending is not None
+    assert pending.unread == more
+
+
+@pytest.mark.parametrize("size", range(4))
+def test_a_lone_message_is_told_from_its_lookalikes(size: int) -> None:
+    """A head that is wrong, or of another message, with payload that looks like a right one."""
+    for first, second in ((0x81, size), (0x01, 0x80 | size), (0x82, 0x80 | size), (0x81, 0x80 | (size + 5))):
+        lookalike = bytes((first, second, 0x80 | size)) + b"\x80" * (3 + size)
+        assert ours([lookalike])[:2] == ours([lookalike[:1], lookalike[1:]])[:2]
+
+
+def test_a_key_goes_on_after_any_cut() -> None:
+    text = "".join(map(chr, range(0x400, 0x420)))
+    data = encoded(1, text.encode())
+    for cut in range(len(data)):
+        assert ours([data[:cut], data[cut:]]) == ([Text(text)], None, None)
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xc0", b"\xf4\x90", b"\xed\xa0\x80", b"\xe0\x80"])

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from websockets.frames import Frame
+from websockets.frames import EXTERNAL_CLOSE_CODES, Frame
 from websockets.protocol import CLIENT, Protocol
 
 from mesh_edge import closing, frames
@@ -63,11 +63,15 @@ def test_pings_and_pongs_are_read_by_another(payload: bytes) -> None:
 @pytest.mark.parametrize("build", [frames.ping_frame, frames.pong_frame])
 def test_a_control_frame_has_room_for_125_bytes(build: Any) -> None:
     assert build() == build(b"")
+    assert build(b"x" * 125)[2:] == b"x" * 125
     with pytest.raises(ValueError, match="at most 125 bytes, not 126"):
         build(b"x" * 126)
 
 
 @given(st.integers(3000, 4999), st.text(max_size=200))
+@example(4408, "x" * 123)
+@example(4408, "x" * 124)
+@example(4408, "\u03ba" * 62)
 def test_a_reason_is_cut_between_characters(code: int, reason: str) -> None:
     client = Protocol(CLIENT)
     client.receive_data(frames.close_frame(code, reason))
@@ -75,7 +79,12 @@ def test_a_reason_is_cut_between_characters(code: int, reason: str) -> None:
     assert client.close_rcvd.code == code
     told = client.close_rcvd.reason
     assert reason.startswith(told)
-    assert told == reason or 120 <= len(told.encode()) <= 123
+    assert told == reason if len(reason.encode()) <= 123 else 120 <= len(told.encode()) <= 123
+
+
+def test_codes_that_travel_are_those_of_another() -> None:
+    travelling = {code for code in range(6000) if frames.may_travel(code)}
+    assert travelling == {int(code) for code in EXTERNAL_CLOSE_CODES} | set(range(3000, 5000))
 
 
 @pytest.mark.parametrize("code", [-1, 0, 999, 1004, 1006, 1015, 2999, 5000, 65_536])
