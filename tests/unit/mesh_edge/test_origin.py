@@ -116,7 +116,13 @@ def test_disguises_are_refused(origin: str) -> None:
     assert not LISTED.allows(origin, "mesh.example")
 
 
-@pytest.mark.parametrize("origin", ["http://localhost.", "http://LOCALHOST", "http://localhost:80", "null", ""])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost.", "http://LOCALHOST", "http://localhost:80", "null", "http://127.1", "http://010.0.0.1"]
+    + [f"http://[{literal}]" for literal in ("::g", ":::", "1", "127.0.0.1", "::1::", "::1:")]
+    + ["http://mesh.example:65536", "http://mesh..example", "http://-mesh.example", "http://mesh-.example"]
+    + [f"http://{'a' * 301}"],
+)
 def test_what_no_browser_writes_is_not_the_same_origin_either(origin: str) -> None:
     assert not SAME.allows(origin, origin.removeprefix("http://"))
 
