@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from daena_mesh import replay
-from daena_mesh.cursors import Positions
+from daena_mesh.cursors import Cursor
+from daena_mesh.errors import InvalidCursor
 from daena_mesh.events import ChatMessage, Event
 from daena_mesh.feed import Gap, event_of
 from daena_mesh.ids import uuid7
@@ -63,11 +64,19 @@ class Chat:
         Raises `InvalidCursor` and `MeshUnavailable`.
         """
         log = self._mesh.log
-        end = Positions.parse(before)["R"].seq if before else None
+        end = self._before(before) if before else None
         messages = await replay.newest(log, RECORDS, self._patterns, limit, before=end)
         cursors = ((m, log.cursor(m.stream, m.seq)) for m in messages)
         events = (event_of(m, cursor, log.settings.max_body_bytes) for m, cursor in cursors)
         return [event for event in events if event is not None]
+
+    def _before(self, text: str) -> int:
+        cursor, here = Cursor.parse(text), self._mesh.log.position(RECORDS, 0)
+        if cursor[:2] != here[:2]:
+            raise InvalidCursor(
+                f"{text!r} is no position in the log of messages, which begin with {here.letter}{here.epoch}-"
+            )
+        return cursor.seq
 
     @property
     def _patterns(self) -> tuple[str, ...]:

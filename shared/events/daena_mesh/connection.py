@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 import nats.errors
 from nats.aio.client import Client
 
-from daena_mesh.errors import MeshUnavailable
+from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.tap import Handler, Tap, TapTransport
 
 State = Literal["connecting", "connected", "degraded", "closed"]
@@ -68,6 +68,7 @@ class Connection:
         self._on_up: list[Callable[[], Awaitable[None]]] = []
         self._watchers: list[Callable[[State], None]] = []
         self._ready = asyncio.Event()
+        self._tried = asyncio.Event()
         self._down = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
         self.subscribe(self._inbox.decode() + "*", self._answer)
@@ -81,7 +82,8 @@ class Connection:
 
     async def close(self) -> None:
         """End for good. Whoever waits for an answer gets `MeshUnavailable`."""
-        self._change("closed", "closed")
+        self._change("closed", "")
+        self._ready.set()  # for who waits for it: `wait_ready` finds it closed
         if self._supervisor is not None:
             self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -122,12 +124,20 @@ class Connection:
         )
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Wait until NATS answers and every `on_up` ran; raises `MeshUnavailable` after ``timeout_s``."""
+        """Wait until NATS answers and every `on_up` ran; raises `MeshUnavailable` after ``timeout_s``, or when closed."""
         if not self._ready.is_set():
             try:
                 await asyncio.wait_for(self._ready.wait(), timeout_s)
             except TimeoutError:
                 raise self.unavailable() from None
+        if self.is_closed:
+            raise self.unavailable()
+
+    async def wait_tried(self, timeout_s: float) -> None:
+        """Wait until the first attempt to connect has worked or failed, for ``timeout_s`` at most."""
+        if not self._tried.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._tried.wait(), timeout_s)
 
     def on_up(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Await ``callback`` after each connect, in the order given, before anybody is told *connected*."""
@@ -159,7 +169,8 @@ class Connection:
         if self._state in {state, "closed"}:
             return
         self._state, self._reason = state, reason
-        _log.log(logging.INFO if state == "connected" else logging.WARNING, "%s: %s %s", self.name, state, reason)
+        self._tried.set()
+        _log.log(logging.WARNING if state == "degraded" else logging.INFO, "%s: %s %s", self.name, state, reason)
         for callback in tuple(self._watchers):
             try:
                 callback(state)
@@ -168,14 +179,14 @@ class Connection:
 
     async def _supervise(self) -> None:
         delay_s = _FIRST_DELAY_S
-        for url in itertools.cycle(self._urls):
+        for attempt in itertools.count():
             self._down.clear()
             try:
-                await self._connect(url)
+                await self._connect(self._urls[attempt % len(self._urls)])
                 delay_s = _FIRST_DELAY_S
                 await self._down.wait()
                 self._reason = "the connection was lost"
-            except (OSError, TimeoutError, MeshUnavailable, nats.errors.Error) as error:
+            except (OSError, TimeoutError, MeshError, nats.errors.Error) as error:
                 self._reason = str(error) or type(error).__name__
             except Exception as error:  # noqa: BLE001 - whatever happens, the connection comes back
                 _log.exception("%s: connecting failed", self.name)
@@ -221,12 +232,16 @@ class Connection:
             return
         self._tap = None
         self._down.set()
+        self._answer_nobody()
+
+    def _answer_nobody(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for give in waiting.values():
             give(None)
 
     async def _drop_client(self) -> None:
         client, self._client, self._tap = self._client, None, None
+        self._answer_nobody()
         if client is not None:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(client.close(), 1)

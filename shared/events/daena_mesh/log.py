@@ -72,6 +72,7 @@ class _Error(msgspec.Struct):
 
 
 class _PubAck(msgspec.Struct):
+    stream: str = ""
     seq: int = 0
     duplicate: bool = False
     error: _Error | None = None
@@ -147,15 +148,19 @@ class Log:
             await asyncio.sleep(interval_s)
             if not self.connection.is_connected:
                 continue
-            before = dict(self.epochs)
+            before = self._lives()
             try:
                 await self.learn_epochs()
             except MeshUnavailable as error:
                 self.connection.degrade(str(error))
                 continue
-            if before != self.epochs:
-                self._tell()
+            was_degraded = self.connection.state == "degraded"
             self.connection.restore()
+            if was_degraded or before != self._lives():
+                self._tell()  # what a node passes on that is cut off from the leader is not all there was
+
+    def _lives(self) -> dict[str, str]:
+        return {stream: epoch.name for stream, epoch in self.epochs.items()}
 
     def _tell(self) -> None:
         for callback in tuple(self._changed):
@@ -165,9 +170,19 @@ class Log:
         """Ask the leaders which life of each stream this is; raises `MeshUnavailable`."""
         for stream in self.layout.streams:
             marker = await self.last(stream, epoch_subject(stream))
+            if marker is None and await self._has_outlived_marker(stream):
+                continue
             if marker is None:
                 raise MeshUnavailable(f"stream {stream} is not provisioned yet; `mesh api` or `mesh up` does that")
-            self.epochs[stream] = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
+            epoch = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
+            if stream in self.epochs and self.epochs[stream].name != epoch.name:
+                self._kept.pop(stream, None)
+            self.epochs[stream] = epoch
+
+    async def _has_outlived_marker(self, stream: str) -> bool:
+        """Whether the stream's limit of size took the marker that we know, as the oldest that there was."""
+        epoch = self.epochs.get(stream)
+        return epoch is not None and (await self.bounds(stream))[0] > epoch.seq
 
     def cursor(self, stream: str, seq: int) -> str:
         """The cursor of an event."""
@@ -364,9 +379,12 @@ def _acknowledged(stream: str, reply: Reply) -> _PubAck | None:
     """The acknowledgement, or None if one should try again; raises what is final."""
     if reply.headers:
         return None
-    ack = _puback(reply.body)
+    try:
+        ack = _puback(reply.body)
+    except msgspec.DecodeError:
+        return None  # whoever else listens on the subject may have answered first
     if ack.error is None:
-        return ack
+        return ack if ack.stream == stream else None
     if ack.error.err_code in _CONFLICTS:
         raise Conflict(f"another writer was first: {ack.error.description}")
     if ack.error.err_code in _TRY_AGAIN or ack.error.code == 503:

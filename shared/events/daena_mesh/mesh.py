@@ -122,8 +122,10 @@ class Mesh:
             source=self.source,
             most_bytes=self.settings.max_body_bytes,
         )
-        if stream == SIGNALS and self.connection.state != "connected":
-            return self._outbox.keep(subject, body, event_id)
+        if stream == SIGNALS:
+            await self.connection.wait_tried(self._wait_s)
+            if self.connection.state != "connected" or self._outbox:
+                return self._outbox.keep(subject, body, event_id)  # also behind others, so that the newest comes last
         try:
             return await self._store(subject, body, event_id)
         except MeshUnavailable:

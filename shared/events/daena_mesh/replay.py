@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -47,10 +48,11 @@ def merge(
         wanted = {m.seq: m for part in parts for m in part.messages if end is None or m.seq <= end}
         runs[stream] = [wanted[seq] for seq in sorted(wanted)]
     cut = {stream for stream, parts in batches.items() if any(part.pending for part in parts)}
-    last = min((moment(runs[stream][-1].time) for stream in cut if runs[stream]), default=None)
+    last = min((max(moment(m.time) for m in runs[stream]) for stream in cut if runs[stream]), default=None)
     ended = set()
     for stream, run in runs.items():
-        kept = run if last is None or stream in cut else [m for m in run if moment(m.time) <= last]
+        # Not a filter: clocks can be put back, and then what lies behind the first that is too late is none to skip.
+        kept = run if last is None else list(itertools.takewhile(lambda m: moment(m.time) <= last, run))
         if stream not in cut and len(kept) == len(run):
             ended.add(stream)
         runs[stream] = kept
@@ -110,6 +112,8 @@ async def newest(
 
     The log is asked how many there are from some sequence on, and that sequence is bisected. Raises `MeshUnavailable`.
     """
+    if count <= 0:
+        return []
     end = min(await log.head(stream, patterns), before - 1 if before is not None else 2**62)
     low, high = 0, end  # behind `low` there are at least `count`, or it is the beginning
     while high - low > count:
@@ -126,7 +130,7 @@ async def newest(
         position = chunk.positions[stream]
         if chunk.ended:
             break
-    return found[-count:] if count else []
+    return found[-count:]
 
 
 async def _how_many(log: Log, stream: str, patterns: Sequence[str], after: int, end: int) -> int:

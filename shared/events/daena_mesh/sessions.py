@@ -32,6 +32,8 @@ class SessionState(NamedTuple):
 
     session: Session | None
     seq: int
+    event_id: str = ""
+    """The id of that last event."""
 
 
 def state_of(message: Stored) -> SessionState:
@@ -41,7 +43,7 @@ def state_of(message: Stored) -> SessionState:
         return SessionState(None, message.seq)
     event = codec.decode(subject, message.body, cursor="", time=message.time.decode(), msg_id=None)
     try:
-        return SessionState(msgspec.convert(event.payload.get("session"), Session), message.seq)
+        return SessionState(msgspec.convert(event.payload.get("session"), Session), message.seq, event.id)
     except msgspec.ValidationError as error:
         raise InvalidEvent(f"{subject} at {message.seq} carries no session: {error}") from None
 
@@ -71,7 +73,7 @@ class SessionStore:
         """
         return SessionState(*await self._existing(session_id))
 
-    async def _existing(self, session_id: str) -> tuple[Session, int]:
+    async def _existing(self, session_id: str) -> tuple[Session, int, str]:
         check_id(session_id, "session_id")
         message = await self._mesh.log.last(RECORDS, f"session.{session_id}.>")
         if message is None:
@@ -79,7 +81,7 @@ class SessionStore:
         state = state_of(message)
         if state.session is None:
             raise DeletedSession(f"session {session_id!r} was deleted")
-        return state.session, state.seq
+        return state.session, state.seq, state.event_id
 
     async def create(
         self,
@@ -123,7 +125,7 @@ class SessionStore:
             return await self._write("session.created", session_id, {**fields, "session": session}, 0, event_id)
         except Conflict:
             state = await self.read(session_id)
-            return Ack(session_id, self._mesh.log.cursor(RECORDS, state.seq), state.seq, duplicate=True)
+            return Ack(state.event_id, self._mesh.log.cursor(RECORDS, state.seq), state.seq, duplicate=True)
 
     async def update(
         self,
@@ -158,7 +160,7 @@ class SessionStore:
     ) -> Ack:
         event_id = event_id or uuid7()
         for attempt in range(_TRIES):
-            session, seq = await self._existing(session_id)
+            session, seq, _ = await self._existing(session_id)
             if expect is not None and seq != expect:
                 raise Conflict(f"session {session_id!r} was changed by another writer")
             content = {"session_id": session_id, **payload(session)}

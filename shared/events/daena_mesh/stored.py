@@ -78,7 +78,10 @@ def read_live(streams: Mapping[bytes, str], subject: bytes, reply: bytes, header
         or lines[5][:20] != b"Nats-Last-Sequence: "
     ):
         return None
-    return Stored(stream, subject[5:], int(lines[3][15:]), int(lines[5][20:]), lines[4][17:], lines[0], body)
+    try:
+        return Stored(stream, subject[5:], int(lines[3][15:]), int(lines[5][20:]), lines[4][17:], lines[0], body)
+    except ValueError:
+        return None
 
 
 def read_direct(stream: str, headers: bytes, body: bytes) -> tuple[Stored, int] | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from daena_mesh.errors import InvalidId, InvalidSubject
 
 MAX_ID = 64
+MAX_TOKENS = 8  # twice what a subject has; a long line to NATS closes the connection, whenever it is sent again
 MAX_SCOPE = 80  # a presence topic or the scope of a notice carries a whole connection_id, such as chat_<session>
 
 _is_id = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
@@ -41,7 +42,7 @@ def check_scope(value: object, what: str = "scope") -> str:
 def _refusal(value: object, what: str, most: int) -> str:
     if not isinstance(value, str):
         return f"{what} must be text, not {type(value).__name__}"
-    shown = ascii(value if len(value) <= 40 else value[:40] + "…")
+    shown = ascii(value if len(value) <= 40 else value[:40] + "...")
     return f"{what} {shown} must be 1 to {most} characters of A-Z a-z 0-9 _ -; safe_id() maps any text to such an id"
 
 
@@ -71,7 +72,7 @@ class Subject(NamedTuple):
         """Take ``text`` apart; raises `InvalidSubject` or `InvalidId`."""
         tokens = text.split(".")
         if not 3 <= len(tokens) <= 4 or not _is_word(tokens[0]) or not _is_word(tokens[2]):
-            shown = ascii(text if len(text) <= 80 else text[:80] + "…")
+            shown = ascii(text if len(text) <= 80 else text[:80] + "...")
             raise InvalidSubject(f"subject {shown} is not <domain>.<id>.<verb> or <domain>.<id>.<verb>.<author>")
         check = check_scope if tokens[0] in _WIDE_DOMAINS else check_id
         check(tokens[1], f"the id in a {tokens[0]} subject")
@@ -105,12 +106,14 @@ def event_type_of(subject: str) -> str:
 
 def check_pattern(pattern: str) -> str:
     """Return ``pattern`` if NATS can subscribe to it and its words are ours; raises `InvalidSubject`."""
-    tokens = pattern.split(".")
+    tokens = pattern.split(".", MAX_TOKENS)
     last = len(tokens) - 1
     for i, word in enumerate(tokens):
         if not (_is_scope(word) or word == "*" or (word == ">" and i == last)):
-            shown = ascii(pattern if len(pattern) <= 80 else pattern[:80] + "…")
-            raise InvalidSubject(f"{shown} is not a subject: tokens are A-Z a-z 0-9 _ -, a single *, or > at the end")
+            shown = ascii(pattern if len(pattern) <= 80 else pattern[:80] + "...")
+            raise InvalidSubject(
+                f"{shown} is not a subject: up to {MAX_TOKENS} tokens of A-Z a-z 0-9 _ -, a single *, or > at the end"
+            )
     return pattern
 
 

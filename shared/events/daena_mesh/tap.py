@@ -104,7 +104,10 @@ class Tap(asyncio.Protocol):
         while self._after_turn:
             callbacks, self._after_turn = self._after_turn, []
             for callback in callbacks:
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    _log.exception("what was left for the end of a turn failed")
 
     def _deliver(self, args: list[bytes], most: int, headers: bytes, body: bytes) -> None:
         if (handler := self._handlers.get(args[2])) is None:

@@ -1,0 +1,309 @@
+"""Sockets that are served from the log: those that resume, and those that read too slowly.
+
+One replay of a range serves everybody who wants that range. A socket joins the live ones when it has come to where
+the topic stands; what was shown while its last chunk was read is remembered until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, NamedTuple
+
+from daena_mesh import replay
+from daena_mesh.codec import Poison
+from daena_mesh.cursors import Cursor, Positions
+from daena_mesh.errors import MeshUnavailable
+from daena_mesh.layout import LETTERS, STREAM_OF_LETTER
+from daena_mesh.log import Log
+from daena_mesh.stored import Stored
+
+if TYPE_CHECKING:
+    from mesh_edge.socket import Socket
+    from mesh_edge.topic import Topic
+
+CHUNK_BYTES = 262_144
+_KEEP_S = 1.0
+_MOST_REMEMBERED = 4_096
+_AHEAD_S = 0.1
+_RETRY_S = 0.2
+_log = logging.getLogger(__name__)
+
+Key = tuple[int, ...]
+
+
+class Shown(NamedTuple):
+    """What was shown while somebody caught up."""
+
+    stream: str
+    seq: int
+    before: int
+    """The position of the topic before it."""
+    frame: bytes
+
+
+class Chunk:
+    """A piece of the log as frames, for all who are at the same positions."""
+
+    __slots__ = ("data", "ended", "expired", "positions", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[Socket] | None = []
+        """Who waits for it; None once it is there."""
+        self.data = b""
+        self.positions: dict[str, int] = {}
+        self.expired: dict[str, int] = {}
+        self.ended = False
+
+
+class CatchUp:
+    """The sockets of one topic that do not follow live."""
+
+    def __init__(self, topic: Topic, log: Log) -> None:
+        """Nothing happens before a socket arrives."""
+        self._topic = topic
+        self._log = log
+        self._waiting: dict[Socket, Positions] = {}
+        self._ahead: dict[Socket, None] = {}
+        self._fetching: dict[Socket, None] = {}
+        self._chunks: dict[Key, Chunk] = {}
+        self._shown: list[Shown] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- coming in ----------------------------------------------------------------------------------------------
+
+    def arrive(self, socket: Socket, since: Positions) -> None:
+        """Admit a socket as soon as the topic knows where it stands."""
+        self._waiting[socket] = since
+        if self._topic.follower.is_live:
+            self._admit(socket)
+
+    def admit_waiting(self) -> None:
+        """The topic knows where it stands."""
+        for socket in tuple(self._waiting):
+            self._admit(socket)
+        self.moved()
+
+    def leave(self, socket: Socket) -> None:
+        """It is gone."""
+        self._waiting.pop(socket, None)
+        self._ahead.pop(socket, None)
+        self._fetching.pop(socket, None)
+
+    def is_waiting(self, socket: Socket) -> bool:
+        """Whether it was not admitted yet."""
+        return socket in self._waiting
+
+    def stop(self) -> None:
+        """Nobody catches up any more."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _admit(self, socket: Socket) -> None:
+        topic, follower = self._topic, self._topic.follower
+        topic.flush()
+        since = self._waiting.pop(socket)
+        positions, gaps = {}, []
+        for stream, chain in topic.chains():
+            here = follower.position(stream)
+            asked = since.get(LETTERS[stream])
+            if asked is None:
+                positions[stream] = chain.position
+            elif asked.epoch != here.epoch:
+                marker = self._log.epochs[stream].seq
+                gaps.append((asked, here._replace(seq=marker), "reset"))
+                positions[stream] = min(marker, chain.position)
+            elif asked.seq > chain.seen:
+                self._run(self._compare(socket, since))
+                return
+            else:
+                positions[stream] = asked.seq
+        for before, after, reason in gaps:
+            socket.send(self._gap(before, after, reason))
+        if all(positions[stream] >= chain.position for stream, chain in topic.chains()):
+            self._join(socket, topic.positions())
+        else:
+            socket.send(topic.connection_frame(socket, "connected", recovered=False, positions=positions))
+            self.begin(socket, positions)
+
+    @staticmethod
+    def _gap(before: Cursor, after: Cursor, reason: str) -> bytes:
+        from mesh_edge.topic import gap_frame
+
+        return gap_frame(before, after, "reset" if reason == "reset" else "expired")
+
+    async def _compare(self, socket: Socket, since: Positions) -> None:
+        """The client is ahead of us: either we have missed something, or its position is of no event of this topic."""
+        follower = self._topic.follower
+        self._waiting[socket] = since
+        try:
+            lasts = {stream: (await self._log.bounds(stream))[1] for stream, _ in self._topic.chains()}
+            await self._log.connection.flush()
+            await follower.audit()
+        except MeshUnavailable as error:
+            _log.info("a resuming socket waits: %s", error)
+            await asyncio.sleep(_RETRY_S)
+            lasts = {}
+        if self._waiting.pop(socket, None) is None:
+            return
+        known = {}
+        for letter, asked in since.items():
+            stream = STREAM_OF_LETTER.get(letter, "")
+            chain = follower.chains.get(stream)
+            if chain is None or asked.epoch != follower.position(stream).epoch or stream not in lasts:
+                known[letter] = asked
+            elif asked.seq > max(lasts[stream], chain.seen):
+                here = follower.position(stream)
+                socket.send(self._gap(asked, here, "reset"))
+                known[letter] = here
+            else:
+                # All that this topic has up to the leader's head was seen, or is being fetched right now.
+                known[letter] = asked._replace(seq=min(asked.seq, chain.seen))
+        self._waiting[socket] = Positions(known.values())
+        if follower.is_live and not follower.is_healing:
+            self._admit(socket)
+
+    def _join(self, socket: Socket, positions: dict[str, int]) -> None:
+        """It is where the topic is: give it what was shown meanwhile, and let it follow live."""
+        topic = self._topic
+        topic.flush()
+        missing = [shown for shown in self._shown or () if shown.seq > positions.get(shown.stream, 0)]
+        begin = topic.positions()
+        for shown in reversed(missing):
+            begin[shown.stream] = shown.before
+        announce, socket.announce = socket.announce, False
+        socket.positions = None
+        socket.joined = positions
+        topic.set_ready(socket)
+        if announce:
+            socket.send(topic.connection_frame(socket, "connected", recovered=True, positions=begin))
+        if missing:
+            socket.send(b"".join(shown.frame for shown in missing))
+
+    # -- from the log -------------------------------------------------------------------------------------------
+
+    def begin(self, socket: Socket, positions: dict[str, int]) -> None:
+        """Serve a socket from the log, behind ``positions``; called again whenever it has taken all it was given."""
+        if socket in self._fetching:
+            return
+        socket.positions = positions
+        key = tuple(positions.values())
+        if (chunk := self._chunks.get(key)) is None:
+            chunk = self._chunks[key] = Chunk()
+            if self._shown is None:
+                self._shown = []
+            self._run(self._fetch(key, chunk, positions))
+        if chunk.waiting is None:
+            self._give(socket, chunk)
+        else:
+            self._fetching[socket] = None
+            chunk.waiting.append(socket)
+
+    async def _fetch(self, key: Key, chunk: Chunk, positions: dict[str, int]) -> None:
+        topic = self._topic
+        while True:
+            reach = {stream: chain.reach for stream, chain in topic.chains()}
+            try:
+                async with self._log.replays:
+                    read = await replay.read(
+                        self._log, topic.follower.filters, positions, reach=reach, most_bytes=CHUNK_BYTES
+                    )
+                break
+            except MeshUnavailable as error:
+                _log.info("%s: a replay waits: %s", topic.name, error)
+                await asyncio.sleep(_RETRY_S)
+            if self._chunks.get(key) is not chunk:
+                return
+        if self._chunks.get(key) is not chunk:
+            return  # forgotten: what waited for it was told to begin anew
+        frames = []
+        for message in read.messages:
+            try:
+                frames.append(topic.frame(message, None))
+            except Poison:
+                continue
+        chunk.data = b"".join(frames)
+        chunk.positions, chunk.expired, chunk.ended = read.positions, read.expired, read.ended
+        waiting, chunk.waiting = chunk.waiting or [], None
+        for socket in waiting:
+            self._give(socket, chunk)
+        asyncio.get_running_loop().call_later(_KEEP_S, self._drop, key, chunk)
+
+    def _give(self, socket: Socket, chunk: Chunk) -> None:
+        self._fetching.pop(socket, None)
+        if socket.positions is None or socket not in self._topic.sockets:
+            return
+        for stream, kept in chunk.expired.items():
+            here = self._topic.follower.position(stream)
+            before = here._replace(seq=socket.positions[stream])
+            socket.send(self._gap(before, here._replace(seq=kept - 1), "expired"))
+        socket.positions = chunk.positions
+        if chunk.data:
+            socket.send(chunk.data)
+        if chunk.ended:
+            self._ahead[socket] = None
+            self._settle(socket)
+        elif socket.is_drained:
+            asyncio.get_running_loop().call_soon(self.go_on, socket)
+
+    def go_on(self, socket: Socket) -> None:
+        """It has taken all it was given."""
+        if socket.positions is not None and socket not in self._ahead and socket not in self._waiting:
+            self.begin(socket, socket.positions)
+
+    def moved(self) -> None:
+        """The topic has shown more."""
+        for socket in tuple(self._ahead):
+            self._settle(socket)
+
+    def _settle(self, socket: Socket) -> None:
+        """Let it join if the topic has come to where it is: the log may know an event before we see it live."""
+        positions = socket.positions
+        if positions is None or self._shown is None or self._topic.follower.is_healing:
+            return
+        if any(chain.seen < positions[stream] for stream, chain in self._topic.chains()):
+            if len(self._ahead) == 1:
+                self._run(self._audit_soon())
+            return
+        del self._ahead[socket]
+        self._join(socket, positions)
+
+    async def _audit_soon(self) -> None:
+        await asyncio.sleep(_AHEAD_S)
+        if self._ahead:
+            try:
+                await self._topic.follower.audit()
+            except MeshUnavailable as error:
+                _log.info("%s: %s", self._topic.name, error)
+            self.moved()
+
+    # -- what is shown meanwhile --------------------------------------------------------------------------------
+
+    def remember(self, message: Stored, before: int, frame: bytes) -> None:
+        """The topic shows an event; who is about to join will want it."""
+        if self._shown is None:
+            return
+        self._shown.append(Shown(message.stream, message.seq, before, frame))
+        if len(self._shown) > _MOST_REMEMBERED:
+            self.forget()
+
+    def forget(self) -> None:
+        """Too much was shown, or positions changed their meaning: whoever catches up reads the log once more."""
+        self._chunks, self._shown = {}, None
+        again = [*self._fetching, *self._ahead]
+        self._ahead.clear()
+        self._fetching.clear()
+        for socket in again:
+            asyncio.get_running_loop().call_soon(self.go_on, socket)
+
+    def _drop(self, key: Key, chunk: Chunk) -> None:
+        if self._chunks.get(key) is chunk:
+            del self._chunks[key]
+            if not self._chunks and not self._ahead:
+                self._shown = None
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

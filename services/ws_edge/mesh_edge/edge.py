@@ -1,0 +1,180 @@
+"""An edge: the topics that have sockets here, and what keeps them well."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+import secrets
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from daena_mesh.cursors import Positions
+from daena_mesh.errors import MeshUnavailable
+from daena_mesh.ids import now
+from daena_mesh.mesh import Mesh
+from mesh_edge import closing
+from mesh_edge.envelope import control_frame
+from mesh_edge.manager import ConnectionManager
+from mesh_edge.origin import OriginPolicy
+from mesh_edge.poison import PoisonCabinet
+from mesh_edge.settings import EdgeSettings
+from mesh_edge.socket import Socket
+from mesh_edge.topic import Topic, TopicContext
+
+if TYPE_CHECKING:
+    from mesh_edge.routes import TopicName
+
+_SLOTS = 15
+_DEAD_AFTER = 2.5
+"""Pauses between pings: two that were not answered, and half of one for the answer to travel."""
+_WAVES = 10
+_log = logging.getLogger(__name__)
+
+
+class Edge:
+    """Fans events out to the sockets of this process."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        """Nothing happens before `start`. Raises `ConfigurationError`."""
+        self.settings = settings
+        self.edge_id = settings.edge_id or f"edge-{secrets.token_hex(3)}"
+        self.behind_bytes = settings.behind_bytes
+        self.frame_bytes = settings.frame_bytes
+        self.mesh = Mesh(settings, name=f"mesh-edge/{self.edge_id}", wait_s=1.0, source=self.edge_id)
+        self.origins = OriginPolicy(
+            frozenset(filter(None, (origin.strip() for origin in settings.origins.split(",")))),
+            open_loopback=settings.open_loopback,
+        )
+        self.poison = PoisonCabinet(self.mesh, self.edge_id)
+        self.manager = ConnectionManager(self)
+        self.is_draining = False
+        self._topics: dict[str, Topic] = {}
+        self._lingering: dict[str, asyncio.TimerHandle] = {}
+        self._wheel: list[dict[Socket, None]] = [{} for _ in range(_SLOTS)]
+        self._slots = itertools.cycle(range(_SLOTS))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._user_agents: dict[str, str] = {}
+        self._context = TopicContext(self.edge_id, self.mesh.log, self.poison, self._linger)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect in the background, and begin to keep alive and to audit."""
+        self.mesh.start()
+        self._tasks = [
+            asyncio.create_task(self._keep_alive(), name="keepalive"),
+            asyncio.create_task(self._audit(), name="audit"),
+        ]
+
+    async def close(self) -> None:
+        """End; sockets that are still here are closed."""
+        for task in self._tasks:
+            task.cancel()
+        for timer in self._lingering.values():
+            timer.cancel()
+        for socket in list(self.sockets()):
+            socket.close(closing.RESTART)
+        for topic in tuple(self._topics.values()):
+            topic.stop()
+        self._topics.clear()
+        await self.mesh.close()
+
+    async def drain(self) -> None:
+        """Send every socket elsewhere: tell it to come back after a delay of its own, then close, in waves."""
+        if self.is_draining:
+            return
+        self.is_draining = True
+        sockets = list(self.sockets())
+        delay_s = self.settings.drain_s
+        for socket in sockets:
+            after_ms = round(1_000 * random.uniform(0, delay_s))
+            socket.send(control_frame("reconnect", payload={"after_ms": after_ms}, timestamp=now()))
+        size = max(1, -(-len(sockets) // _WAVES))
+        for begin in range(0, len(sockets), size):
+            for socket in sockets[begin : begin + size]:
+                socket.close(closing.RESTART)
+            await asyncio.sleep(delay_s / _WAVES if len(sockets) > size else 0)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new sockets are welcome: NATS answers, and the edge is not being stopped."""
+        return self.mesh.connection.state == "connected" and not self.is_draining
+
+    # -- sockets ------------------------------------------------------------------------------------------------
+
+    def enter(
+        self,
+        transport: asyncio.Transport,
+        name: TopicName,
+        since: Positions,
+        *,
+        user_agent: str = "",
+        metadata: dict[str, Any] | None = None,
+    ) -> Socket:
+        """A client that was let in follows a topic from here on. The caller sets the protocol of ``transport``."""
+        socket = Socket(transport, self._topic(name), self)
+        socket.metadata = metadata
+        socket.user_agent = self._user_agents.setdefault(user_agent, user_agent)  # a few serve thousands
+        if len(self._user_agents) > 1_000:
+            self._user_agents.clear()
+        self._wheel[hash(socket) // 16 % _SLOTS][socket] = None
+        socket.topic.join(socket, since)
+        return socket
+
+    def lost(self, socket: Socket) -> None:
+        """The connection of ``socket`` is gone."""
+        self._wheel[hash(socket) // 16 % _SLOTS].pop(socket, None)
+
+    def sockets(self) -> Iterator[Socket]:
+        """All sockets of this edge."""
+        return itertools.chain.from_iterable(self._wheel)
+
+    def topics(self) -> Iterator[Topic]:
+        """The topics that are followed here."""
+        return iter(self._topics.values())
+
+    def _topic(self, name: TopicName) -> Topic:
+        if timer := self._lingering.pop(name.name, None):
+            timer.cancel()
+        if (topic := self._topics.get(name.name)) is None:
+            topic = self._topics[name.name] = Topic(name, self._context)
+            topic.start()
+        return topic
+
+    def _linger(self, topic: Topic) -> None:
+        loop = asyncio.get_running_loop()
+        self._lingering[topic.name] = loop.call_later(self.settings.linger_s, self._forget, topic)
+
+    def _forget(self, topic: Topic) -> None:
+        self._lingering.pop(topic.name, None)
+        if not topic.sockets and self._topics.get(topic.name) is topic:
+            del self._topics[topic.name]
+            topic.stop()
+
+    # -- health -------------------------------------------------------------------------------------------------
+
+    async def _keep_alive(self) -> None:
+        """One timer for all: each tick pings a fifteenth of the sockets, and ends those that are dead or stuck."""
+        pause_s = self.settings.keepalive_s
+        for slot in self._slots:
+            await asyncio.sleep(pause_s / _SLOTS)
+            at = time.time()
+            for socket in tuple(self._wheel[slot]):
+                if at - socket.heard > _DEAD_AFTER * pause_s:
+                    socket.transport.abort()
+                elif socket.is_stuck(at, self.settings.stuck_s):
+                    socket.close(closing.TOO_SLOW)
+                else:
+                    socket.ping()
+
+    async def _audit(self) -> None:
+        """Find losses that no later message reveals."""
+        while True:
+            await asyncio.sleep(self.settings.audit_s)
+            for topic in tuple(self._topics.values()):
+                with contextlib.suppress(MeshUnavailable):
+                    await topic.follower.audit()

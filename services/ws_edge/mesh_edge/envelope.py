@@ -1,0 +1,57 @@
+"""One event as one WebSocket frame: the body as it was stored, with its position spliced in.
+
+The frame is made once for each topic, and the same bytes go to every socket. Apart from ``prev`` a live frame and a
+replayed one are the same.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from daena_mesh import codec
+from daena_mesh.codec import Poison
+from daena_mesh.stored import Stored, kind_of
+from mesh_edge.frames import frame_head, text_frame
+
+NOTICE = "system.notice"
+_PLAIN = b'{"topic":"%b","cursor":"%b","subject":"%b",'
+_CHAINED = b'{"topic":"%b","cursor":"%b","prev":"%b","subject":"%b",'
+_NOTICE = b'{"topic":"%b","subject":"%b",'
+
+
+def event_frame(topic: bytes, message: Stored, epoch: bytes, prev: int | None, most_bytes: int) -> bytes:
+    """The frame of a stored message; ``epoch`` is how its stream's cursors begin, such as ``Rk3f-``.
+
+    ``prev`` is the sequence of the event before it on this topic, None for one read from the log. A notice has no
+    position. Raises `Poison` for what is no event.
+    """
+    if (kind := kind_of(message.subject)) is None:
+        raise Poison("its subject breaks the grammar")
+    envelope = codec.check(message.body, kind.event_type, most_bytes)
+    cursor = b"%b%d" % (epoch, message.seq)
+    if kind.event_type == NOTICE:
+        head = _NOTICE % (topic, message.subject)
+    elif prev is None:
+        head = _PLAIN % (topic, cursor, message.subject)
+    else:
+        head = _CHAINED % (topic, cursor, b"%b%d" % (epoch, prev), message.subject)
+    text = codec.splice(
+        head,
+        message.body,
+        envelope,
+        event_type=kind.event_type.encode(),
+        event_id=message.msg_id or cursor,
+        time=message.time,
+    )
+    return frame_head(len(text)) + text
+
+
+def is_notice(message: Stored) -> bool:
+    """Whether it is a notice: shown, but without a position."""
+    kind = kind_of(message.subject)
+    return kind is not None and kind.event_type == NOTICE
+
+
+def control_frame(event_type: str, **members: object) -> bytes:
+    """A frame of the edge's own, such as ``connection``, ``gap``, ``error`` or ``pong``."""
+    return text_frame(msgspec.json.encode({"event_type": event_type, **members}))

@@ -1,0 +1,131 @@
+"""The connection manager: groups of sockets, by the names of their connections.
+
+A ``connection_id`` names a group: ``events``, ``council``, ``chat_<session>``, ``agent_<agent>``. Broadcasts travel
+through the mesh, so they reach the sockets of all edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from fastapi import WebSocket
+
+from daena_mesh.cursors import Positions
+from daena_mesh.errors import ConfigurationError, InvalidEvent
+from daena_mesh.events import PAYLOADS
+from daena_mesh.log import Ack
+from daena_mesh.subjects import subject_for
+from mesh_edge import closing
+from mesh_edge.protocol import HAND_OVER
+from mesh_edge.routes import topic_of
+
+if TYPE_CHECKING:
+    from mesh_edge.edge import Edge
+    from mesh_edge.socket import Socket
+
+_SUBPROTOCOL = "mesh.v1"
+_MOST_USER_AGENT = 256
+
+
+class ConnectionManager:
+    """Lets sockets in, and speaks to groups of them."""
+
+    def __init__(self, edge: Edge) -> None:
+        """Of ``edge``."""
+        self._edge = edge
+
+    async def connect(
+        self,
+        websocket: WebSocket,
+        connection_id: str,
+        metadata: dict[str, Any] | None = None,
+        *,
+        since: Positions | None = None,
+    ) -> Socket:
+        """Accept a WebSocket into a group, and take it over: the edge answers it from here on.
+
+        Raises `InvalidId` for a ``connection_id`` that names no group, and `ConfigurationError` where uvicorn does not
+        run with ``--ws mesh_edge.protocol:HandoverProtocol``.
+        """
+        name = topic_of(connection_id)
+        hand_over = websocket.scope.get("extensions", {}).get(HAND_OVER)
+        if hand_over is None:
+            raise ConfigurationError(
+                "the edge needs uvicorn's sockets: run it with --ws mesh_edge.protocol:HandoverProtocol"
+            )
+        offered = websocket.scope.get("subprotocols", [])
+        await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
+        user_agent = websocket.headers.get("user-agent", "")[:_MOST_USER_AGENT]
+        socket: Socket = hand_over(
+            lambda transport: self._edge.enter(
+                transport, name, since or Positions(), user_agent=user_agent, metadata=metadata
+            )
+        )
+        # Not in a reference cycle with the handshake, which ends with this endpoint.
+        websocket.scope["extensions"]["mesh.socket"] = socket
+        return socket
+
+    async def disconnect(self, websocket: WebSocket, connection_id: str) -> None:  # noqa: ARG002 - as the group names it
+        """Close a WebSocket that `connect` took over; one that is gone already is no error."""
+        socket: Socket | None = websocket.scope.get("extensions", {}).get("mesh.socket")
+        if socket is not None:
+            socket.close(closing.NORMAL)
+
+    async def broadcast_to_group(self, connection_id: str, message: Mapping[str, Any]) -> Ack:
+        """Send ``message``, a JSON object, to each socket of a group, on all edges, as a ``system.notice``.
+
+        Raises `InvalidId`, `InvalidEvent` and `MeshUnavailable`.
+        """
+        topic_of(connection_id)
+        return await self._edge.mesh.publish(subject_for("system.notice", connection_id), dict(message))
+
+    async def broadcast_to_all(self, message: Mapping[str, Any]) -> Ack:
+        """Send ``message``, a JSON object, to every socket of all edges, as a ``system.notice``.
+
+        Raises `InvalidEvent` and `MeshUnavailable`.
+        """
+        return await self._edge.mesh.publish("system.all.notice", dict(message))
+
+    async def emit_event(self, event_type: str, payload: Mapping[str, Any], connection_id: str | None = None) -> Ack:
+        """Store an event; whoever follows its subject is shown it.
+
+        What it is about is what the payload says (``session_id`` for ``chat.message``), else the id in
+        ``connection_id``. Raises `InvalidEvent` where neither tells, `InvalidId`, `NotCovered`, `MeshUnavailable`.
+        """
+        known = PAYLOADS.get(event_type)
+        ident = payload.get(known.id_field) if known else None
+        if ident is None and connection_id is not None:
+            ident = connection_id if event_type == "system.notice" else connection_id.partition("_")[2]
+        if not ident:
+            field = known.id_field if known else "connection_id"
+            raise InvalidEvent(
+                f"{event_type}: the payload has no {field!r}, and no connection_id tells what it is about"
+            )
+        subject = subject_for(event_type, str(ident))
+        return await self._edge.mesh.publish(subject, dict(payload))
+
+    def connections(self) -> list[dict[str, Any]]:
+        """What is known of each socket of this edge."""
+        return [
+            {
+                "socket_id": socket.socket_id,
+                "connection_id": socket.topic.name,
+                "user_agent": socket.user_agent,
+                "address": socket.address,
+                "connected_since": _rfc3339(socket.connected_at),
+                "last_seen": _rfc3339(socket.heard),
+                "is_behind": socket.positions is not None,
+                "metadata": socket.metadata or {},
+            }
+            for socket in self._edge.sockets()
+        ]
+
+    def count(self, connection_id: str | None = None) -> int:
+        """How many sockets of this edge are in a group, or in all."""
+        return sum(1 for socket in self._edge.sockets() if connection_id in {None, socket.topic.name})
+
+
+def _rfc3339(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,77 @@
+"""uvicorn's WebSocket protocol, which hands the socket over once FastAPI has let it in.
+
+Run uvicorn with ``--ws mesh_edge.protocol:HandoverProtocol``. Endpoints that do not ask for a hand-over work as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+if TYPE_CHECKING:
+    from mesh_edge.socket import Socket
+
+HAND_OVER = "mesh.hand_over"
+"""The key in the ``extensions`` of an ASGI scope under which `HandoverProtocol.hand_over` is found."""
+
+Take = Callable[[asyncio.Transport], "Socket"]
+
+
+class _Given:
+    """Stands where the transport was: the rest of uvicorn's protocol may close it as it likes."""
+
+    def close(self) -> None:
+        """Nothing is here any more."""
+
+    def is_closing(self) -> bool:
+        """Nothing is here any more."""
+        return True
+
+
+class HandoverProtocol(WebSocketsSansIOProtocol):
+    """Shakes hands as uvicorn does; after `hand_over` nothing of it is left on the connection."""
+
+    _socket: Socket | None = None
+
+    def handle_connect(self, event: Any) -> None:
+        """A handshake is there."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][HAND_OVER] = self.hand_over  # type: ignore[assignment]
+
+    def hand_over(self, take: Take) -> Socket:
+        """Give the transport to ``take``, once the endpoint has accepted; what it returns is the new protocol."""
+        self.stop_keepalive()
+        connections, transport = cast("set[object]", self.connections), self.transport
+        socket = self._socket = take(transport)
+        connections.discard(self)
+        connections.add(socket)  # uvicorn calls shutdown() on its members
+        socket.when_lost(lambda: connections.discard(socket))
+        transport.set_protocol(socket)
+        self.disconnected = True
+        self.transport = _Given()  # type: ignore[assignment]
+        while not self.queue.empty():  # what the client said before it was let in
+            said = self.queue.get_nowait()
+            if said["type"] == "websocket.receive" and (text := said.get("text")) is not None:
+                socket.text_received(text)
+        if self.read_paused:
+            transport.resume_reading()
+        return socket
+
+    async def send(self, message: Any) -> None:
+        """Send; an answer that refuses the handshake completes it."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
+
+    async def receive(self) -> Any:
+        """After a hand-over nothing is received here but the end."""
+        if self._socket is None:
+            return await super().receive()
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._socket.when_lost(gone.cancel)
+        await asyncio.wait([gone])
+        return {"type": "websocket.disconnect", "code": 1005}

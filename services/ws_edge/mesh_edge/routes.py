@@ -1,0 +1,59 @@
+"""Topics: what a socket can follow, by the name of a connection, and the subjects that it stands for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from daena_mesh.errors import InvalidId
+from daena_mesh.subjects import check_id
+
+EVENTS = "events"
+COUNCIL = "council"
+
+
+class TopicName(NamedTuple):
+    """A topic."""
+
+    name: str
+    """The ``connection_id`` that names its group of sockets."""
+    patterns: tuple[str, ...]
+    """The subjects that it carries."""
+
+
+def events() -> TopicName:
+    """Everything."""
+    return TopicName(EVENTS, (">",))
+
+
+def council() -> TopicName:
+    """All councils."""
+    return TopicName(COUNCIL, ("council.>",))
+
+
+def chat(session_id: str) -> TopicName:
+    """A session: its chat, and what happens to itself. Raises `InvalidId`."""
+    check_id(session_id, "session_id")
+    return TopicName(f"chat_{session_id}", (f"chat.{session_id}.>", f"session.{session_id}.>"))
+
+
+def agent(agent_id: str) -> TopicName:
+    """An agent: what it does, and the tasks it works on. Raises `InvalidId`."""
+    check_id(agent_id, "agent_id")
+    return TopicName(f"agent_{agent_id}", (f"agent.{agent_id}.>", f"task.*.update.{agent_id}"))
+
+
+def topic_of(connection_id: str) -> TopicName:
+    """The topic of a ``connection_id`` such as ``chat_s1``; raises `InvalidId`."""
+    kind, _, ident = connection_id.partition("_")
+    if connection_id == EVENTS:
+        return events()
+    if connection_id == COUNCIL:
+        return council()
+    if kind == "chat":
+        return chat(ident)
+    if kind == "agent":
+        return agent(ident)
+    raise InvalidId(
+        f"connection_id {connection_id[:80]!a} is none of {EVENTS!r}, {COUNCIL!r}, 'chat_<session_id>', "
+        "'agent_<agent_id>'"
+    )

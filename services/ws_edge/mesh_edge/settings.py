@@ -1,0 +1,46 @@
+"""The settings of an edge."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from daena_mesh.settings import MeshSettings
+
+
+class EdgeSettings(MeshSettings, frozen=True, kw_only=True):
+    """What an edge reads from ``MESH_…`` variables."""
+
+    edge_id: Annotated[str, Meta(description="The name of this edge; empty: a random one.")] = ""
+    origins: Annotated[
+        str,
+        Meta(description="Origins of pages that may open a WebSocket beside the edge's own, separated by commas."),
+    ] = ""
+    open_loopback: Annotated[
+        bool,
+        Meta(description="Nobody authenticates: pages on any loopback name may come, and tools without an origin."),
+    ] = True
+    linger_s: Annotated[
+        float, Meta(ge=0, le=3_600, description="How long a topic is followed after its last socket left, in seconds.")
+    ] = 5.0
+    frame_bytes: Annotated[
+        int, Meta(ge=126, le=16_777_216, description="The largest message that a client may send, in bytes.")
+    ] = 65_536
+    behind_bytes: Annotated[
+        int,
+        Meta(ge=1_024, description="What is buffered for a slow reader before it follows the log, in bytes."),
+    ] = 65_536
+    stuck_s: Annotated[
+        float, Meta(ge=1, description="After how long without any progress a slow reader is closed, in seconds.")
+    ] = 60.0
+    keepalive_s: Annotated[
+        float,
+        Meta(ge=1, description="The pause between WebSocket pings, in seconds; a peer silent for thrice that is dead."),
+    ] = 15.0
+    audit_s: Annotated[
+        float, Meta(ge=1, description="The pause between two audits of a topic against the log, in seconds.")
+    ] = 15.0
+    drain_s: Annotated[
+        float, Meta(ge=0, le=600, description="Over how long sockets are sent away when an edge stops, in seconds.")
+    ] = 2.0

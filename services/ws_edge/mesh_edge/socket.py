@@ -1,0 +1,219 @@
+"""What stays in memory for one client: a protocol on a transport that FastAPI's handshake handed over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from daena_mesh.stored import Stored
+from mesh_edge import closing
+from mesh_edge.client_messages import Budget, answer
+from mesh_edge.closing import Closing
+from mesh_edge.frame_parser import Pending, parse
+from mesh_edge.frames import close_frame, ping_frame, pong_frame
+from mesh_edge.messages import Binary, Close, Message, Ping, ProtocolViolation, Text
+
+if TYPE_CHECKING:
+    from mesh_edge.topic import Topic
+
+_PING = ping_frame()
+_CLOSE_WITHIN_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+class Host(Protocol):
+    """The edge, as its sockets see it."""
+
+    behind_bytes: int
+    frame_bytes: int
+
+    def lost(self, socket: Socket) -> None:
+        """The connection is gone."""
+
+
+class Socket(asyncio.Protocol):
+    """One client's connection, after the handshake."""
+
+    __slots__ = (
+        *("announce", "connected_at", "fd", "heard", "is_drained", "joined", "metadata", "positions", "stuck_since"),
+        *("topic", "transport", "user_agent"),
+        *("_budget", "_closing", "_host", "_id", "_is_lost", "_on_lost", "_pending"),
+    )
+
+    def __init__(self, transport: asyncio.Transport, topic: Topic, host: Host) -> None:
+        """Takes over ``transport``; `Topic.join` comes next."""
+        self.transport = transport
+        self.topic = topic
+        self.metadata: dict[str, Any] | None = None
+        self.user_agent = ""
+        self.heard = self.connected_at = time.time()
+        self.positions: dict[str, int] | None = {}
+        """Where it stands while it is served from the log; None while it follows live."""
+        self.joined: dict[str, int] | None = None
+        """From where on it was given all that its topic showed live."""
+        self.announce = True
+        """It has not been told yet that it has come to the head."""
+        self.is_drained = True
+        self.stuck_since: tuple[float, int] | None = None
+        self._id = secrets.randbits(63)
+        self._host = host
+        self._pending: Pending | None = None
+        self._budget: Budget | None = None
+        self._closing = False
+        self._is_lost = False
+        self._on_lost: list[Callable[[], object]] | None = None
+        encrypted = transport.get_extra_info("ssl_object") is not None
+        self.fd = -1 if encrypted else transport.get_extra_info("socket").fileno()
+        transport.set_write_buffer_limits(0)  # `pause_writing` comes with the first byte that is held back
+
+    @property
+    def socket_id(self) -> str:
+        """Its name on this edge."""
+        return f"{self._id:016x}"
+
+    @property
+    def address(self) -> str:
+        """The address of the peer."""
+        peer = self.transport.get_extra_info("peername")
+        return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unknown"
+
+    # -- to the client ------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Write frames, in order after what is held back."""
+        if not self._closing:
+            self.transport.write(data)
+
+    def write_behind(self, data: bytes, before: dict[str, int]) -> None:
+        """Write live frames to a socket that holds something back; over the limit only its position is kept.
+
+        ``before`` has the positions before ``data``.
+        """
+        if self.transport.get_write_buffer_size() + len(data) <= self._host.behind_bytes:
+            self.send(data)
+        else:
+            self.topic.set_aside(self)
+            self.positions = before
+            if self.is_drained:  # it had room, but not for so much at once
+                self.topic.catch_up.go_on(self)
+
+    def pause_writing(self) -> None:
+        """Something is held back."""
+        self.is_drained = False
+        self.topic.set_behind(self)
+
+    def resume_writing(self) -> None:
+        """Nothing is held back any more."""
+        self.is_drained = True
+        self.stuck_since = None
+        if self.positions is None:
+            self.topic.set_ready(self)
+        else:
+            self.topic.catch_up.go_on(self)
+
+    def jump(self, stream: str, seq: int) -> None:
+        """What lay before ``seq`` cannot be had."""
+        if self.positions is not None:
+            self.positions = {**self.positions, stream: seq}
+        if self.joined is not None:
+            self.joined = {**self.joined, stream: seq}
+
+    def lacks(self, message: Stored) -> bool:
+        """Whether an event that was missed live was neither read from the log by this socket nor will be."""
+        if self.joined is None or message.seq <= self.joined.get(message.stream, 0):
+            return False
+        return self.positions is None or self.positions.get(message.stream, 0) >= message.seq
+
+    def ping(self) -> None:
+        """Ask whether the peer is alive."""
+        self.send(_PING)
+
+    def is_stuck(self, now: float, limit_s: float) -> bool:
+        """Whether what is held back has not become less for ``limit_s``."""
+        if self.is_drained:
+            return False
+        size = self.transport.get_write_buffer_size()
+        if self.stuck_since is None or self.stuck_since[1] != size:
+            self.stuck_since = now, size
+        return now - self.stuck_since[0] >= limit_s
+
+    def close(self, why: Closing, reason: str = "") -> None:
+        """Say why, and end; the peer has two seconds to answer."""
+        if self._closing:
+            return
+        self.topic.leave(self)
+        self.transport.write(close_frame(why.code, reason or why.reason))
+        self._closing = True
+        asyncio.get_running_loop().call_later(_CLOSE_WITHIN_S, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """Uvicorn stops."""
+        self.close(closing.RESTART)
+        self.transport.close()
+
+    # -- from the client ----------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Frames, or parts of them."""
+        self.heard = time.time()
+        if self._closing:
+            if _has_close(data):
+                self.transport.close()
+            return
+        try:
+            messages, self._pending = parse(data, self._pending, self._host.frame_bytes)
+        except ProtocolViolation as violation:
+            self._take(list(violation.before))
+            self.close(closing.PROTOCOL_ERROR._replace(code=violation.code, reason=violation.reason))
+            return
+        self._take(messages)
+
+    def _take(self, messages: list[Message]) -> None:
+        for message in messages:
+            if self._closing:
+                return
+            if isinstance(message, Text):
+                if self._budget is None:
+                    self._budget = Budget()
+                reply, ends = answer(message.text, self._budget)
+                if reply:
+                    self.send(reply)
+                if ends:
+                    self.close(ends)
+            elif isinstance(message, Ping):
+                self.send(pong_frame(message.payload))
+            elif isinstance(message, Close):
+                self.topic.leave(self)
+                self.transport.write(close_frame(message.code))
+                self._closing = True
+                self.transport.close()
+            elif isinstance(message, Binary):
+                self.close(closing.UNSUPPORTED_DATA)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """The descriptor is closed after this, so `ready` never holds a stale one."""
+        self._closing = self._is_lost = True
+        self.topic.leave(self)
+        self._host.lost(self)
+        for callback in self._on_lost or ():
+            callback()
+
+    def when_lost(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` when the connection is gone, at once if it is."""
+        if self._is_lost:
+            callback()
+        else:
+            self._on_lost = [*(self._on_lost or ()), callback]
+
+    def text_received(self, text: str) -> None:
+        """A message that was read before the hand-over."""
+        self._take([Text(text)])
+
+
+def _has_close(data: bytes) -> bool:
+    """Whether the peer answers our close frame; whatever else it still sends does not matter."""
+    return data[:1] == b"\x88" or b"\x88\x82" in data or b"\x88\x80" in data

@@ -1,0 +1,260 @@
+"""A topic with sockets on this edge: one encoding for each event, one write for each socket and turn.
+
+A socket in `ready` has nothing held back, so what is written to its descriptor is in order. One that does not take
+what it is given goes to `behind`, up to some bytes, and then only its position is kept: it is served from the log at
+its own pace (`catchup`). Nothing is queued for a client here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from daena_mesh.chain import Chain
+from daena_mesh.codec import Poison
+from daena_mesh.cursors import Cursor, Positions
+from daena_mesh.follower import Follower, GapReason
+from daena_mesh.ids import now
+from daena_mesh.layout import LETTERS, SIGNALS, STREAM_OF_LETTER
+from daena_mesh.log import Log
+from daena_mesh.stored import Stored, read_live
+from mesh_edge.catchup import CatchUp
+from mesh_edge.envelope import control_frame, event_frame, is_notice
+from mesh_edge.poison import PoisonCabinet
+from mesh_edge.routes import EVENTS, TopicName
+
+if TYPE_CHECKING:
+    from mesh_edge.socket import Socket
+
+_SIGNALS_ONLY = {b"Nats-Stream: " + SIGNALS.encode(): SIGNALS}
+
+
+class TopicContext(NamedTuple):
+    """What all topics of an edge share."""
+
+    edge_id: str
+    log: Log
+    poison: PoisonCabinet
+    emptied: Callable[[Topic], None]
+    """Called when the last socket has left."""
+
+
+class Topic:
+    """Follows its subjects for all sockets at once, and is what they are shown through."""
+
+    __slots__ = (
+        *("ready", "behind", "catch_up", "follower", "deliveries", "flushed", "label", "name", "sockets"),
+        *("_context", "_degraded", "_fds", "_notices", "_pending", "_prefixes"),
+    )
+
+    def __init__(self, name: TopicName, context: TopicContext) -> None:
+        """Nothing happens before `start`."""
+        self.name = name.name
+        self.label = name.name.encode()
+        self.sockets: dict[Socket, None] = {}
+        self.ready: dict[int, Socket] = {}
+        self.behind: dict[Socket, None] = {}
+        self.deliveries = 0
+        self.flushed: dict[str, int] = {}
+        """For each stream the position after what was written last."""
+        self._context = context
+        self._degraded = False
+        self._fds: tuple[int, ...] | None = ()
+        self._pending: list[bytes] = []
+        self._prefixes: dict[str, bytes] = {}
+        self.follower = Follower(context.log, name.patterns, self)
+        self.catch_up = CatchUp(self, context.log)
+        # The topic of all events has every notice among its subjects.
+        about_us = () if name.name == EVENTS else (f"live.system.{name.name}.notice", "live.system.all.notice")
+        self._notices = [context.log.connection.subscribe(subject, self._notice) for subject in about_us]
+
+    def start(self) -> None:
+        """Follow."""
+        self.follower.start()
+
+    def stop(self) -> None:
+        """Follow no longer."""
+        self.follower.stop()
+        self.catch_up.stop()
+        for subscription in self._notices:
+            self._context.log.connection.unsubscribe(subscription)
+
+    # -- what is shown ------------------------------------------------------------------------------------------
+
+    def event(self, message: Stored, prev: int | None) -> bool:
+        """Make the frame and queue it for the write at the end of this turn."""
+        try:
+            frame = self.frame(message, prev)
+        except Poison as error:
+            self._context.poison.note(message, str(error))
+            return False
+        if is_notice(message):
+            self._queue(frame)
+            return False
+        before = self.follower.chains[message.stream].position
+        if message.seq < before:
+            self._show_late(message, frame)
+            return True
+        self._queue(frame)
+        self.catch_up.remember(message, before, frame)
+        return True
+
+    def frame(self, message: Stored, prev: int | None) -> bytes:
+        """The frame of a message on this topic; raises `Poison`."""
+        if (prefix := self._prefixes.get(message.stream)) is None:
+            epoch = self.follower.position(message.stream).epoch
+            prefix = self._prefixes[message.stream] = f"{LETTERS[message.stream]}{epoch}-".encode()
+        return event_frame(self.label, message, prefix, prev, self._context.log.settings.max_body_bytes)
+
+    def gap(self, before: Cursor, after: Cursor, reason: GapReason) -> None:
+        """Tell every socket what it cannot be shown."""
+        self.flush()
+        self._prefixes.clear()
+        self.catch_up.forget()
+        frame = gap_frame(before, after, reason)
+        stream = STREAM_OF_LETTER[after.letter]
+        for socket in self.sockets:
+            if not self.catch_up.is_waiting(socket):
+                socket.jump(stream, after.seq)
+                socket.send(frame)
+        self.flushed = {**self.flushed, stream: after.seq}
+
+    def degraded(self) -> None:
+        """Tell every socket, once, that events may be missing for a while."""
+        if not self._degraded:
+            self._degraded = True
+            for socket in self.sockets:
+                socket.send(self.connection_frame(socket, "degraded", recovered=False, positions=None))
+
+    def healed(self) -> None:
+        """Let in who waits for that, and tell who was told otherwise."""
+        self.flush()
+        if self._degraded and self._context.log.connection.state == "connected":
+            self._degraded = False
+            for socket in self.sockets:
+                if not self.catch_up.is_waiting(socket):
+                    positions = self.positions() if socket.positions is None else socket.positions
+                    recovered = socket.positions is None
+                    socket.send(self.connection_frame(socket, "connected", recovered=recovered, positions=positions))
+        self.flushed = self.positions()
+        self.catch_up.admit_waiting()
+
+    def _notice(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+        message = read_live(_SIGNALS_ONLY, subject, reply, headers, body)
+        if message is None:
+            return
+        try:
+            self._queue(self.frame(message, None))
+        except Poison as error:
+            self._context.poison.note(message, str(error))
+
+    def _queue(self, frame: bytes) -> None:
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self.flush)  # what arrives in one turn goes out in one write
+        self._pending.append(frame)
+
+    def _show_late(self, message: Stored, frame: bytes) -> None:
+        """A loss that later events did not reveal: whoever has not read it from the log is given it now."""
+        self.flush()
+        for socket in tuple(self.sockets):
+            if socket.lacks(message):
+                socket.send(frame)
+
+    def flush(self) -> None:
+        """Write what is pending to every socket that follows live."""
+        if not self._pending:
+            return
+        count = len(self._pending)
+        data = self._pending[0] if count == 1 else b"".join(self._pending)
+        self._pending.clear()
+        before, self.flushed = self.flushed, self.positions()
+        fds, size, write = self._fds, len(data), os.write
+        if fds is None:  # a copy, since a write may change `ready`
+            fds = self._fds = tuple(self.ready)
+        if self.behind:
+            for socket in tuple(self.behind):
+                socket.write_behind(data, before)
+        for fd in fds:
+            try:
+                sent = write(fd, data)
+            except OSError:  # full or broken: the transport finds out which
+                sent = 0
+            if sent != size:
+                self.ready[fd].transport.write(data[sent:])
+        self.deliveries += count * (len(fds) + len(self.behind))
+        self.catch_up.moved()
+
+    # -- sockets ------------------------------------------------------------------------------------------------
+
+    def join(self, socket: Socket, since: Positions) -> None:
+        """Let a socket follow, from ``since`` on where that names a stream, else from now on."""
+        self.sockets[socket] = None
+        self.catch_up.arrive(socket, since)
+        if self._degraded:
+            socket.send(self.connection_frame(socket, "degraded", recovered=False, positions=None))
+
+    def leave(self, socket: Socket) -> None:
+        """It follows no longer."""
+        if self.sockets.pop(socket, self) is None:
+            self.set_aside(socket)
+            self.catch_up.leave(socket)
+            if not self.sockets:
+                self._context.emptied(self)
+
+    def set_ready(self, socket: Socket) -> None:
+        """It follows live: where nothing is held back, what comes is written straight to its descriptor."""
+        if socket.fd < 0 or not socket.is_drained:  # without a descriptor (TLS) the transport must see every byte
+            self.behind[socket] = None
+        else:
+            self.behind.pop(socket, None)
+            self.ready[socket.fd] = socket
+            self._fds = None
+
+    def set_behind(self, socket: Socket) -> None:
+        """It has something held back: write through its transport, up to a limit."""
+        if self.ready.pop(socket.fd, None) is not None:
+            self._fds = None
+            self.behind[socket] = None
+
+    def set_aside(self, socket: Socket) -> None:
+        """It is not written to live."""
+        self.behind.pop(socket, None)
+        if self.ready.get(socket.fd) is socket:
+            del self.ready[socket.fd]
+            self._fds = None
+
+    def positions(self) -> dict[str, int]:
+        """For each stream the position of what was shown last."""
+        return {stream: chain.position for stream, chain in self.chains()}
+
+    def chains(self) -> Iterable[tuple[str, Chain]]:
+        """The state of each stream."""
+        return self.follower.chains.items()
+
+    def cursors(self, positions: dict[str, int]) -> dict[str, str]:
+        """Positions as clients know them, by the letters of the streams."""
+        return {
+            LETTERS[stream]: str(self.follower.position(stream)._replace(seq=seq)) for stream, seq in positions.items()
+        }
+
+    def connection_frame(
+        self, socket: Socket, status: str, *, recovered: bool, positions: dict[str, int] | None
+    ) -> bytes:
+        """The frame that tells a socket how it is connected, and from which positions it goes on."""
+        payload = {
+            "status": status,
+            "connection_id": self.name,
+            "socket_id": socket.socket_id,
+            "edge": self._context.edge_id,
+            "recovered": recovered,
+        }
+        if positions is not None:
+            payload["cursors"] = self.cursors(positions)
+        return control_frame("connection", payload=payload, timestamp=now())
+
+
+def gap_frame(before: Cursor, after: Cursor, reason: GapReason) -> bytes:
+    """The frame that tells of events which cannot be shown."""
+    return control_frame("gap", payload={"from": str(before), "to": str(after), "reason": reason}, timestamp=now())
