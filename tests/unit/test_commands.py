@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.real_parties import skip
+
 ROOT = Path(__file__).resolve().parents[2]
 
 MAKE = """#!/bin/sh
@@ -36,6 +38,8 @@ def test_make_alone_explains_every_target() -> None:
 
 @pytest.mark.parametrize(("fails", "code"), [("", 0), ("yes", 2)])
 def test_ci_ends_with_pytests_closing_line_and_its_verdict(tmp_path: Path, fails: str, code: int) -> None:
+    if shutil.which("bash") is None:
+        skip("install bash to run this test")
     project, programs = tmp_path / "project", tmp_path / "programs"
     (project / ".ci").mkdir(parents=True)
     shutil.copy(ROOT / ".ci" / "run", project / ".ci")
