@@ -190,7 +190,7 @@ class Follower:
         if self._hold is not None:
             return
         heads = await self._heads()
-        if self._hold is None and any(heads[stream] > chain.seen for stream, chain in self.chains.items()):
+        if not self.is_healing and any(heads[stream] > chain.seen for stream, chain in self.chains.items()):
             for stream, chain in self.chains.items():
                 chain.reach = max(chain.reach, heads[stream])
             self._hold = Hold()
