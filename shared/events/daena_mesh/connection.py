@@ -124,7 +124,10 @@ class Connection:
         )
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Wait until NATS answers and every `on_up` ran; raises `MeshUnavailable` after ``timeout_s``, or when closed."""
+        """Wait until NATS answers and every `on_up` ran.
+
+        Raises `MeshUnavailable` after ``timeout_s``, and when it was closed.
+        """
         if not self._ready.is_set():
             try:
                 await asyncio.wait_for(self._ready.wait(), timeout_s)

@@ -1,4 +1,4 @@
-"""The plain emitters, bound to the process's default mesh, which the first call connects.
+"""The plain emitters, bound to a default mesh, which the first call connects: one for each event loop.
 
 >>> await emit_chat_message("test_session", "user", "Hello!")
 """
@@ -8,41 +8,34 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from daena_mesh.errors import MeshUnavailable
-from daena_mesh.layout import RECORDS
 from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.sessions import SessionStore
 from daena_mesh.subjects import subject_for
 
-_default: tuple[asyncio.AbstractEventLoop, Mesh] | None = None
+_defaults: dict[asyncio.AbstractEventLoop, Mesh] = {}
 
 
 def default_mesh() -> Mesh:
     """The default mesh of the running event loop; it connects in the background. Raises `ConfigurationError`."""
-    global _default  # noqa: PLW0603 - one default for each process is what it is for
     loop = asyncio.get_running_loop()
-    if _default is None or _default[0] is not loop or _default[1].connection.is_closed:
-        mesh = Mesh.connect(name="mesh-emitter")
+    mesh = _defaults.get(loop)
+    if mesh is None or mesh.connection.is_closed:
+        for ended in [other for other in _defaults if other.is_closed()]:
+            _defaults.pop(ended, None)
+        mesh = _defaults[loop] = Mesh.connect(name="mesh-emitter")
         mesh.start()
-        _default = loop, mesh
-    return _default[1]
+    return mesh
 
 
 async def close_default_mesh() -> None:
     """Send what waits and close the default mesh; the next call of an emitter connects anew."""
-    global _default
-    if _default is not None and _default[0] is asyncio.get_running_loop():
-        mesh, _default = _default[1], None
+    if mesh := _defaults.pop(asyncio.get_running_loop(), None):
         await mesh.close()
 
 
 async def _emit(event_type: str, ident: str, payload: dict[str, Any]) -> Ack:
-    mesh = default_mesh()
-    subject = subject_for(event_type, ident)
-    if mesh.layout.stream_of(subject) == RECORDS and mesh.connection.state != "connected":
-        await mesh.connection.wait_ready(5.0)
-    return await mesh.publish(subject, payload)
+    return await default_mesh().publish(subject_for(event_type, ident), payload)
 
 
 async def emit_chat_message(session_id: str, sender: str, content: str, metadata: dict[str, Any] | None = None) -> Ack:
@@ -90,7 +83,6 @@ async def emit_council_update(council_id: str, update: Any) -> Ack:
 
 
 __all__ = [
-    "MeshUnavailable",
     "close_default_mesh",
     "default_mesh",
     "emit_agent_activity",

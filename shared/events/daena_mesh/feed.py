@@ -55,9 +55,11 @@ class _Queue:
         self.items: deque[Event | Gap] = deque()
         self.filled = asyncio.Event()
         self.resume_at: Positions | None = None
+        self.ended = False
         self._put_to: dict[str, Cursor] = {}
         self._log = log
         self.follower = Follower(log, patterns, self, since)
+        log.connection.watch(self._state_changed)
 
     def event(self, message: Stored, prev: int | None) -> bool:  # noqa: ARG002 - the chain is for sockets
         if self.resume_at is None:
@@ -77,6 +79,17 @@ class _Queue:
     def healed(self) -> None:
         """The iterator goes on."""
 
+    def end(self) -> None:
+        """Nothing more comes."""
+        self.ended = True
+        self.follower.stop()
+        self._log.connection.unwatch(self._state_changed)
+        self.filled.set()
+
+    def _state_changed(self, state: str) -> None:
+        if state == "closed":
+            self.end()
+
     def _put(self, item: Event | Gap, cursor: Cursor) -> None:
         self.items.append(item)
         self._put_to[cursor.letter] = cursor
@@ -95,6 +108,8 @@ class Feed:
         """Prefer `Mesh.subscribe`. Follows from this moment on."""
         self._log = log
         self._patterns = [check_pattern(pattern) for pattern in patterns]
+        if unknown := [pattern for pattern in self._patterns if not log.layout.split([pattern])]:
+            log.layout.stream_of(unknown[0])  # says what would help
         self._queue = self._follow(since)
 
     def _follow(self, since: Positions | None) -> _Queue:
@@ -116,13 +131,16 @@ class Feed:
 
     def close(self) -> None:
         """End it."""
-        self._queue.follower.stop()
+        if not self._queue.ended:
+            self._queue.end()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event | Gap:
         while not self._queue.items:
+            if self._queue.ended:
+                raise StopAsyncIteration
             if self._queue.resume_at is not None:
                 self.close()
                 self._queue = self._follow(self._queue.resume_at)

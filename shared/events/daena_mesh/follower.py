@@ -125,6 +125,9 @@ class Follower:
             return
         if self._hold is not None:
             self._hold.add(message)
+            if self._hold.overflowed:
+                chain = self.chains[message.stream]
+                chain.reach = max(chain.reach, message.seq)
         elif not self._take(message):
             self._hold = Hold()
             self._hold.add(message)
@@ -168,16 +171,22 @@ class Follower:
             self._sink.degraded()
         elif state == "connected" and self._hold is None:
             self._sink.healed()
+        elif state == "closed":
+            self.stop()
 
     async def _heal_until_live(self) -> None:
         while self._hold is not None:
             try:
                 async with self._log.replays:
                     if not self._oriented:
-                        await self._orient()
+                        await self._orient_fully()
                     await self._catch_up()
             except MeshUnavailable as error:
                 _log.info("%s: cannot be healed yet: %s", ", ".join(self.patterns), error)
+                self._sink.degraded()
+                await asyncio.sleep(_RETRY_S)
+            except Exception:  # noqa: BLE001 - who follows must not stand still for ever
+                _log.exception("%s: cannot be healed yet", ", ".join(self.patterns))
                 self._sink.degraded()
                 await asyncio.sleep(_RETRY_S)
         self._live.set()
@@ -207,16 +216,22 @@ class Follower:
         heads = await asyncio.gather(*(self._log.head(stream, own) for stream, own in self.filters.items()))
         return dict(zip(self.filters, heads, strict=True))
 
+    async def _orient_fully(self) -> None:
+        self._oriented = True  # a disturbance while this waits makes it run once more
+        try:
+            await self._orient()
+        except BaseException:
+            self._oriented = False
+            raise
+
     async def _orient(self) -> None:
         """Learn where the streams stand, and which of our positions still count there."""
-        self._oriented = True  # a disturbance while this waits makes it run once more
         connects = self._log.connection.connects
         await self._log.connection.flush()
         lasts = {stream: (await self._log.bounds(stream))[1] for stream in self.filters}
         heads = await self._heads()
-        if connects != self._log.connection.connects:
-            self._oriented = False
-            raise MeshUnavailable("the connection was lost meanwhile")
+        if connects != self._log.connection.connects or not self._log.epochs.keys() >= self.filters.keys():
+            raise MeshUnavailable("the connection was lost, or made, meanwhile")
         since, self._since = self._since, None
         for stream, chain in self.chains.items():
             epoch, head = self._log.epochs[stream], heads[stream]
@@ -232,11 +247,11 @@ class Follower:
             elif since is not None:
                 chain.begin(before.seq)
             chain.reach = max(chain.reach, head)
-        self._behind = {}
 
     def _jump(self, stream: str, before: Cursor, seq: int, reason: GapReason) -> None:
         self._sink.gap(before, self._log.position(stream, seq), reason)
         self.chains[stream].begin(seq)
+        self._behind.pop(stream, None)
 
     async def _catch_up(self) -> None:
         """Read the log from where each stream stands up to its head, and release what was held meanwhile."""

@@ -122,14 +122,14 @@ class Mesh:
             source=self.source,
             most_bytes=self.settings.max_body_bytes,
         )
-        if stream == SIGNALS:
+        if stream == SIGNALS and not self.connection.is_closed:
             await self.connection.wait_tried(self._wait_s)
             if self.connection.state != "connected" or self._outbox:
                 return self._outbox.keep(subject, body, event_id)  # also behind others, so that the newest comes last
         try:
             return await self._store(subject, body, event_id)
         except MeshUnavailable:
-            if stream == SIGNALS:
+            if stream == SIGNALS and not self.connection.is_closed:
                 return self._outbox.keep(subject, body, event_id)
             raise
 

@@ -18,29 +18,39 @@ from daena_mesh import emitters
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
+_CLOSE_S = 5.0
 _lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
+_running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
 
 
 def _background() -> asyncio.AbstractEventLoop:
     """An event loop in a thread of its own, which ends with the process."""
-    global _loop  # noqa: PLW0603 - one for each process is what it is for
+    global _running  # noqa: PLW0603 - one for each process is what it is for
     with _lock:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="daena-mesh", daemon=True).start()
+        if _running is None:
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name="daena-mesh", daemon=True)
+            thread.start()
+            atexit.unregister(close)
             atexit.register(close)
-        return _loop
+            _running = loop, thread
+        return _running[0]
 
 
 def close() -> None:
     """Send what waits and close the connection; the next call connects anew. Called at exit by itself."""
-    global _loop
+    global _running
     with _lock:
-        loop, _loop = _loop, None
-    if loop is not None:
-        asyncio.run_coroutine_threadsafe(emitters.close_default_mesh(), loop).result(5)
-        loop.call_soon_threadsafe(loop.stop)
+        running, _running = _running, None
+    if running is not None:
+        loop, thread = running
+        try:
+            asyncio.run_coroutine_threadsafe(emitters.close_default_mesh(), loop).result(_CLOSE_S)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(_CLOSE_S)
+            if not thread.is_alive():
+                loop.close()
 
 
 def _waiting(emit: Callable[_Arguments, Coroutine[Any, Any, _Result]]) -> Callable[_Arguments, _Result]:

@@ -106,7 +106,7 @@ class Tap(asyncio.Protocol):
             for callback in callbacks:
                 try:
                     callback()
-                except Exception:
+                except Exception:  # noqa: BLE001 - nor must what was left
                     _log.exception("what was left for the end of a turn failed")
 
     def _deliver(self, args: list[bytes], most: int, headers: bytes, body: bytes) -> None:
