@@ -34,6 +34,8 @@ _BATCH_SILENCE_S = 0.5
 _RETRY_S = 0.05
 _KEPT_FOR_S = 1.0
 _PRESSED = 0.8
+_MARKERS = 3
+"""How many markers of its epoch a stream may hold at a time (`daena_mesh.provisioning.keep_epochs`)."""
 _CONFLICTS = frozenset({10071, 10164})
 _TRY_AGAIN = frozenset({10158, 10008, 10077})
 _NOT_FOUND = 10037
@@ -91,20 +93,24 @@ class _MessageReply(msgspec.Struct):
     error: _Error | None = None
 
 
-class _State(msgspec.Struct):
+class StreamState(msgspec.Struct):
+    """What a stream holds."""
+
     first_seq: int
     last_seq: int
     bytes: int
 
 
-class _Config(msgspec.Struct):
+class StreamConfig(msgspec.Struct):
+    """The limits of a stream: an age in nanoseconds, a size in bytes."""
+
     max_age: int = 0
     max_bytes: int = -1
 
 
 class _InfoReply(msgspec.Struct):
-    state: _State | None = None
-    config: _Config | None = None
+    state: StreamState | None = None
+    config: StreamConfig | None = None
     error: _Error | None = None
 
 
@@ -255,7 +261,7 @@ class Log:
 
     async def bounds(self, stream: str) -> tuple[int, int]:
         """The first and the last sequence of the stream; raises `MeshUnavailable`."""
-        state, _ = await self._info(stream)
+        state, _ = await self.info(stream)
         return state.first_seq, state.last_seq
 
     async def kept_from(self, stream: str) -> int:
@@ -268,7 +274,7 @@ class Log:
         at, kept = self._kept.get(stream, (0.0, 0))
         if time.monotonic() < at + _KEPT_FOR_S:
             return kept
-        state, config = await self._info(stream)
+        state, config = await self.info(stream)
         kept, pressed = 0, False
         if config.max_age:
             oldest = datetime.now(UTC) - timedelta(microseconds=config.max_age / 1_000) + timedelta(seconds=2)
@@ -276,9 +282,7 @@ class Log:
             kept = first or state.last_seq + 1
         if config.max_bytes > 0 and state.bytes >= _PRESSED * config.max_bytes:
             pressed = True
-            marker = self.epochs[stream].seq
-            after_marker = marker + 1 if state.first_seq == marker else state.first_seq
-            kept = max(kept, await self._first(stream, {"seq": after_marker}) or state.last_seq + 1)
+            kept = max(kept, await self._first(stream, {"seq": state.first_seq}) or state.last_seq + 1)
         if not pressed:
             self._kept[stream] = time.monotonic(), kept
         return kept
@@ -297,8 +301,10 @@ class Log:
         return await self._direct(stream, request)
 
     async def _first(self, stream: str, start: Mapping[str, object]) -> int:
-        found = await self._direct(stream, {**start, "next_by_subj": ">", "batch": 1})
-        return found.messages[0].seq if found.messages else 0
+        """The sequence of the first event from ``start`` on, or 0; markers of epochs are no events."""
+        found = await self._direct(stream, {**start, "next_by_subj": ">", "batch": _MARKERS + 1})
+        marker = epoch_subject(stream).encode()
+        return next((message.seq for message in found.messages if message.subject != marker), 0)
 
     async def _direct(self, stream: str, request: Mapping[str, object]) -> Batch:
         loop = asyncio.get_running_loop()
@@ -362,7 +368,8 @@ class Log:
             base64.b64decode(message.data),
         )
 
-    async def _info(self, stream: str) -> tuple[_State, _Config]:
+    async def info(self, stream: str) -> tuple[StreamState, StreamConfig]:
+        """What ``stream`` holds, and its limits; raises `MeshUnavailable`."""
         info = msgspec.json.decode((await self._api(f"STREAM.INFO.{stream}", {})).body, type=_InfoReply)
         if info.error or info.state is None or info.config is None:
             raise MeshUnavailable(f"stream {stream}: {info.error.description if info.error else 'no answer'}")

@@ -21,9 +21,10 @@ from daena_mesh.layout import SIGNALS, TTL_S, Layout
 from daena_mesh.local import running_mesh
 from daena_mesh.log import Ack, Log
 from daena_mesh.outbox import Outbox
-from daena_mesh.provisioning import provision
+from daena_mesh.provisioning import keep_epochs, provision
 from daena_mesh.settings import MeshSettings, load
 from daena_mesh.subjects import Subject
+from daena_mesh.tending import tend
 
 _log = logging.getLogger(__name__)
 
@@ -55,12 +56,13 @@ class Mesh:
         self.layout = Layout.from_setting(settings.subjects)
         self.connection = Connection(urls, name=name, credentials=credentials)
         self.log = Log(self.connection, self.layout, settings, patience_s=wait_s)
+        self._provisions = provisions
         if provisions:
             self.connection.on_up(lambda: provision(self.connection, self.layout, settings))
         self.connection.on_up(self.log.reconnected)
         self._wait_s = wait_s
         self._outbox = Outbox(self._store)
-        self._watching: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     def connect(
@@ -77,14 +79,17 @@ class Mesh:
     def start(self) -> None:
         """Begin to connect, in the background."""
         self.connection.start()
-        if self._watching is None:
-            self._watching = asyncio.create_task(self.log.watch_leaders(), name="watch leaders")
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self.log.watch_leaders(), name="watch leaders")]
+            if self._provisions:
+                self._tasks.append(asyncio.create_task(keep_epochs(self.log), name="keep epochs"))
+                self._tasks.append(asyncio.create_task(tend(self.log), name="tend streams"))
 
     async def close(self) -> None:
         """Send what waits, if NATS is there, and end."""
         await self._outbox.close()
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.connection.close()
 
     async def __aenter__(self) -> Self:

@@ -5,6 +5,8 @@ Idempotent, and repeated after every reconnect: a memory stream is gone after a 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -14,6 +16,7 @@ from daena_mesh.connection import Connection, header_block
 from daena_mesh.cursors import new_epoch
 from daena_mesh.errors import MeshUnavailable, ProvisioningError
 from daena_mesh.layout import RECORDS, SIGNALS, Layout, epoch_subject
+from daena_mesh.log import Epoch, Log
 from daena_mesh.settings import MeshSettings
 
 ASKS = "ASKS"
@@ -22,6 +25,7 @@ _NOT_FOUND = 10059
 _NAME_IN_USE = 10058
 _API = "$JS.API.STREAM."
 _TIMEOUT_S = 5.0
+_KEEP_EVERY_S = 1.0
 _FIXED = ("storage", "retention", "name")
 """What a stream cannot change, or must not under its users."""
 _log = logging.getLogger(__name__)
@@ -33,9 +37,16 @@ class _Error(msgspec.Struct):
     description: str = ""
 
 
+class _State(msgspec.Struct):
+    first_seq: int
+    last_seq: int
+    bytes: int
+
+
 class _Info(msgspec.Struct):
     error: _Error | None = None
     config: dict[str, Any] | None = None
+    state: _State | None = None
 
 
 def wanted_streams(layout: Layout, settings: MeshSettings) -> list[dict[str, Any]]:
@@ -56,7 +67,7 @@ def wanted_streams(layout: Layout, settings: MeshSettings) -> list[dict[str, Any
         "storage": "file",
         "retention": "limits",
         "max_age": settings.records_max_age_s * _S,
-        "max_bytes": settings.records_max_bytes,
+        "max_bytes": settings.records_max_bytes or -1,
         "duplicate_window": (min(600, settings.records_max_age_s) if settings.records_max_age_s else 600) * _S,
         "allow_msg_ttl": False,
     }
@@ -111,7 +122,7 @@ async def provision(connection: Connection, layout: Layout, settings: MeshSettin
     for config in wanted_streams(layout, settings):
         await _provision(connection, config)
     for stream in layout.streams:
-        await _mark_epoch(connection, stream)
+        await _mark_epoch(connection, stream, new_epoch())
 
 
 async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
@@ -161,10 +172,33 @@ async def _call(connection: Connection, verb: str, request: dict[str, Any]) -> _
     return msgspec.json.decode(reply.body, type=_Info)
 
 
-async def _mark_epoch(connection: Connection, stream: str) -> None:
-    """Write the marker if there is none; of several writers one wins, the others are refused, and that is fine."""
-    headers = {"Nats-Expected-Last-Subject-Sequence": "0"}
+async def keep_epochs(log: Log) -> None:
+    """For ever: write the markers anew before a limit of size takes them, as the oldest that a stream has.
+
+    Without its marker a stream would begin another life, and every position in it count for nothing.
+    """
+    while True:
+        await asyncio.sleep(_KEEP_EVERY_S)
+        for stream, epoch in tuple(log.epochs.items()):
+            with contextlib.suppress(MeshUnavailable):
+                await _keep_epoch(log.connection, stream, epoch)
+
+
+async def _keep_epoch(connection: Connection, stream: str, epoch: Epoch) -> None:
+    info = await _call(connection, f"INFO.{stream}", {})
+    limit = (info.config or {}).get("max_bytes", -1)
+    if info.state is None or limit <= 0:
+        return
+    first, last = info.state.first_seq, info.state.last_seq
+    is_gone = first > epoch.seq  # a stream that was recreated would begin with 1
+    is_next = 2 * info.state.bytes >= limit and 2 * epoch.seq < first + last
+    if is_gone or is_next:
+        await _mark_epoch(connection, stream, epoch.name, 0 if is_gone else epoch.seq)
+
+
+async def _mark_epoch(connection: Connection, stream: str, name: str, expect: int = 0) -> None:
+    """Write the marker if the last one is at ``expect``; of several writers one wins, the others are refused."""
+    headers = {"Nats-Expected-Last-Subject-Sequence": str(expect)}
     if stream == SIGNALS:
         headers["Nats-TTL"] = "never"  # it outlives the stream's age limit
-    body = new_epoch().encode()
-    await connection.request(epoch_subject(stream), body, timeout_s=_TIMEOUT_S, headers=header_block(headers))
+    await connection.request(epoch_subject(stream), name.encode(), timeout_s=_TIMEOUT_S, headers=header_block(headers))
