@@ -56,10 +56,12 @@ class Layout:
             domain, dot, verb = name.strip().partition(".")
             if not dot:
                 raise ConfigurationError(f"MESH_SUBJECTS: {name!r} is neither an event type nor a pattern of subjects")
-            if "." in verb or verb == ">":
-                extra[name.strip()] = stream.strip()
-            else:
-                extra[f"{domain}.*.{verb}"] = extra[f"{domain}.*.{verb}.*"] = stream.strip()
+            wide = "." in verb or verb == ">"
+            patterns = (name.strip(),) if wide else (f"{domain}.*.{verb}", f"{domain}.*.{verb}.*")
+            for pattern in patterns:
+                if pattern in extra:
+                    raise ConfigurationError(f"MESH_SUBJECTS: {pattern!r} is named twice")
+                extra[pattern] = stream.strip()
         return cls(extra)
 
     def _add(self, pattern: str, stream: str) -> None:

@@ -50,7 +50,7 @@ def safe_id(text: str) -> str:
     """An id for any text, the same one always: the text itself where it is one, else what is readable and a hash.
 
     >>> safe_id("ada@example.org")
-    'ada-example-org-1a1cc9aeac5a'
+    'ada-example-org-7189365e6356'
     """
     if _is_id(text):
         return text
@@ -109,7 +109,7 @@ def check_pattern(pattern: str) -> str:
     tokens = pattern.split(".", MAX_TOKENS)
     last = len(tokens) - 1
     for i, word in enumerate(tokens):
-        if not (_is_scope(word) or word == "*" or (word == ">" and i == last)):
+        if i == MAX_TOKENS or not (_is_scope(word) or word == "*" or (word == ">" and i == last)):
             shown = ascii(pattern if len(pattern) <= 80 else pattern[:80] + "...")
             raise InvalidSubject(
                 f"{shown} is not a subject: up to {MAX_TOKENS} tokens of A-Z a-z 0-9 _ -, a single *, or > at the end"
