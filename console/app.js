@@ -18,7 +18,7 @@ const KEPT_ROWS = 150;
 const PAGE = 100;
 
 const sessions = new SessionList();
-const sessionsView = new SessionsView(sessions);
+const sessionsView = new SessionsView(sessions, loadSessions);
 const feed = new Feed();
 const feedView = new FeedView(feed);
 const status = new StatusView();
@@ -54,7 +54,9 @@ let news = Boolean(kept.since);
 
 events.on("state", (state) => {
   status.show("events", state);
-  if (state.state === "connected" && listed === "no") loadSessions();
+  if (state.state !== "connected" || state.degraded) return;
+  if (listed === "no") loadSessions();
+  if (open?.state === "unread") show(open.id);
 });
 events.on("recovered", () => (news = true));
 events.on("gap", ({ reason }) => {
@@ -120,6 +122,8 @@ byId("new-session").addEventListener("submit", async (/** @type {SubmitEvent} */
     sessions.load([{ session_id: id, title, ...session }]);
     sessionsView.changed();
     location.hash = `#/s/${id}`;
+    view("chat");
+    composerText.focus();
   } catch (error) {
     input.setCustomValidity(`Not created. ${messageOf(error)}`);
     input.reportValidity();

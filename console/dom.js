@@ -82,6 +82,13 @@ export function arrange(list, elements) {
  * @returns {() => void}     to call after the list changed
  */
 export function roving(list, selector) {
+  /** @param {HTMLElement[]} all @param {EventTarget | undefined | null} stop */
+  const mark = (all, stop) => {
+    for (const item of all) {
+      const tabIndex = item === stop ? 0 : -1;
+      if (item.tabIndex !== tabIndex) item.tabIndex = tabIndex;
+    }
+  };
   const items = () => /** @type {HTMLElement[]} */ ([...list.querySelectorAll(selector)]);
   list.addEventListener("keydown", (event) => {
     const all = items();
@@ -91,9 +98,7 @@ export function roving(list, selector) {
     event.preventDefault();
     all[to].focus();
   });
-  list.addEventListener("focusin", ({ target }) => {
-    for (const item of items()) item.tabIndex = item === target ? 0 : -1;
-  });
+  list.addEventListener("focusin", ({ target }) => mark(items(), target));
   return () => {
     const all = items();
     const stop =
@@ -101,6 +106,6 @@ export function roving(list, selector) {
       all.find((item) => item.getAttribute("aria-current")) ??
       all.find((item) => item.tabIndex === 0) ??
       all[0];
-    for (const item of all) item.tabIndex = item === stop ? 0 : -1;
+    mark(all, stop);
   };
 }

@@ -24,9 +24,10 @@ export class FeedView {
       this.#render();
     });
     this.#filter.addEventListener("change", () => {
-      this.#drawn = 0;
       this.#list.replaceChildren();
-      this.#render();
+      const until = this.#drawn;
+      this.#drawn = 0;
+      this.#draw(until);
     });
     this.#list.addEventListener("click", (/** @type {any} */ { target }) => {
       const button = target.closest("button.event");
@@ -39,16 +40,20 @@ export class FeedView {
     for (const row of feed.rows.slice(-200)) this.#know(row.type);
     const waiting = feed.count - this.#drawn;
     setText(this.#pause, this.#paused ? (waiting ? `Resume (${Math.min(waiting, feed.most)}${waiting > feed.most ? "+" : ""})` : "Resume") : "Pause");
-    if (!this.#paused) {
-      const wanted = this.#filter.value;
-      const fresh = feed.rows
-        .slice(-Math.min(feed.most, waiting) || feed.rows.length)
-        .filter((row) => row.number > this.#drawn && (!wanted || domainOf(row.type) === wanted));
-      this.#drawn = feed.count;
-      this.#list.prepend(...fresh.reverse().map((row) => this.#row(row)));
-      while (this.#list.childElementCount > feed.most) this.#list.lastElementChild.remove();
-      this.#retab();
-    }
+    if (!this.#paused) this.#draw(feed.count);
+  }
+
+  /** Put the rows up to a number that are not drawn yet on top. @param {number} until */
+  #draw(until) {
+    const { rows, most } = this.feed;
+    const wanted = this.#filter.value;
+    const fresh = rows
+      .slice(-most)
+      .filter(({ number, type }) => number > this.#drawn && number <= until && (!wanted || domainOf(type) === wanted));
+    this.#drawn = until;
+    this.#list.prepend(...fresh.reverse().map((row) => this.#row(row)));
+    while (this.#list.childElementCount > most) this.#list.lastElementChild.remove();
+    this.#retab();
     const empty = this.#list.childElementCount === 0;
     this.#note.hidden = !empty;
     setText(this.#note, this.#filter.value ? `No ${this.#filter.value} events yet.` : "What agents and people do shows here as it happens.");

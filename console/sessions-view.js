@@ -15,9 +15,13 @@ export class SessionsView {
   #problem = "";
   #loaded = false;
 
-  /** @param {import("./sessions.js").SessionList} sessions */
-  constructor(sessions) {
+  /**
+   * @param {import("./sessions.js").SessionList} sessions
+   * @param {() => void} retry  loads the list again
+   */
+  constructor(sessions, retry) {
     this.sessions = sessions;
+    this.retry = h("button", { type: "button", class: "text-button", onclick: retry }, "Try again");
     this.changed = inFrame(() => this.#render());
     this.#list.append(...[72, 54, 64, 48].map((width) => h("li", { class: `skeleton w${width}`, "aria-hidden": "true" })));
   }
@@ -40,7 +44,7 @@ export class SessionsView {
     setText(this.#count, entries.length ? String(entries.length) : "");
     const empty = entries.length ? "" : "No sessions yet. Name one above, or just write a message.";
     const words = this.#problem ? `The list could not be loaded. ${this.#problem}` : empty;
-    setText(this.#note, words);
+    this.#note.replaceChildren(words, ...(this.#problem ? [h("br"), this.retry] : []));
     this.#note.hidden = !words;
     this.#note.classList.toggle("bad", Boolean(this.#problem));
     this.#retab();

@@ -15,9 +15,9 @@ const WORDS = {
 };
 const MEANS = {
   connected: "",
-  degraded: "The mesh is cut off from its log. What happens meanwhile arrives once it is back.",
+  degraded: "The mesh is cut off from its log. What you miss now arrives afterwards.",
   connecting: "Waiting for the mesh.",
-  recovering: "Nothing is lost: what happens meanwhile arrives with the connection.",
+  recovering: "Nothing is lost: what you miss now arrives afterwards.",
   disconnected: "The connection was closed. Reload the page to follow the mesh again.",
   failed: "The mesh refused this connection.",
 };
@@ -51,7 +51,7 @@ export class StatusView {
     if (!worst) return;
     const name = /** @type {keyof typeof WORDS} */ (nameOf(worst));
     const left = worst.retryInMs === null ? 0 : Math.ceil((worst.until - Date.now()) / 1000);
-    const says = left > 1 ? `Reconnecting in ${left} s` : WORDS[name];
+    const says = left > 1 ? `Retrying in ${left} s` : WORDS[name];
     this.#box.dataset.state = name;
     this.#box.title = worst.reason;
     setText(this.#text, says);

@@ -284,7 +284,10 @@ export class Connection {
     this.#watch(globalThis, "online", () => this.#wake());
     this.#watch(globalThis, "offline", () => this.#drop("offline"));
     this.#watch(globalThis, "pageshow", () => this.#wake());
-    this.#watch(globalThis, "pagehide", () => this.#save());
+    this.#watch(globalThis, "pagehide", () => {
+      this.#save();
+      this.#drop("the page was left"); // it may come back from the browser's cache, long after
+    });
     this.#watch(globalThis.document, "visibilitychange", () => {
       if (document.visibilityState === "visible") this.#wake();
     });
@@ -368,7 +371,7 @@ export class Connection {
       case "pong":
         return;
       case "reconnect":
-        this.#toldAt = Date.now() + (payload.delay_ms ?? 0);
+        this.#toldAt = Date.now() + (payload.after_ms ?? 0);
         return;
       case "error":
         return this.#emit("error", frame.payload ?? frame);

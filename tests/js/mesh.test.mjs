@@ -81,6 +81,11 @@ async function open(t, options = {}, target = "chat_s1") {
   return { connection, log, states, seen, tick };
 }
 
+// Node has no events of a page.
+const page = new EventTarget();
+globalThis.addEventListener = page.addEventListener.bind(page);
+globalThis.removeEventListener = page.removeEventListener.bind(page);
+
 describe("cursors", () => {
   test("compare by sequence within one stream and epoch", () => {
     assert.ok(compareCursors("Rk3f-9", "Rk3f-10") < 0);
@@ -328,7 +333,7 @@ describe("a connection", () => {
   test("moves when the edge told it to", async (t) => {
     const { connection } = await open(t);
     FakeSocket.last.greet();
-    FakeSocket.last.receive({ event_type: "reconnect", payload: { delay_ms: 1234 } });
+    FakeSocket.last.receive({ event_type: "reconnect", payload: { after_ms: 1234 } });
     FakeSocket.last.lose(1012);
     assert.equal(connection.state.retryInMs, 1234);
   });
@@ -377,30 +382,35 @@ describe("a connection", () => {
     assert.equal(FakeSocket.made[0].closed, true);
   });
 
+  test("lets go when the page is left, and resumes when it comes back from the cache", async (t) => {
+    const { connection } = await open(t);
+    FakeSocket.last.greet({ cursors: { R: "Rk3f-3" } });
+    page.dispatchEvent(new Event("pagehide"));
+    assert.equal(FakeSocket.made[0].closed, true);
+    assert.equal(connection.state.state, "recovering");
+    page.dispatchEvent(new Event("pageshow"));
+    await settle();
+    assert.equal(FakeSocket.made.length, 2);
+    assert.equal(FakeSocket.last.url.searchParams.get("since"), "Rk3f-3");
+  });
+
   test("reacts to the network at once", async (t) => {
-    const network = new EventTarget();
-    globalThis.addEventListener = network.addEventListener.bind(network);
-    globalThis.removeEventListener = network.removeEventListener.bind(network);
-    t.after(() => {
-      delete globalThis.addEventListener;
-      delete globalThis.removeEventListener;
-    });
     const { connection, tick } = await open(t);
     FakeSocket.last.greet();
-    network.dispatchEvent(new Event("offline"));
+    page.dispatchEvent(new Event("offline"));
     assert.equal(connection.state.reason, "offline");
     assert.equal(FakeSocket.made.length, 1);
-    network.dispatchEvent(new Event("online"));
+    page.dispatchEvent(new Event("online"));
     await settle();
     assert.equal(FakeSocket.made.length, 2);
     FakeSocket.last.greet();
     await tick(6_000);
-    network.dispatchEvent(new Event("online"));
+    page.dispatchEvent(new Event("online"));
     assert.equal(FakeSocket.last.sent.length, 1, "an open socket is tested, not trusted");
     await tick(5_000);
     assert.equal(connection.state.reason, "silent");
     connection.close();
-    network.dispatchEvent(new Event("online"));
+    page.dispatchEvent(new Event("online"));
     await settle();
     assert.equal(FakeSocket.made.length, 2);
   });
