@@ -1,0 +1,133 @@
+"""The three chat calls: what is said is stored as a message, and put to whoever shall answer as a question.
+
+Session, message, question: in this order, each under an id that a retry derives again, so that a retry with the same
+`Idempotency-Key` completes what a crash left half-done and doubles nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from daena_mesh.errors import DeletedSession, InvalidId
+from daena_mesh.layout import RECORDS
+from daena_mesh.subjects import check_id
+from mesh_api import asks
+from mesh_api.bodies import ChatBody, answer, read
+from mesh_api.context import Context, context_of
+from mesh_api.facts import title_of
+from mesh_api.idempotency import Ids, check_same, ids_of
+from mesh_api.openapi import answers, takes
+from mesh_api.writing import Draft, message_payload
+
+router = APIRouter(prefix="/api/v1", tags=["chat"])
+
+
+class ChatAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat call has stored what was said."""
+
+    success: Literal[True] = True
+    session_id: str
+    message_id: str
+    cursor: str
+    response: str | None = None
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whom a chat call is for."""
+
+    kind: asks.Kind
+    id: str | None = None
+
+    @property
+    def ask_subject(self) -> str:
+        """Where the question goes."""
+        return asks.subject_of(self.kind) if self.id is None else asks.subject_of(self.kind, self.id)
+
+    @property
+    def session_fields(self) -> dict[str, Any]:
+        """The scope of a session that begins here."""
+        return {"scope_type": "executive" if self.kind == "daena" else self.kind, "scope_id": self.id}
+
+
+@router.post("/daena/chat", openapi_extra=takes(ChatBody), responses=answers(ChatAnswer))
+async def chat_with_daena(request: Request) -> Response:
+    """Say something to Daena."""
+    return await _chat(request, Scope("daena"))
+
+
+@router.post("/departments/{department_id}/chat", openapi_extra=takes(ChatBody), responses=answers(ChatAnswer))
+async def chat_with_department(request: Request, department_id: str) -> Response:
+    """Say something to a department."""
+    return await _chat(request, Scope("department", check_id(department_id, "department_id")))
+
+
+@router.post("/agents/{agent_id}/chat", openapi_extra=takes(ChatBody), responses=answers(ChatAnswer))
+async def chat_with_agent(request: Request, agent_id: str) -> Response:
+    """Say something to an agent."""
+    return await _chat(request, Scope("agent", check_id(agent_id, "agent_id")))
+
+
+async def _chat(request: Request, scope: Scope) -> Response:
+    context, body, ids = context_of(request), await read(request, ChatBody), ids_of(request)
+    session_id = ids.make("session") if body.session_id is None else check_id(body.session_id, "session_id")
+    message_id = ids.make("message")
+    metadata = _metadata(body, scope)
+    payload = message_payload(session_id, body.sender, body.message, message_id, metadata)
+    message = context.writer.draft("chat.message", session_id, payload, message_id)
+    ask = context.asks.draft(
+        scope.ask_subject,
+        asks.Ask(
+            session_id=session_id,
+            message_id=message_id,
+            sender=body.sender,
+            content=body.message,
+            metadata=metadata,
+            context=body.context,
+        ),
+    )
+    await _ensure_session(context, session_id, body, scope, ids)
+    cursor = await say(context, message, ids)
+    await context.asks.put(ask)
+    return answer(ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor))
+
+
+def _metadata(body: ChatBody, scope: Scope) -> dict[str, Any]:
+    metadata = dict(body.metadata)
+    if body.agent_id is not None:
+        metadata["agent_id"] = check_id(body.agent_id, "agent_id")
+    if scope.id is not None:
+        name = f"{scope.kind}_id"
+        if name == "agent_id" and body.agent_id not in {None, scope.id}:
+            raise InvalidId(f"agent_id {body.agent_id!r} is not the agent of this address, {scope.id!r}")
+        metadata[name] = scope.id
+    return metadata
+
+
+async def _ensure_session(context: Context, session_id: str, body: ChatBody, scope: Scope, ids: Ids) -> None:
+    projector = context.projector
+    if projector.is_current:
+        if projector.projection.is_deleted(session_id):
+            raise DeletedSession(f"session {session_id!r} was deleted")
+        if projector.projection.has(session_id):
+            return
+    await context.sessions.create(
+        session_id,
+        title=title_of(body.message),
+        created_by=body.sender,
+        event_id=ids.make("session of a chat"),
+        **scope.session_fields,
+    )
+
+
+async def say(context: Context, message: Draft, ids: Ids) -> str:
+    """Store a message and return its cursor; raises `Problem` where another one was stored under the same key."""
+    ack = await context.writer.store(message)
+    if ack.duplicate and ids.base is not None:
+        stored = await context.writer.stored(RECORDS, ack.seq)
+        if stored is not None:
+            check_same(stored.payload, message.payload)
+    await context.projector.seen(ack.seq)
+    return ack.cursor

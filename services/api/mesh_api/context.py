@@ -1,0 +1,56 @@
+"""What every request of one application shares."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import Request
+
+from daena_mesh.ids import uuid7
+from daena_mesh.mesh import Mesh
+from daena_mesh.sessions import SessionStore
+from mesh_api.asks import Asks
+from mesh_api.metrics import Requests
+from mesh_api.projector import Projector
+from mesh_api.settings import ApiSettings
+from mesh_api.upkeep import Upkeep
+from mesh_api.writing import Writer
+
+
+class Context:
+    """The mesh, and what the API makes of it."""
+
+    def __init__(self, settings: ApiSettings, requests: Requests) -> None:
+        self.settings = settings
+        self.requests = requests
+        name = f"mesh-api/{uuid7()[-8:]}"
+        self.mesh = Mesh(settings, name=name, wait_s=settings.api_wait_s, source="api", provisions=True)
+        self.sessions = SessionStore(self.mesh)
+        self.writer = Writer(self.mesh, deadline_s=settings.api_deadline_s)
+        self.asks = Asks(self.mesh, deadline_s=settings.api_deadline_s, patience_s=settings.api_wait_s)
+        self.upkeep = Upkeep(self.mesh, self.sessions)
+        self.projector = Projector(self.mesh, self.upkeep)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Connect and follow, in the background: NATS may be away."""
+        self.mesh.start()
+        tasks = [
+            asyncio.create_task(self.projector.run(), name="projection of sessions"),
+            asyncio.create_task(self.upkeep.run(), name="upkeep of sessions"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.mesh.close()
+
+
+def context_of(request: Request) -> Context:
+    """The context of the application that ``request`` came to."""
+    context: Context = request.app.state.api
+    return context

@@ -1,0 +1,53 @@
+"""`/healthz`, `/readyz` and `/metrics`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from mesh_api.bodies import answer
+from mesh_api.context import Context, context_of
+from mesh_api.metrics import MEDIA_TYPE, Metric, single, text
+from mesh_api.problems import NOT_READY, Problem
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz")
+async def healthz() -> Response:
+    """Say that the process runs; whether it is of use, `/readyz` says."""
+    return answer({"status": "alive"})
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """Say 200 when NATS answers, the streams are as they should be, and the list of sessions is complete; else 503."""
+    context = context_of(request)
+    connection = context.mesh.connection
+    if connection.state != "connected":
+        raise Problem(NOT_READY, f"{connection.unavailable()}.", {"Retry-After": "1"})
+    if not context.projector.is_current:
+        raise Problem(NOT_READY, "The list of sessions is not complete yet.", {"Retry-After": "1"})
+    return answer({"status": "ready"})
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Give counters to Prometheus."""
+    context = context_of(request)
+    return Response(text([context.requests.metric(), *_gauges(context)]), media_type=MEDIA_TYPE)
+
+
+def _gauges(context: Context) -> list[Metric]:
+    mesh, projector, upkeep = context.mesh, context.projector, context.upkeep
+    connected = mesh.connection.state == "connected"
+    return [
+        single("mesh_api_nats_connected", "gauge", "Whether NATS and the leaders answer.", int(connected)),
+        single(
+            "mesh_api_nats_connects_total", "counter", "Connections to NATS that were made.", mesh.connection.connects
+        ),
+        single("mesh_api_sessions", "gauge", "Sessions there are.", len(projector.projection)),
+        single("mesh_api_sessions_complete", "gauge", "Whether that list is complete.", int(projector.is_complete)),
+        single("mesh_api_malformed_total", "counter", "Stored events that could not be read.", projector.malformed),
+        single("mesh_api_sessions_adopted_total", "counter", "Sessions made for messages without one.", upkeep.created),
+        single("mesh_api_sessions_purged_total", "counter", "Deleted sessions that were purged.", upkeep.purged),
+    ]

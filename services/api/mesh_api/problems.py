@@ -1,0 +1,139 @@
+"""Errors as problem details (RFC 9457), and the one table from `MeshError` to HTTP.
+
+What is refused because of its content is 422, also an id or a cursor that breaks the grammar; 400 is for a body that is
+no JSON at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import NamedTuple
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from daena_mesh.errors import (
+    Conflict,
+    DeletedSession,
+    InvalidCursor,
+    InvalidEvent,
+    InvalidId,
+    InvalidSubject,
+    MeshError,
+    MeshUnavailable,
+    NotCovered,
+    UnknownSession,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE = "urn:daena-mesh:problem:"
+
+
+class Kind(NamedTuple):
+    """A kind of problem: its status, its title, and the last part of its ``type``."""
+
+    status: int
+    title: str
+    name: str
+
+
+UNAVAILABLE = Kind(503, "NATS does not answer", "unavailable")
+NOT_READY = Kind(503, "Not ready", "not-ready")
+CHANGED = Kind(412, "The session was changed by another writer", "precondition-failed")
+NOT_JSON = Kind(400, "The body is not JSON", "not-json")
+WRONG_BODY = Kind(422, "The body does not fit", "wrong-body")
+WRONG_PARAMETER = Kind(422, "A parameter does not fit", "wrong-parameter")
+NO_JSON_TYPE = Kind(415, "The body must be application/json", "unsupported-media-type")
+TOO_LARGE = Kind(413, "The body is too large", "too-large")
+KEY_REUSED = Kind(422, "The Idempotency-Key was used for another request", "key-reused")
+NOT_ALLOWED = Kind(422, "Events of this type are not taken here", "event-not-allowed")
+INTERNAL = Kind(500, "Something went wrong in the mesh", "internal")
+
+KINDS: Mapping[type[MeshError], Kind] = {
+    InvalidId: Kind(422, "An id breaks the grammar", "invalid-id"),
+    InvalidCursor: Kind(422, "A cursor is none of this mesh", "invalid-cursor"),
+    InvalidSubject: Kind(422, "A subject breaks the grammar", "invalid-subject"),
+    InvalidEvent: Kind(422, "The event is not valid", "invalid-event"),
+    NotCovered: Kind(422, "No stream takes this event", "not-covered"),
+    UnknownSession: Kind(404, "There is no such session", "unknown-session"),
+    DeletedSession: Kind(410, "The session was deleted", "deleted-session"),
+    Conflict: Kind(409, "Another writer was first", "conflict"),
+    MeshUnavailable: UNAVAILABLE,
+}
+"""The table. An error that is none of these is our own fault: 500."""
+
+
+class Problem(Exception):
+    """A request that ends here, with what the caller is told."""
+
+    def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+def problem_of(error: MeshError) -> Problem:
+    """What the caller is told about ``error``, by the table."""
+    kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)
+    if kind is INTERNAL:
+        return Problem(INTERNAL, "The log says more.")
+    headers = {}
+    if isinstance(error, MeshUnavailable):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    return Problem(kind, str(error), headers)
+
+
+def respond(problem: Problem, path: str) -> Response:
+    """The answer that says it; ``path`` is what was asked for."""
+    kind = problem.kind
+    details = {
+        "type": _TYPE + kind.name,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": problem.detail,
+        "instance": path[:200],
+    }
+    return Response(msgspec.json.encode(details), kind.status, problem.headers, MEDIA_TYPE)
+
+
+def of_status(status: int) -> Kind:
+    """The kind for a bare HTTP status."""
+    phrase = HTTPStatus(status).phrase
+    return Kind(status, phrase, phrase.lower().replace(" ", "-"))
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of ``app`` answered as problem details."""
+
+    @app.exception_handler(Problem)
+    async def refused(request: Request, error: Problem) -> Response:
+        return respond(error, request.url.path)
+
+    @app.exception_handler(MeshError)
+    async def failed(request: Request, error: MeshError) -> Response:
+        problem = problem_of(error)
+        if problem.kind is INTERNAL:
+            raise error
+        return respond(problem, request.url.path)
+
+    @app.exception_handler(HTTPException)
+    async def misdirected(request: Request, error: HTTPException) -> Response:
+        if error.status_code < 400:
+            return Response(status_code=error.status_code, headers=error.headers)
+        detail = str(error.detail)
+        if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
+            detail = "There is nothing at this address; /docs lists what there is."
+        if error.status_code == 405:
+            detail = f"{request.method} is not possible here; see the Allow header."
+        return respond(Problem(of_status(error.status_code), detail, error.headers), request.url.path)
+
+    @app.exception_handler(RequestValidationError)
+    async def mistyped(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][1:])
+        return respond(Problem(WRONG_PARAMETER, f"{name}: {first['msg']}"), request.url.path)

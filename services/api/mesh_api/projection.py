@@ -1,0 +1,180 @@
+"""The list of sessions, as the log's events make it. Pure: no clock, no I/O.
+
+Sessions and messages share one stream, so its sequence is the order of time: *newest first* is by the greater sequence
+of a session's last event and its last message.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from mesh_api.facts import Changed, Deleted, Fact, LastMessage, Said
+
+_SLACK = 1_024
+
+
+class Row(NamedTuple):
+    """A session in a list."""
+
+    session_id: str
+    session: msgspec.Raw
+    """The session as JSON."""
+    seq: int
+    """The sequence of its last event."""
+    touched: int
+    """The greater of that and the sequence of its last message: where it stands in the list."""
+    message_count: int
+    last_message: LastMessage | None
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """What is known under one id. The state is kept as JSON: a third of the memory, and written as it is."""
+
+    seq: int = 0
+    state: bytes = b""
+    scope_type: str = ""
+    scope_id: str | None = None
+    category: str | None = None
+    said: int = 0
+    last: LastMessage | None = None
+    count: int = 0
+    counted_to: int = 0
+    touched: int = 0
+
+
+class Projection:
+    """All sessions, their counts of messages and each chat's last one."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+        self._deleted: dict[str, int] = {}
+        self._order: list[tuple[int, str]] = []
+        """By `touched`, with entries that were touched again since: those are skipped, and swept now and then."""
+        self._sessions = 0
+
+    def __len__(self) -> int:
+        """How many sessions there are."""
+        return self._sessions
+
+    def apply(self, fact: Fact) -> None:
+        """Take in a fact. Of a session the highest sequence counts; what was deleted does not come back."""
+        session_id = fact.session_id
+        if isinstance(fact, Deleted):
+            self._deleted[session_id] = max(fact.seq, self._deleted.get(session_id, 0))
+            if (gone := self._entries.pop(session_id, None)) is not None and gone.state:
+                self._sessions -= 1
+        elif session_id not in self._deleted:
+            entry = self._entries.get(session_id)
+            if entry is None:
+                entry = self._entries[session_id] = _Entry()
+            if isinstance(fact, Said):
+                _say(entry, fact)
+            else:
+                self._sessions += not entry.state
+                _change(entry, fact)
+            self._touch(session_id, entry)
+
+    def _touch(self, session_id: str, entry: _Entry) -> None:
+        touched = max(entry.seq, entry.said)
+        if not entry.state or touched == entry.touched:
+            return
+        entry.touched = touched
+        if self._order and touched < self._order[-1][0]:
+            insort(self._order, (touched, session_id))
+        else:
+            self._order.append((touched, session_id))
+        if len(self._order) > 2 * self._sessions + _SLACK:
+            self._order = [place for place in self._order if self._stands(place)]
+
+    def _stands(self, place: tuple[int, str]) -> bool:
+        entry = self._entries.get(place[1])
+        return entry is not None and entry.touched == place[0]
+
+    def set_count(self, session_id: str, count: int, up_to: int) -> None:
+        """A chat had ``count`` messages up to the sequence ``up_to``; later ones are counted as they come."""
+        if (entry := self._entries.get(session_id)) is not None:
+            entry.count, entry.counted_to = count, up_to
+
+    # -- what it says -------------------------------------------------------------------------------------------
+
+    def has(self, session_id: str) -> bool:
+        """Whether there is such a session."""
+        entry = self._entries.get(session_id)
+        return entry is not None and bool(entry.state)
+
+    def is_deleted(self, session_id: str) -> bool:
+        """Whether there was such a session."""
+        return session_id in self._deleted
+
+    def last_said(self, session_id: str) -> int:
+        """The sequence of a chat's last message, or 0."""
+        entry = self._entries.get(session_id)
+        return entry.said if entry is not None else 0
+
+    def row(self, session_id: str) -> Row | None:
+        """One session."""
+        entry = self._entries.get(session_id)
+        return _row(session_id, entry) if entry is not None and entry.state else None
+
+    def newest(
+        self,
+        *,
+        limit: int,
+        before: int | None = None,
+        scope_type: str | None = None,
+        scope_id: str | None = None,
+        category: str | None = None,
+    ) -> tuple[list[Row], int | None]:
+        """At most ``limit`` sessions touched before the sequence ``before``, newest first; and where to go on."""
+        wanted = [
+            (name, value)
+            for name, value in (("scope_type", scope_type), ("scope_id", scope_id), ("category", category))
+            if value is not None
+        ]
+        rows: list[Row] = []
+        for session_id, entry in self._down_from(before):
+            if all(getattr(entry, name) == value for name, value in wanted):
+                if len(rows) == limit:
+                    return rows, rows[-1].touched if rows else None
+                rows.append(_row(session_id, entry))
+        return rows, None
+
+    def _down_from(self, before: int | None) -> Iterator[tuple[str, _Entry]]:
+        end = len(self._order) if before is None else bisect_left(self._order, (before, ""))
+        for i in range(end - 1, -1, -1):
+            place = self._order[i]
+            if self._stands(place):
+                yield place[1], self._entries[place[1]]
+
+    def orphans(self) -> list[str]:
+        """Chats that have messages and no session."""
+        return [session_id for session_id, entry in self._entries.items() if not entry.state]
+
+
+def _change(entry: _Entry, fact: Changed) -> None:
+    if fact.seq <= entry.seq:
+        return
+    session = fact.session
+    entry.seq = fact.seq
+    entry.state = msgspec.json.encode(session)
+    # A few values stand for very many sessions.
+    entry.scope_type = sys.intern(session.scope_type)
+    entry.scope_id = session.scope_id if session.scope_id is None else sys.intern(session.scope_id)
+    entry.category = session.category if session.category is None else sys.intern(session.category)
+
+
+def _say(entry: _Entry, fact: Said) -> None:
+    if fact.seq > entry.counted_to:
+        entry.count += 1
+        entry.counted_to = fact.seq
+    if fact.seq > entry.said:
+        entry.said, entry.last = fact.seq, fact.message
+
+
+def _row(session_id: str, entry: _Entry) -> Row:
+    return Row(session_id, msgspec.Raw(entry.state), entry.seq, entry.touched, entry.count, entry.last)

@@ -1,0 +1,180 @@
+"""Keeps the projection: filled at start, followed live, filled anew where the log began anew.
+
+The order makes it complete. First the follower: from then on every event is received, and kept while the filling goes
+on. Then the counts, then the last message of each subject. A chat whose last message is newer than the moment its count
+was asked for may have been counted with it or without: it is counted again, alone. What was kept is applied at the end,
+and what was known already changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+
+from daena_mesh.cursors import Cursor
+from daena_mesh.errors import InvalidEvent, MeshUnavailable
+from daena_mesh.follower import Follower, GapReason
+from daena_mesh.layout import RECORDS
+from daena_mesh.mesh import Mesh
+from daena_mesh.stored import Stored
+from mesh_api.facts import Changed, Deleted, Said, read_fact
+from mesh_api.projection import Projection
+from mesh_api.streams import counts, last_of_each, last_seq
+from mesh_api.upkeep import Upkeep
+
+PATTERNS = ("session.>", "chat.*.message", "chat.*.message.*")
+_CHATS = PATTERNS[1:]
+_PAUSE_S = 0.2
+_SEEN_WITHIN_S = 0.25
+_log = logging.getLogger(__name__)
+
+
+class Projector:
+    """The projection of one API process, with its I/O."""
+
+    def __init__(self, mesh: Mesh, upkeep: Upkeep) -> None:
+        self.projection = Projection()
+        self.malformed = 0
+        self.is_complete = False
+        """Whether everything up to the moment it was filled is in; what came since follows live."""
+        self._mesh = mesh
+        self._upkeep = upkeep
+        self._kept: list[Stored] | None = []
+        self._fill_again = asyncio.Event()
+        self._is_live = False
+        self._seen = 0
+        self._waiting: dict[asyncio.Future[None], int] = {}
+
+    async def run(self) -> None:
+        """For ever: follow, fill, and fill again when the log began anew."""
+        follower = Follower(self._mesh.log, PATTERNS, self)
+        follower.start()
+        try:
+            while True:
+                await follower.wait_live()
+                self._fill_again.clear()
+                try:
+                    await self._fill()
+                except MeshUnavailable as error:
+                    _log.info("the list of sessions cannot be filled yet: %s", error)
+                    await asyncio.sleep(_PAUSE_S)
+                    continue
+                await self._fill_again.wait()
+        finally:
+            follower.stop()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is complete and follows live, so that what it says of a session can be relied on."""
+        return self.is_complete and self._is_live and self._mesh.connection.state == "connected"
+
+    async def seen(self, seq: int) -> None:
+        """Wait until the event at ``seq`` is in, so that who wrote it finds it in the list; at most for a moment."""
+        if seq <= self._seen or not self.is_current:
+            return
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[reached] = seq
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reached, _SEEN_WITHIN_S)
+        self._waiting.pop(reached, None)
+
+    # -- what the follower shows (`daena_mesh.follower.Sink`) ----------------------------------------------------
+
+    def event(self, message: Stored, prev: int | None) -> bool:  # noqa: ARG002 - the chain is for sockets
+        """Take in an event."""
+        if self._kept is not None:
+            self._kept.append(message)
+            return True
+        shown = self._apply(message)
+        self._seen = message.seq
+        for reached, seq in tuple(self._waiting.items()):
+            if seq <= message.seq and not reached.done():
+                reached.set_result(None)
+        return shown
+
+    def gap(self, before: Cursor, after: Cursor, reason: GapReason) -> None:
+        """Something is missing: start from nothing."""
+        _log.warning("the list of sessions is made anew: %s between %s and %s", reason, before, after)
+        self._kept = []
+        self.is_complete = False
+        self._seen = 0
+        self._fill_again.set()
+
+    def degraded(self) -> None:
+        """Events may be missing from now on."""
+        self._is_live = False
+
+    def healed(self) -> None:
+        """Everything is in again."""
+        self._is_live = True
+
+    # -- filling ------------------------------------------------------------------------------------------------
+
+    async def _fill(self) -> None:
+        connection = self._mesh.connection
+        projection = Projection()
+        if self._kept is None:
+            self._kept = []
+        counted_at = await last_seq(connection, RECORDS)
+        left: set[str] = set()
+        found: defaultdict[str, int] = defaultdict(int)
+        for pattern in _CHATS:
+            for subject, count in (await counts(connection, RECORDS, pattern)).items():
+                found[subject.split(".")[1]] += count
+        async for messages in last_of_each(connection, RECORDS, PATTERNS):
+            for message in messages:
+                if (fact := self._fact(message)) is not None:
+                    projection.apply(fact)
+                    if not isinstance(fact, Deleted):
+                        left.add(fact.session_id)
+            await asyncio.sleep(0)  # one batch at a time, so that others are served meanwhile
+        for session_id, count in found.items():
+            if projection.last_said(session_id) <= counted_at:
+                projection.set_count(session_id, count, counted_at)
+            else:
+                await self._count(projection, session_id)
+        if self._fill_again.is_set():
+            raise MeshUnavailable("the log began anew meanwhile")
+        kept, self._kept, self.projection = self._kept or [], None, projection
+        for message in kept:
+            self._apply(message)
+            self._seen = max(self._seen, message.seq)
+        for session_id in projection.orphans():
+            self._upkeep.want_session(session_id)
+        for session_id in left:
+            if projection.is_deleted(session_id):
+                self._upkeep.want_purge(session_id)
+        self.is_complete = True
+        _log.info("%d sessions", len(projection))
+
+    async def _count(self, projection: Projection, session_id: str) -> None:
+        """Count a chat in which something is being said."""
+        log, connection = self._mesh.log, self._mesh.connection
+        patterns = (f"chat.{session_id}.message", f"chat.{session_id}.message.*")
+        while True:
+            counted_at = await last_seq(connection, RECORDS)
+            found = [await counts(connection, RECORDS, pattern) for pattern in patterns]
+            if await log.head(RECORDS, patterns) <= counted_at:
+                projection.set_count(session_id, sum(sum(subjects.values()) for subjects in found), counted_at)
+                return
+
+    def _fact(self, message: Stored) -> Changed | Deleted | Said | None:
+        log = self._mesh.log
+        try:
+            return read_fact(message, log.cursor(RECORDS, message.seq), log.settings.max_body_bytes)
+        except InvalidEvent as error:
+            self.malformed += 1
+            _log.debug("ignored: %s", error)
+            return None
+
+    def _apply(self, message: Stored) -> bool:
+        if (fact := self._fact(message)) is None:
+            return False
+        self.projection.apply(fact)
+        if self.projection.is_deleted(fact.session_id):
+            self._upkeep.want_purge(fact.session_id)
+        elif isinstance(fact, Said) and not self.projection.has(fact.session_id):
+            self._upkeep.want_session(fact.session_id)
+        return True

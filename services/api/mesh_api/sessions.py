@@ -1,0 +1,278 @@
+"""Sessions: begin, change, read, list, end, and what is said in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+
+from daena_mesh.cursors import Cursor, Positions
+from daena_mesh.errors import Conflict, DeletedSession, InvalidCursor, MeshUnavailable
+from daena_mesh.events import Event, Session
+from daena_mesh.layout import LETTERS, RECORDS, SIGNALS
+from daena_mesh.subjects import check_id
+from mesh_api.bodies import NewMessage, NewSession, SessionChanges, answer, read
+from mesh_api.chat import say
+from mesh_api.context import Context, context_of
+from mesh_api.facts import LastMessage
+from mesh_api.idempotency import check_same, ids_of
+from mesh_api.openapi import answers, takes
+from mesh_api.preconditions import etag, expected
+from mesh_api.problems import CHANGED, WRONG_BODY, Problem
+from mesh_api.projection import Row
+from mesh_api.writing import message_payload
+
+router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"])
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+Filter = Annotated[str | None, Query(max_length=128)]
+
+
+class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A session as it is after the call."""
+
+    success: Literal[True] = True
+    session_id: str
+    session: Session
+    cursor: str
+
+
+class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session in the list: its own fields, how many messages it has, and the last of them."""
+
+    session_id: str
+    title: str
+    category: str | None
+    scope_type: str
+    scope_id: str | None
+    created_at: str
+    updated_at: str
+    created_by: str | None
+    metadata: dict[str, Any]
+    message_count: int
+    last_message: LastMessage | None
+    etag: str
+
+
+class SessionList(msgspec.Struct, frozen=True, kw_only=True):
+    """Sessions, newest first; ``next`` is the ``cursor`` of the page after this one."""
+
+    sessions: list[ListedSession]
+    next: str | None
+
+
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it stands in the log."""
+
+    cursor: str
+    subject: str
+    event_type: str
+    payload: dict[str, Any]
+    id: str
+    timestamp: str
+
+
+class SessionWithMessages(msgspec.Struct, frozen=True, kw_only=True):
+    """A session with a page of its messages, oldest first; ``next`` is the ``before`` of the page before this one.
+
+    ``cursors`` is from before the messages were read: a socket opened with it as ``since`` misses nothing.
+    """
+
+    session_id: str
+    session: Session
+    messages: list[StoredMessage]
+    cursors: str
+    next: str | None
+
+
+class MessageAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A message is stored."""
+
+    success: Literal[True] = True
+    session_id: str
+    message_id: str
+    cursor: str
+
+
+class DeletedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A session is gone for good."""
+
+    success: Literal[True] = True
+    session_id: str
+    message: str
+    cursor: str
+
+
+@router.post("", openapi_extra=takes(NewSession), responses=answers(SessionAnswer))
+async def create_session(request: Request) -> Response:
+    """Begin a session."""
+    context, body, ids = context_of(request), await read(request, NewSession), ids_of(request)
+    session_id = ids.make("session")
+    fields = msgspec.structs.asdict(body)
+    ack = await context.sessions.create(session_id, **fields, event_id=ids.given("session created"))
+    return await _session_answer(context, session_id, ack.seq, same=fields if ack.duplicate and ids.base else None)
+
+
+@router.put("/{session_id}", openapi_extra=takes(SessionChanges), responses=answers(SessionAnswer))
+async def update_session(request: Request, session_id: str) -> Response:
+    """Change a session: the fields that are given. With `If-Match` only if nobody else did meanwhile."""
+    context, ids = context_of(request), ids_of(request)
+    check_id(session_id, "session_id")
+    updates = msgspec.to_builtins(await read(request, SessionChanges))
+    if not updates:
+        raise Problem(WRONG_BODY, f"Give at least one of {', '.join(SessionChanges.__struct_fields__)}.")
+    event_id = ids.given("session updated")
+    expect = await _expected(context, session_id, request, event_id)
+    try:
+        ack = await context.sessions.update(session_id, updates, expect=expect, event_id=event_id)
+    except Conflict as error:
+        raise _conflict(error, expect) from None
+    return await _session_answer(context, session_id, ack.seq, same=updates if ack.duplicate else None)
+
+
+@router.get("", responses=answers(SessionList))
+async def list_sessions(
+    request: Request,
+    *,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    scope_type: Filter = None,
+    scope_id: Filter = None,
+    category: Filter = None,
+) -> Response:
+    """List sessions, newest first: by their last change or message, whichever is later."""
+    context = context_of(request)
+    if not context.projector.is_complete:
+        raise MeshUnavailable("the list of sessions is not complete yet")
+    before = None if cursor is None else _seq(context, cursor, "cursor")
+    rows, following = context.projector.projection.newest(
+        limit=limit, before=before, scope_type=scope_type, scope_id=scope_id, category=category
+    )
+    after = None if following is None else context.mesh.log.cursor(RECORDS, following)
+    return answer({"sessions": [_listed(row) for row in rows], "next": after})
+
+
+@router.get("/{session_id}", responses=answers(SessionWithMessages))
+async def get_session(
+    request: Request,
+    session_id: str,
+    *,
+    limit: Limit = 50,
+    before: Annotated[str | None, Query(description="`next` of the page after: older messages.")] = None,
+) -> Response:
+    """Read a session with its newest messages, or those before a cursor; oldest first."""
+    context = context_of(request)
+    check_id(session_id, "session_id")
+    if before is not None:
+        _seq(context, before, "before")
+    state = await context.sessions.read(session_id)
+    cursors = await _positions(context)
+    events = await context.mesh.chat(session_id).history(limit + 1, before=before)
+    page = events[-limit:]
+    content = SessionWithMessages(
+        session_id=session_id,
+        session=state.session,
+        messages=[_stored(event) for event in page],
+        cursors=str(cursors),
+        next=page[0].cursor if len(events) > limit else None,
+    )
+    return answer(content, {"ETag": etag(state.seq)})
+
+
+@router.post("/{session_id}/messages", openapi_extra=takes(NewMessage), responses=answers(MessageAnswer))
+async def add_message(request: Request, session_id: str) -> Response:
+    """Store something said in a session that exists."""
+    context, ids = context_of(request), ids_of(request)
+    check_id(session_id, "session_id")
+    body = await read(request, NewMessage)
+    if (sender := body.sender or body.role) is None:
+        raise Problem(WRONG_BODY, "Give a sender, or a role.")
+    message_id = ids.make("message")
+    payload = message_payload(session_id, sender, body.content, message_id, body.metadata)
+    message = context.writer.draft("chat.message", session_id, payload, message_id)
+    projector = context.projector
+    if not (projector.is_current and projector.projection.has(session_id)):
+        await context.sessions.read(session_id)
+    cursor = await say(context, message, ids)
+    return answer(MessageAnswer(session_id=session_id, message_id=message_id, cursor=cursor))
+
+
+@router.delete("/{session_id}", responses=answers(DeletedAnswer))
+async def delete_session(request: Request, session_id: str) -> Response:
+    """Remove a session and its messages for good. Its id does not come back."""
+    context, ids = context_of(request), ids_of(request)
+    check_id(session_id, "session_id")
+    event_id = ids.given("session deleted")
+    try:
+        expect = await _expected(context, session_id, request, event_id)
+        ack = await context.sessions.delete(session_id, expect=expect, event_id=event_id)
+    except Conflict as error:
+        raise _conflict(error, expect) from None
+    except DeletedSession:
+        await context.upkeep.purge(session_id)  # an earlier call may have come no further
+        raise
+    await context.upkeep.purge(session_id)
+    await context.projector.seen(ack.seq)
+    return answer(DeletedAnswer(session_id=session_id, message=f"Session {session_id} deleted", cursor=ack.cursor))
+
+
+async def _expected(context: Context, session_id: str, request: Request, event_id: str | None) -> int | None:
+    """What `If-Match` demands; a retry of a call that came through is let past: the log knows its id."""
+    if (if_match := request.headers.get("if-match")) is None:
+        return None
+    state = await context.sessions.read(session_id)
+    if event_id is None:
+        return expected(if_match, state.seq)
+    if (tag := if_match.strip()).strip('"').isdigit():
+        return int(tag.strip('"')[:18])
+    return expected(if_match, state.seq)
+
+
+def _conflict(error: Conflict, expect: int | None) -> Exception:
+    return error if expect is None else Problem(CHANGED, f"{error}.")
+
+
+async def _session_answer(context: Context, session_id: str, seq: int, *, same: dict[str, Any] | None) -> Response:
+    """The session as the event at ``seq`` left it: a retry gets what the first attempt got."""
+    event = await context.writer.stored(RECORDS, seq)
+    if event is None:
+        raise DeletedSession(f"session {session_id!r} was deleted meanwhile")
+    session = msgspec.convert(event.payload["session"], Session)
+    if same is not None:
+        check_same(msgspec.structs.asdict(session), same)
+    await context.projector.seen(seq)
+    content = SessionAnswer(session_id=session_id, session=session, cursor=event.cursor)
+    return answer(content, {"ETag": etag(seq)})
+
+
+async def _positions(context: Context) -> Positions:
+    """Where both streams stand now."""
+    log = context.mesh.log
+    bounds = [await log.bounds(stream) for stream in (RECORDS, SIGNALS)]
+    return Positions(log.position(stream, last) for stream, (_, last) in zip((RECORDS, SIGNALS), bounds, strict=True))
+
+
+def _seq(context: Context, text: str, what: str) -> int:
+    """The sequence of a cursor that this mesh has given out; raises `InvalidCursor`."""
+    cursor = Cursor.parse(text)
+    epoch = context.mesh.log.epochs.get(RECORDS)
+    if cursor.letter != LETTERS[RECORDS] or (epoch is not None and cursor.epoch != epoch.name):
+        raise InvalidCursor(f"{what} {text!r} is a cursor of another log, or of one that was made anew since")
+    return cursor.seq
+
+
+def _listed(row: Row) -> dict[str, Any]:
+    fields = msgspec.json.decode(row.session)
+    return {**fields, "message_count": row.message_count, "last_message": row.last_message, "etag": etag(row.seq)}
+
+
+def _stored(event: Event) -> StoredMessage:
+    return StoredMessage(
+        cursor=event.cursor,
+        subject=event.subject,
+        event_type=event.event_type,
+        payload=event.payload,
+        id=event.id,
+        timestamp=event.timestamp,
+    )
