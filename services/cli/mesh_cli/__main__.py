@@ -1,0 +1,5 @@
+"""`python -m mesh_cli` is `mesh`."""
+
+from mesh_cli.entry import main
+
+main()

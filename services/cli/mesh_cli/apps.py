@@ -1,0 +1,42 @@
+"""The applications that `mesh` serves, composed of what the services offer."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import FastAPI
+
+from mesh_api.app import create_app as create_api
+from mesh_edge import edge_of, websocket_router
+from mesh_edge.app import create_app as create_edge
+
+
+def mesh_app(nats_url: str) -> FastAPI:
+    """Make the whole mesh as one application on one origin: API, WebSockets and page."""
+    app = api_app(nats_url)
+    app.include_router(websocket_router)
+    return app
+
+
+def api_app(nats_url: str) -> FastAPI:
+    """Make the API with the page."""
+    _tell_all(nats_url)
+    return create_api(with_page=True)
+
+
+def edge_app(nats_url: str) -> FastAPI:
+    """Make an edge."""
+    _tell_all(nats_url)
+    return create_edge()
+
+
+async def drain(app: FastAPI) -> None:
+    """Ask the sockets of ``app`` to come back, here or elsewhere, before they are closed."""
+    if hasattr(app.state, "mesh_edge"):
+        await edge_of(app).drain()
+
+
+def _tell_all(nats_url: str) -> None:
+    """Let every part that reads its settings in this process find the same NATS."""
+    if nats_url:
+        os.environ["MESH_NATS_URL"] = nats_url

@@ -1,0 +1,35 @@
+"""`mesh emit`: one event, stored."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from daena_mesh.errors import InvalidEvent
+from daena_mesh.mesh import Mesh
+
+
+def parse_payload(text: str) -> dict[str, Any]:
+    """Read a JSON object; raises `InvalidEvent`, which says what is wrong with it."""
+    try:
+        payload = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise InvalidEvent(f"the payload is no JSON: {error}") from None
+    if not isinstance(payload, dict):
+        raise InvalidEvent('the payload must be a JSON object, such as {"activity": "searching"}')
+    return payload
+
+
+async def emit(subject: str, text: str, *, nats_url: str | None) -> int:
+    """Publish ``text`` (JSON, or ``-``: what standard input holds) on ``subject`` and print the cursor.
+
+    Raises:
+        MeshError: a bad subject or payload, or no NATS.
+    """
+    payload = parse_payload(sys.stdin.read() if text == "-" else text)
+    async with Mesh.connect(nats_url, name="mesh-emit") as mesh:
+        ack = await mesh.publish(subject, payload)
+    sys.stdout.write(f"{ack.cursor}\n")
+    return 0

@@ -1,0 +1,91 @@
+"""Sockets to listen on, taken before anything is started, and waiting until somebody answers there."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass
+
+from daena_mesh.errors import MeshError
+
+_BACKLOG = 2048
+_POLL_S = 0.02
+
+
+class CannotServe(MeshError):
+    """The services cannot listen where they were told to, or do not get ready."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A socket that is bound, and the URL under which it will be reached."""
+
+    socket: socket.socket
+    url: str
+
+    @property
+    def port(self) -> int:
+        """The port, also where 0 was asked for."""
+        return int(self.socket.getsockname()[1])
+
+
+def bind(host: str, port: int, *, flag: str = "--port") -> Listener:
+    """Take a port of this machine.
+
+    Args:
+        host: a loopback name or address.
+        port: 0 takes a free one.
+        flag: the option that the sentence names when the port is taken.
+
+    Raises:
+        CannotServe: the port is taken, or the address is not on loopback: no authentication is configured.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise CannotServe(f"--host {host!r} is no address of this machine: {error.strerror}") from error
+    if not ipaddress.ip_address(address[0]).is_loopback:
+        raise CannotServe(
+            f"--host {host} would open the mesh to the network, and no authentication is configured: "
+            "use a loopback address, such as 127.0.0.1"
+        )
+    listening = socket.socket(family, kind)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise CannotServe(
+            f"port {port} on {host} is not free ({error.strerror}): choose another with {flag}"
+        ) from error
+    return listener_of(listening, host)
+
+
+def listener_of(listening: socket.socket, host: str) -> Listener:
+    """Wrap a socket that is bound already."""
+    name = f"[{host}]" if ":" in host else host
+    return Listener(listening, f"http://{name}:{listening.getsockname()[1]}")
+
+
+async def until_ready(listener: Listener) -> None:
+    """Return when ``/readyz`` answers 200."""
+    host, port = listener.socket.getsockname()[:2]
+    while await _status(host, port, "/readyz") != 200:  # noqa: ASYNC110 - the news is in another process
+        await asyncio.sleep(_POLL_S)
+
+
+async def _status(host: str, port: int, path: str) -> int | None:
+    """The status of a GET, or None where nobody answers."""
+    try:
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+                line = await reader.readline()
+            finally:
+                writer.close()
+            return int(line.split()[1])
+    except (OSError, TimeoutError, ValueError, IndexError):
+        return None

@@ -1,0 +1,245 @@
+"""The `mesh` command: its options, its help, its exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from daena_mesh.errors import MeshError
+from mesh_cli.rendering import printable
+
+HOST = "127.0.0.1"
+PORT = 8000
+NATS_PORT = 4222
+DATA_DIR = Path(".mesh")
+
+commands = typer.Typer(
+    name="mesh",
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Host = Annotated[str, typer.Option(help="Loopback address to listen on.", rich_help_panel="Where")]
+Port = Annotated[
+    int,
+    typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.", rich_help_panel="Where"),
+]
+NatsUrl = Annotated[
+    str,
+    typer.Option(
+        envvar="MESH_NATS_URL",
+        help="NATS servers, separated by commas. By default the mesh that runs on this machine.",
+        rich_help_panel="Where",
+    ),
+]
+
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more than warnings.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"mesh {metadata.version('daena-mesh')}\n")
+        raise typer.Exit
+
+
+@commands.callback()
+def mesh(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A real-time event mesh for systems of AI agents.
+
+    Start it, watch it, publish to it:
+
+    ```
+    mesh up
+    mesh tail
+    mesh emit agent.scout.activity '{"activity": {"state": "searching"}}'
+    ```
+
+    Each command explains itself: `mesh up --help`.
+    """
+
+
+@commands.command()
+def up(
+    *,
+    host: Host = HOST,
+    port: Port = PORT,
+    nats_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of NATS; 0 takes a free one.", rich_help_panel="Where")
+    ] = NATS_PORT,
+    data_dir: Annotated[
+        Path, typer.Option(file_okay=False, help="Where everything is kept.", rich_help_panel="Where")
+    ] = DATA_DIR,
+    edges: Annotated[int, typer.Option(min=0, max=64, help="Edge processes to add, on the next ports.")] = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Start the whole mesh on this machine: NATS, API, WebSockets and the page.
+
+    ```
+    # the page is at http://127.0.0.1:8000/
+    mesh up
+
+    # with edge processes on 8001 and 8002
+    mesh up --edges 2
+
+    # beside another one
+    mesh up --port 9000 --nats-port 4333 --data-dir .second
+
+    # with a NATS that runs already
+    MESH_NATS_URL=nats://127.0.0.1:4222 mesh up
+    ```
+
+    What was said stays in `--data-dir` and is there again after the next start. Ctrl-C stops it, politely; a
+    second Ctrl-C at once.
+    """
+    from mesh_cli.banner import show_banner
+    from mesh_cli.logs import log_to_stderr
+    from mesh_cli.loop import run
+    from mesh_cli.up import UpOptions
+    from mesh_cli.up import up as start
+
+    log_to_stderr(verbose=verbose)
+    options = UpOptions(host=host, port=port, nats_port=nats_port, data_dir=data_dir, edges=edges, verbose=verbose)
+    raise typer.Exit(run(start(options, show_banner)))
+
+
+@commands.command()
+def api(*, host: Host = HOST, port: Port = PORT, nats_url: NatsUrl = "", verbose: Verbose = False) -> None:
+    """Serve the REST API and the page alone, for a mesh whose NATS runs already.
+
+    ```
+    mesh api --nats-url nats://127.0.0.1:4222
+    mesh api --port 9000
+    ```
+
+    The API is described at `/docs` once it runs.
+    """
+    from mesh_cli.apps import api_app
+    from mesh_cli.logs import log_to_stderr
+    from mesh_cli.loop import run
+    from mesh_cli.single import serve_alone
+
+    log_to_stderr(verbose=verbose)
+    raise typer.Exit(run(serve_alone("API", api_app, host=host, port=port, nats_url=nats_url)))
+
+
+@commands.command()
+def edge(
+    *,
+    host: Host = HOST,
+    port: Port = PORT + 1,
+    nats_url: NatsUrl = "",
+    verbose: Verbose = False,
+    inherit: Annotated[int, typer.Option(hidden=True)] = -1,
+) -> None:
+    """Serve WebSockets alone, for a mesh whose NATS runs already; start as many as you like.
+
+    ```
+    mesh edge --nats-url nats://127.0.0.1:4222
+    mesh edge --port 8002
+    ```
+
+    Browsers connect to `ws://127.0.0.1:8001/ws/chat/ID`, `/ws/events`, `/ws/council` and `/ws/agent/ID`.
+    """
+    from mesh_cli.apps import edge_app
+    from mesh_cli.logs import log_to_stderr
+    from mesh_cli.loop import run
+    from mesh_cli.single import serve_alone
+
+    log_to_stderr(verbose=verbose)
+    descriptor = inherit if inherit >= 0 else None
+    raise typer.Exit(run(serve_alone("edge", edge_app, host=host, port=port, nats_url=nats_url, inherit=descriptor)))
+
+
+@commands.command()
+def tail(
+    subject: Annotated[str, typer.Argument(help="What to watch; * is one word of it, > the rest.")] = ">",
+    since: Annotated[str, typer.Option(metavar="CURSOR", help="Begin after this position instead of now.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    nats_url: NatsUrl = "",
+) -> None:
+    """Watch events as they happen, one a line, until Ctrl-C.
+
+    ```
+    # everything
+    mesh tail
+
+    # what is said in all sessions, and what one agent does
+    mesh tail 'chat.*.message'
+    mesh tail 'agent.scout.>'
+
+    # go on after a cursor, which is the last word of each line
+    mesh tail --since Rk3f-120
+
+    # for programs
+    mesh tail --json | jq .payload
+    ```
+
+    Texts are shown as texts: control characters in them are escaped.
+    """
+    from mesh_cli.loop import run
+    from mesh_cli.tail import tail as watch
+
+    raise typer.Exit(run(watch(subject, since=since or None, as_json=as_json, nats_url=nats_url or None)))
+
+
+@commands.command()
+def emit(
+    subject: Annotated[str, typer.Argument(help="Such as chat.s1.message or agent.scout.activity.")],
+    payload: Annotated[str, typer.Argument(metavar="JSON", help="A JSON object; - reads it from standard input.")],
+    nats_url: NatsUrl = "",
+) -> None:
+    """Publish one event, and print its cursor once it is stored.
+
+    ```
+    mesh emit agent.scout.activity '{"activity": {"state": "searching"}}'
+    mesh emit chat.s1.message '{"sender": "user", "content": "Hello!"}'
+    echo '{"status": "online"}' | mesh emit agent.scout.status -
+    ```
+    """
+    from mesh_cli.emit import emit as publish
+    from mesh_cli.loop import run
+
+    raise typer.Exit(run(publish(subject, payload, nats_url=nats_url or None)))
+
+
+def main() -> NoReturn:
+    """Run the command; what goes wrong is one sentence on standard error and an exit code above 0."""
+    try:
+        sys.exit(commands(standalone_mode=False) or 0)
+    except MeshError as error:
+        _fail(str(error), 1)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "mesh"
+        _fail(f"{error.format_message().rstrip('.')}. Try: {command} --help", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain about it once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - a person at a terminal gets a sentence
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        place = f" at {Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}" if at is not None else ""
+        _fail(f"this should not happen, please report it: {type(error).__name__}{place}: {error}", 1)
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console.print("mesh:", style="bold red", end=" ")
+    console.print(printable(sentence))
+    sys.exit(code)

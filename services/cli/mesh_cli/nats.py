@@ -1,0 +1,67 @@
+"""The nats-server of `mesh up`, started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from typing import Self
+
+from daena_mesh.embedded import NatsServer
+from daena_mesh.errors import MeshError, NatsServerError
+from mesh_cli.stopping import Stop
+
+MOST_FAILED_STARTS = 6
+_FIRST_PAUSE_S = 0.1
+_log = logging.getLogger(__name__)
+
+
+class KeptNats:
+    """A nats-server that comes back on the same port with its data; when it cannot, the mesh stops."""
+
+    def __init__(self, server: NatsServer, data_dir: Path, stop: Stop) -> None:
+        self._server = server
+        self._data_dir = data_dir
+        self._stop = stop
+        self._keeper = asyncio.create_task(self._keep(), name="nats-server")
+
+    @classmethod
+    async def start(cls, data_dir: Path, port: int, stop: Stop) -> KeptNats:
+        """Start it; raises `NatsServerError` when that fails."""
+        return cls(await NatsServer.start(data_dir, port=port), data_dir, stop)
+
+    @property
+    def url(self) -> str:
+        """Where clients find it, now and after it was started again."""
+        return self._server.url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_raised: object) -> None:
+        self._keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeper
+        await self._server.stop()
+
+    async def _keep(self) -> None:
+        while True:
+            status = await self._server.wait()
+            _log.error("nats-server (process %d) ended with status %d; starting it again", self._server.pid, status)
+            try:
+                self._server = await self._start_again()
+            except MeshError as error:
+                self._stop.give_up(error)
+                return
+
+    async def _start_again(self) -> NatsServer:
+        pause_s = _FIRST_PAUSE_S
+        for _ in range(MOST_FAILED_STARTS - 1):
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+            try:
+                return await NatsServer.start(self._data_dir, port=self._server.port)
+            except NatsServerError as error:
+                _log.error("%s", error)
+        return await NatsServer.start(self._data_dir, port=self._server.port)

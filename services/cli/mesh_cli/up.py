@@ -1,0 +1,123 @@
+"""`mesh up`: the whole mesh on this machine, in one process beside its nats-server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daena_mesh.local import forget_running, note_running
+from daena_mesh.mesh import Mesh
+from daena_mesh.settings import MeshSettings, load
+from mesh_cli.edges import Edges
+from mesh_cli.listening import Listener, bind
+from mesh_cli.nats import KeptNats
+from mesh_cli.stopping import Stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpOptions:
+    """What `mesh up` was told; a port of 0 takes a free one."""
+
+    host: str
+    port: int
+    nats_port: int
+    data_dir: Path
+    edges: int
+    verbose: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """What runs, for the banner; ``data_dir`` is None where the NATS is not ours."""
+
+    url: str
+    nats_url: str
+    edge_urls: list[str]
+    data_dir: Path | None
+
+
+async def up(options: UpOptions, on_ready: Callable[[Running], None]) -> int:
+    """Run the mesh until it is asked to stop.
+
+    Args:
+        options: where, and how many edges.
+        on_ready: called once, when everything answers.
+
+    Returns:
+        The exit code: 0 after a stop that was asked for, 128 + signal where that came before it was ready.
+
+    Raises:
+        MeshError: it cannot run, or cannot go on; nothing is left behind.
+    """
+    stop = Stop()
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            await _run(options, stack, stop, on_ready)
+    except asyncio.CancelledError:
+        if stop.number is None:
+            raise
+        return stop.exit_code
+    if stop.failure is not None:
+        raise stop.failure
+    return 0
+
+
+async def _run(
+    options: UpOptions, stack: contextlib.AsyncExitStack, stop: Stop, on_ready: Callable[[Running], None]
+) -> None:
+    listener, *edge_listeners = stack.enter_context(_bound(options))
+    nats_url, data_dir = load(MeshSettings).nats_url, None
+    if not nats_url:
+        nats = await stack.enter_async_context(await KeptNats.start(options.data_dir, options.nats_port, stop))
+        nats_url, data_dir = nats.url, options.data_dir
+    edges = Edges(edge_listeners, nats_url, verbose=options.verbose)
+    stack.push_async_callback(edges.stop)
+    await edges.start()
+    if data_dir is not None:
+        await _provision(nats_url)
+    # Imported only now, because that takes most of the time of a start: the edges do the same meanwhile.
+    from mesh_cli.apps import drain, mesh_app
+    from mesh_cli.serve import serve
+
+    app = mesh_app(nats_url)
+    running = Running(
+        url=listener.url,
+        nats_url=nats_url,
+        edge_urls=[edge.url for edge in edge_listeners],
+        data_dir=data_dir,
+    )
+
+    async def ready() -> None:
+        await edges.ready()
+        with contextlib.suppress(OSError):  # without the note it runs as well
+            note_running(nats_url)
+        on_ready(running)
+
+    async def drain_all() -> None:
+        forget_running()
+        await asyncio.gather(edges.stop(), drain(app))
+
+    stack.callback(forget_running)
+    await serve(app, listener, stop, on_ready=ready, drain=drain_all)
+
+
+async def _provision(nats_url: str) -> None:
+    """Make the streams of a NATS that is new, so that nobody who starts now finds it without them."""
+    async with Mesh(load(MeshSettings, nats_url=nats_url), name="mesh-up", provisions=True):
+        pass
+
+
+@contextlib.contextmanager
+def _bound(options: UpOptions) -> Iterator[list[Listener]]:
+    """All ports, taken before anything is started: that of the mesh, and the ones after it for its edges."""
+    with contextlib.ExitStack() as stack:
+        listeners = []
+        for number in range(options.edges + 1):
+            port = options.port + number if options.port else 0
+            flag = "--port" if number == 0 else "--port (edges take the ports after it)"
+            listeners.append(bind(options.host, port, flag=flag))
+            stack.callback(listeners[-1].socket.close)
+        yield listeners
