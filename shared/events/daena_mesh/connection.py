@@ -25,6 +25,7 @@ from daena_mesh.tap import Handler, Tap, TapTransport
 State = Literal["connecting", "connected", "degraded", "closed"]
 
 _FIRST_DELAY_S = 0.05
+_FIRST_ATTEMPTS = 5
 _MOST_DELAY_S = 2.0
 _CONNECT_TIMEOUT_S = 2
 _PING_INTERVAL_S = 2
@@ -68,6 +69,7 @@ class Connection:
         self._on_up: list[Callable[[], Awaitable[None]]] = []
         self._watchers: list[Callable[[State], None]] = []
         self._ready = asyncio.Event()
+        self._was_ready = False
         self._tried = asyncio.Event()
         self._down = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
@@ -195,7 +197,8 @@ class Connection:
                 _log.exception("%s: connecting failed", self.name)
                 self._reason = str(error)
             self._ready.clear()
-            self._change("degraded", self._reason)
+            if self._was_ready or attempt >= _FIRST_ATTEMPTS:  # services start side by side: the first may be early
+                self._change("degraded", self._reason)
             await self._drop_client()
             await asyncio.sleep(random.uniform(0, delay_s))
             delay_s = min(2 * delay_s, _MOST_DELAY_S)
@@ -224,6 +227,7 @@ class Connection:
         self.connects += 1
         for callback in tuple(self._on_up):
             await callback()
+        self._was_ready = True
         self._ready.set()
         self._change("connected", "")
 
