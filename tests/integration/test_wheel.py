@@ -67,6 +67,7 @@ def test_the_wheel_holds_the_packages_and_the_page_alone(wheel: Path) -> None:
     assert [name for name in names if "test" in name or "__pycache__" in name or "node_modules" in name] == []
 
 
+@pytest.mark.promise("P-UP-1")
 def test_mesh_up_serves_the_page_from_the_wheel(served: Environment) -> None:
     where = served.run("python", "-c", "import mesh_api; print(mesh_api.__file__)").stdout
     assert where.startswith(str(served.root))
