@@ -91,8 +91,8 @@ class Edge:
         sockets = list(self.sockets())
         delay_s = self.settings.drain_s
         for socket in sockets:
-            delay_ms = round(1_000 * random.uniform(0, delay_s))
-            socket.send(control_frame("reconnect", payload={"delay_ms": delay_ms}, timestamp=now()))
+            after_ms = round(1_000 * random.uniform(0, delay_s))
+            socket.send(control_frame("reconnect", payload={"after_ms": after_ms}, timestamp=now()))
         size = max(1, -(-len(sockets) // _WAVES))
         for begin in range(0, len(sockets), size):
             for socket in sockets[begin : begin + size]:
