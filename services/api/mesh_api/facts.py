@@ -70,7 +70,7 @@ def read_fact(message: Stored, cursor: str, most_bytes: int) -> Fact | None:
         return _said(kind.subject, session_id, message, cursor, most_bytes)
     if kind.event_type not in {"session.created", "session.updated", "session.deleted"}:
         return None
-    state = state_of(message)
+    state = state_of(message, most_bytes)
     if state.session is None:
         return Deleted(session_id, message.seq)
     return Changed(session_id, message.seq, state.session)

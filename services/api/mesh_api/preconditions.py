@@ -7,12 +7,19 @@ import re
 from mesh_api.problems import CHANGED, Problem
 
 _tags = re.compile(r'(W/)?"([^"]*)"')
+_is_ours = re.compile(r'"([1-9][0-9]{0,18})"').fullmatch
 _is_list = re.compile(r'\s*(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*\s*').fullmatch
 
 
 def etag(seq: int) -> str:
     """The tag of a session whose last event has this sequence."""
     return f'"{seq}"'
+
+
+def only_seq(if_match: str) -> int | None:
+    """The sequence where ``if_match`` is a single tag of ours."""
+    found = _is_ours(if_match.strip())
+    return int(found[1]) if found else None
 
 
 def expected(if_match: str | None, current: int) -> int | None:

@@ -1,9 +1,7 @@
 """Keeps the projection: filled at start, followed live, filled anew where the log began anew.
 
-The order makes it complete. First the follower: from then on every event is received, and kept while the filling goes
-on. Then the counts, then the last message of each subject. A chat whose last message is newer than the moment its count
-was asked for may have been counted with it or without: it is counted again, alone. What was kept is applied at the end,
-and what was known already changes nothing.
+The follower starts before the filling does, and what it receives meanwhile is kept and applied at the end: nothing is
+missed, and what was known already changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 
 from daena_mesh.cursors import Cursor
 from daena_mesh.errors import InvalidEvent, MeshUnavailable
@@ -19,13 +16,11 @@ from daena_mesh.follower import Follower, GapReason
 from daena_mesh.layout import RECORDS
 from daena_mesh.mesh import Mesh
 from daena_mesh.stored import Stored
-from mesh_api.facts import Changed, Deleted, Said, read_fact
+from mesh_api.facts import Fact, Said, read_fact
+from mesh_api.filling import PATTERNS, fill
 from mesh_api.projection import Projection
-from mesh_api.streams import counts, last_of_each, last_seq
 from mesh_api.upkeep import Upkeep
 
-PATTERNS = ("session.>", "chat.*.message", "chat.*.message.*")
-_CHATS = PATTERNS[1:]
 _PAUSE_S = 0.2
 _SEEN_WITHIN_S = 0.25
 _log = logging.getLogger(__name__)
@@ -113,54 +108,21 @@ class Projector:
     # -- filling ------------------------------------------------------------------------------------------------
 
     async def _fill(self) -> None:
-        connection = self._mesh.connection
-        projection = Projection()
-        if self._kept is None:
-            self._kept = []
-        counted_at = await last_seq(connection, RECORDS)
-        left: set[str] = set()
-        found: defaultdict[str, int] = defaultdict(int)
-        for pattern in _CHATS:
-            for subject, count in (await counts(connection, RECORDS, pattern)).items():
-                found[subject.split(".")[1]] += count
-        async for messages in last_of_each(connection, RECORDS, PATTERNS):
-            for message in messages:
-                if (fact := self._fact(message)) is not None:
-                    projection.apply(fact)
-                    if not isinstance(fact, Deleted):
-                        left.add(fact.session_id)
-            await asyncio.sleep(0)  # one batch at a time, so that others are served meanwhile
-        for session_id, count in found.items():
-            if projection.last_said(session_id) <= counted_at:
-                projection.set_count(session_id, count, counted_at)
-            else:
-                await self._count(projection, session_id)
+        filled = await fill(self._mesh, self._fact)
         if self._fill_again.is_set():
             raise MeshUnavailable("the log began anew meanwhile")
-        kept, self._kept, self.projection = self._kept or [], None, projection
+        kept, self._kept, self.projection = self._kept or [], None, filled.projection
         for message in kept:
             self._apply(message)
             self._seen = max(self._seen, message.seq)
-        for session_id in projection.orphans():
+        for session_id in filled.projection.orphans():
             self._upkeep.want_session(session_id)
-        for session_id in left:
-            if projection.is_deleted(session_id):
-                self._upkeep.want_purge(session_id)
+        for session_id in filled.unpurged:
+            self._upkeep.want_purge(session_id)
         self.is_complete = True
-        _log.info("%d sessions", len(projection))
+        _log.info("%d sessions", len(self.projection))
 
-    async def _count(self, projection: Projection, session_id: str) -> None:
-        """Count a chat in which something is being said."""
-        log, connection = self._mesh.log, self._mesh.connection
-        patterns = (f"chat.{session_id}.message", f"chat.{session_id}.message.*")
-        while True:
-            counted_at = await last_seq(connection, RECORDS)
-            found = [await counts(connection, RECORDS, pattern) for pattern in patterns]
-            if await log.head(RECORDS, patterns) <= counted_at:
-                projection.set_count(session_id, sum(sum(subjects.values()) for subjects in found), counted_at)
-                return
-
-    def _fact(self, message: Stored) -> Changed | Deleted | Said | None:
+    def _fact(self, message: Stored) -> Fact | None:
         log = self._mesh.log
         try:
             return read_fact(message, log.cursor(RECORDS, message.seq), log.settings.max_body_bytes)

@@ -18,7 +18,7 @@ from mesh_api.context import Context, context_of
 from mesh_api.facts import LastMessage
 from mesh_api.idempotency import check_same, ids_of
 from mesh_api.openapi import answers, takes
-from mesh_api.preconditions import etag, expected
+from mesh_api.preconditions import etag, expected, only_seq
 from mesh_api.problems import CHANGED, WRONG_BODY, Problem
 from mesh_api.projection import Row
 from mesh_api.writing import message_payload
@@ -218,15 +218,12 @@ async def delete_session(request: Request, session_id: str) -> Response:
 
 
 async def _expected(context: Context, session_id: str, request: Request, event_id: str | None) -> int | None:
-    """What `If-Match` demands; a retry of a call that came through is let past: the log knows its id."""
+    """What `If-Match` demands; a call that may be a repetition is let past: the log knows whether it came through."""
     if (if_match := request.headers.get("if-match")) is None:
         return None
-    state = await context.sessions.read(session_id)
-    if event_id is None:
-        return expected(if_match, state.seq)
-    if (tag := if_match.strip()).strip('"').isdigit():
-        return int(tag.strip('"')[:18])
-    return expected(if_match, state.seq)
+    if event_id is not None and (seq := only_seq(if_match)) is not None:
+        return seq
+    return expected(if_match, (await context.sessions.read(session_id)).seq)
 
 
 def _conflict(error: Conflict, expect: int | None) -> Exception:

@@ -5,18 +5,19 @@ Every write expects the last sequence on ``session.<id>.>``, so two writers cann
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from daena_mesh import codec
+from daena_mesh import codec, replay
 from daena_mesh.errors import Conflict, DeletedSession, InvalidEvent, UnknownSession
 from daena_mesh.events import Session
 from daena_mesh.ids import dedup_id, now, uuid7
 from daena_mesh.layout import RECORDS
 from daena_mesh.log import Ack
-from daena_mesh.subjects import check_id, event_type_of, subject_for
+from daena_mesh.subjects import check_id, subject_for
 
 if TYPE_CHECKING:
     from daena_mesh.mesh import Mesh
@@ -24,28 +25,43 @@ if TYPE_CHECKING:
 
 CHANGEABLE = frozenset({"title", "category", "scope_type", "scope_id", "metadata"})
 _TRIES = 100
-_NEVER_CHANGES = frozenset(Session.__struct_fields__) - CHANGEABLE
+_LOOK_BACK = 100
 
 
 class SessionState(NamedTuple):
-    """A session and the sequence of its last event; ``session`` is None once it was deleted."""
+    """What an event says of a session; ``session`` is None in the one that says it was deleted."""
 
     session: Session | None
     seq: int
-    event_id: str = ""
-    """The id of that last event."""
+    event_id: str
 
 
-def state_of(message: Stored) -> SessionState:
+class Known(NamedTuple):
+    """A session that exists, with the sequence and the id of its last event."""
+
+    session: Session
+    seq: int
+    event_id: str
+
+
+def state_of(message: Stored, most_bytes: int = codec.MAX_BODY_BYTES) -> SessionState:
     """The state that a session's event carries; raises `InvalidEvent` for one that no service wrote."""
     subject = message.subject.decode()
-    if event_type_of(subject) == "session.deleted":
-        return SessionState(None, message.seq)
-    event = codec.decode(subject, message.body, cursor="", time=message.time.decode(), msg_id=None)
+    event = codec.decode(
+        subject, message.body, cursor="", time=message.time.decode(), msg_id=None, most_bytes=most_bytes
+    )
+    session_id = subject.split(".")[1]
+    if event.event_type == "session.deleted" and event.payload.get("session_id") == session_id:
+        return SessionState(None, message.seq, event.id)
+    if event.event_type not in {"session.created", "session.updated"}:
+        raise InvalidEvent(f"{subject} at {message.seq} says nothing of a session's state")
     try:
-        return SessionState(msgspec.convert(event.payload.get("session"), Session), message.seq, event.id)
+        session = msgspec.convert(event.payload.get("session"), Session)
     except msgspec.ValidationError as error:
         raise InvalidEvent(f"{subject} at {message.seq} carries no session: {error}") from None
+    if session.session_id != session_id:
+        raise InvalidEvent(f"{subject} at {message.seq} carries another session")
+    return SessionState(session, message.seq, event.id)
 
 
 def changed(session: Session, updates: Mapping[str, Any]) -> Session:
@@ -66,22 +82,31 @@ class SessionStore:
         """Through ``mesh``."""
         self._mesh = mesh
 
-    async def read(self, session_id: str) -> SessionState:
-        """The state from the stream's leader.
+    async def read(self, session_id: str) -> Known:
+        """The session from the stream's leader.
 
         Raises `InvalidId`, `UnknownSession`, `DeletedSession` and `MeshUnavailable`.
         """
-        return SessionState(*await self._existing(session_id))
+        state, _ = await self._look(session_id)
+        return _known(session_id, state)
 
-    async def _existing(self, session_id: str) -> tuple[Session, int, str]:
+    async def _look(self, session_id: str) -> tuple[SessionState | None, int]:
+        """What the session's newest event says, and the last sequence on its subjects.
+
+        Whoever may publish can put something on top that is no state: then what lies below it counts.
+        """
         check_id(session_id, "session_id")
-        message = await self._mesh.log.last(RECORDS, f"session.{session_id}.>")
-        if message is None:
-            raise UnknownSession(f"there is no session {session_id!r}")
-        state = state_of(message)
-        if state.session is None:
-            raise DeletedSession(f"session {session_id!r} was deleted")
-        return state.session, state.seq, state.event_id
+        log = self._mesh.log
+        pattern = f"session.{session_id}.>"
+        top = await log.last(RECORDS, pattern)
+        if top is None:
+            return None, 0
+        with contextlib.suppress(InvalidEvent):
+            return state_of(top, log.settings.max_body_bytes), top.seq
+        for message in reversed(await replay.newest(log, RECORDS, (pattern,), _LOOK_BACK, before=top.seq)):
+            with contextlib.suppress(InvalidEvent):
+                return state_of(message, log.settings.max_body_bytes), top.seq
+        return None, top.seq
 
     async def create(
         self,
@@ -121,11 +146,17 @@ class SessionStore:
             )
         except msgspec.ValidationError as error:
             raise InvalidEvent(f"session: {error}") from None
-        try:
-            return await self._write("session.created", session_id, {**fields, "session": session}, 0, event_id)
-        except Conflict:
-            state = await self.read(session_id)
-            return Ack(state.event_id, self._mesh.log.cursor(RECORDS, state.seq), state.seq, duplicate=True)
+        content = {**fields, "session": session}
+        expect = 0
+        for _ in range(_TRIES):
+            try:
+                return await self._write("session.created", session_id, content, expect, event_id)
+            except Conflict:
+                state, expect = await self._look(session_id)
+            if state is not None:
+                known = _known(session_id, state)
+                return Ack(known.event_id, self._mesh.log.cursor(RECORDS, known.seq), known.seq, duplicate=True)
+        raise Conflict(f"session {session_id!r} is being written to by others")
 
     async def update(
         self,
@@ -137,7 +168,8 @@ class SessionStore:
     ) -> Ack:
         """Change fields of a session. ``expect`` is the sequence that its last event must have.
 
-        Without ``expect`` it is read and tried again while other writers are first. Raises `InvalidId`,
+        Without ``expect`` it is read and tried again while other writers are first. Under an ``event_id`` that was
+        written before nothing happens: that event is acknowledged as a duplicate. Raises `InvalidId`,
         `UnknownSession`, `DeletedSession`, `InvalidEvent`, `Conflict` and `MeshUnavailable`.
         """
 
@@ -158,14 +190,20 @@ class SessionStore:
         expect: int | None,
         event_id: str | None,
     ) -> Ack:
+        may_repeat = event_id is not None
         event_id = event_id or uuid7()
         for attempt in range(_TRIES):
-            session, seq, _ = await self._existing(session_id)
-            if expect is not None and seq != expect:
-                raise Conflict(f"session {session_id!r} was changed by another writer")
-            content = {"session_id": session_id, **payload(session)}
+            state, last = await self._look(session_id)
+            if may_repeat and state is not None and state.event_id == event_id:
+                return Ack(event_id, self._mesh.log.cursor(RECORDS, state.seq), state.seq, duplicate=True)
+            known = _known(session_id, state)
+            if expect is not None and known.seq != expect:
+                if not may_repeat:
+                    raise Conflict(f"session {session_id!r} was changed by another writer")
+                last = expect  # where this very write came through before, the stream knows its id
+            content = {"session_id": session_id, **payload(known.session)}
             try:
-                return await self._write(event_type, session_id, content, seq, event_id)
+                return await self._write(event_type, session_id, content, last, event_id)
             except Conflict:
                 if expect is not None or attempt == _TRIES - 1:
                     raise
@@ -192,3 +230,11 @@ class SessionStore:
             msg_id=dedup_id(subject, event_id),
             expect_last=(f"session.{session_id}.>", expect),
         )
+
+
+def _known(session_id: str, state: SessionState | None) -> Known:
+    if state is None:
+        raise UnknownSession(f"there is no session {session_id!r}")
+    if state.session is None:
+        raise DeletedSession(f"session {session_id!r} was deleted")
+    return Known(state.session, state.seq, state.event_id)
