@@ -116,9 +116,7 @@ def find_folder(packaged: str, *in_repository: str) -> Folder:
     for candidate in candidates:
         if candidate.is_dir():
             return Folder(candidate)
-    raise MeshError(
-        "the page's files are missing: looked in " + " and ".join(str(path) for path in candidates)
-    )
+    raise MeshError("the page's files are missing: looked in " + " and ".join(str(path) for path in candidates))
 
 
 def _respond(request: Request, asset: Asset | None) -> Response:

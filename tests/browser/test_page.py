@@ -1,0 +1,278 @@
+"""The page in a real Chromium, against a real mesh."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, Request, Route, async_playwright, expect
+
+from tests.support.running_mesh import RunningMesh
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+IDLE_S = 5.0
+HOSTILE = "<img src=x onerror=\"document.title='hacked';alert(1)\"><script>alert(2)</script>${7*7}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
+    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh
+
+
+@asynccontextmanager
+async def window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
+    """A window of its own profile that is live; closing it demands that nothing went wrong in it."""
+    wrong: list[str] = []
+    context = await browser.new_context(**options)
+    page = await context.new_page()
+    page.set_default_timeout(15_000)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: wrong.append(f"a dialog: {dialog.message}"))
+    page.on(
+        "console",
+        lambda message: wrong.append(message.text) if "Content Security Policy" in message.text else None,
+    )
+    await page.goto(url)
+    await live(page)
+    yield page
+    await context.close()
+    assert not wrong
+
+
+async def live(page: Page) -> None:
+    """Wait until the page says that it is connected."""
+    await page.wait_for_selector("#status[data-state=connected]")
+
+
+def messages(page: Page) -> Locator:
+    """The texts of the conversation."""
+    return page.locator("#messages .body")
+
+
+def row(page: Page, session: str) -> Locator:
+    """A session in the list."""
+    return page.locator(f'#session-list a[href="#/s/{session}"]')
+
+
+def said_in_feed(page: Page, session: str, text: str) -> Locator:
+    """The rows of the feed for a message."""
+    return page.locator(".event", has_text=f"chat.messagechat.{session}").filter(has_text=text)
+
+
+async def write(page: Page, text: str) -> None:
+    """Write a message as a person does."""
+    await page.fill("#composer-text", text)
+    await page.press("#composer-text", "Enter")
+
+
+async def say(mesh: RunningMesh, session: str, text: str, **more: Any) -> dict[str, Any]:
+    """Say something through the API."""
+    async with httpx.AsyncClient(base_url=mesh.url) as client:
+        answer = await client.post("/api/v1/daena/chat", json={"message": text, "session_id": session, **more})
+        answer.raise_for_status()
+        said: dict[str, Any] = answer.json()
+        return said
+
+
+@pytest.fixture
+def session() -> str:
+    return f"s-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.mark.promise("P-PAGE-1")
+async def test_two_windows_see_each_others_messages(browser: Browser, mesh: RunningMesh) -> None:
+    async with window(browser, mesh.url) as first, window(browser, mesh.url) as second:
+        await write(first, "Where do we stand?")
+        await first.wait_for_url("**/#/s/*")
+        await second.locator("#session-list a", has_text="Where do we stand?").first.click()
+        assert second.url == first.url
+        await write(second, "On firm ground.")
+        await write(first, "Good.")
+        for page in (first, second):
+            await expect(messages(page)).to_have_text(["Where do we stand?", "On firm ground.", "Good."])
+            await expect(page.locator(".event .says", has_text="On firm ground.")).to_have_count(1)
+            await expect(page.locator(".message.sending, .message.failed")).to_have_count(0)
+
+
+@pytest.mark.promise("P-PAGE-2")
+async def test_a_reload_keeps_history_and_brings_what_was_missed(
+    browser: Browser, mesh: RunningMesh, session: str
+) -> None:
+    await say(mesh, session, "before")
+    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+        await expect(messages(page)).to_have_text(["before"])
+        await say(mesh, session, "live")
+        await expect(said_in_feed(page, session, "live")).to_have_count(1)
+        await page.goto("about:blank")
+        await say(mesh, session, "meanwhile")
+        await page.go_back()
+        await live(page)
+        await say(mesh, session, "after")
+        await expect(messages(page)).to_have_text(["before", "live", "meanwhile", "after"])
+        await expect(row(page, session)).to_have_attribute("aria-current", "page")
+        for text in ("live", "meanwhile", "after"):
+            await expect(said_in_feed(page, session, text)).to_have_count(1)
+
+
+@pytest.mark.promise("P-PAGE-3")
+async def test_an_idle_page_asks_for_nothing(browser: Browser, mesh: RunningMesh, session: str) -> None:
+    await say(mesh, session, "first")
+    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+        await expect(messages(page)).to_have_text(["first"])
+        asked: list[str] = []
+
+        def note(request: Request) -> None:
+            asked.append(request.url)
+
+        page.on("request", note)
+        page.on("websocket", lambda socket: asked.append(socket.url))
+        await say(mesh, session, "second")
+        await expect(messages(page)).to_have_text(["first", "second"])
+        await asyncio.sleep(IDLE_S)
+        assert asked == []
+
+
+@pytest.mark.promise("P-PAGE-4")
+async def test_hostile_texts_are_texts(browser: Browser, mesh: RunningMesh, session: str) -> None:
+    async with httpx.AsyncClient(base_url=mesh.url) as client:
+        made = await client.post("/api/v1/chat-history/sessions", json={"title": HOSTILE})
+        made.raise_for_status()
+        session = made.json()["session_id"]
+    await say(mesh, session, HOSTILE, sender=HOSTILE)
+    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+        await say(mesh, session, f"{HOSTILE} live")
+        await expect(messages(page)).to_have_text([HOSTILE, f"{HOSTILE} live"])
+        await page.locator(".event", has_text="live").first.click()
+        await expect(page.locator("#feed-list pre")).to_contain_text("onerror")
+        assert await page.locator("#messages img, #feed-list img, #session-list img, body script").count() == 0
+        assert await page.title() != "hacked"
+
+
+@pytest.mark.promise("P-PAGE-5")
+async def test_says_when_the_server_is_gone_and_recovers_by_itself(
+    browser: Browser, tmp_path: Path, session: str
+) -> None:
+    async with RunningMesh(tmp_path / "mesh") as mesh:
+        await say(mesh, session, "before")
+        async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+            await expect(messages(page)).to_have_text(["before"])
+            await mesh.stop()
+            await page.wait_for_selector("#status[data-state=recovering]")
+            await expect(page.locator("#composer-hint")).to_contain_text("Nothing is lost")
+            await write(page, "into the void")
+            await expect(page.locator(".failed-note")).to_contain_text("Not sent.")
+            await mesh.start()
+            await say(mesh, session, "after")
+            await page.evaluate("dispatchEvent(new Event('online'))")
+            await live(page)
+            await expect(page.locator(".message.stored .body")).to_have_text(["before", "after"])
+            await page.get_by_role("button", name="Try again").click()
+            await expect(messages(page)).to_have_text(["before", "after", "into the void"])
+            await expect(page.locator(".failed-note")).to_have_count(0)
+
+
+async def test_a_failed_message_is_sent_once_when_tried_again(
+    browser: Browser, mesh: RunningMesh, session: str
+) -> None:
+    await say(mesh, session, "before")
+    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+        await expect(messages(page)).to_have_text(["before"])
+        keys: list[str | None] = []
+
+        async def lose_the_answer(route: Route) -> None:
+            keys.append(route.request.headers.get("idempotency-key"))
+            if len(keys) == 1:
+                await route.fetch()  # the mesh takes it, and the page never hears of it
+                await route.abort()
+            else:
+                await route.continue_()
+
+        await page.route("**/api/v1/daena/chat", lose_the_answer)
+        await write(page, "once")
+        await page.get_by_role("button", name="Try again").click()
+        await expect(page.locator(".failed-note")).to_have_count(0)
+        await expect(messages(page)).to_have_text(["before", "once"])
+        assert len(keys) == 2
+        assert keys[0] == keys[1]
+
+
+async def test_a_session_that_does_not_exist_yet_opens_with_its_first_message(
+    browser: Browser, mesh: RunningMesh, session: str
+) -> None:
+    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+        await expect(page.locator("#chat-note")).to_contain_text("No such session yet")
+        await say(mesh, session, "Hello!", sender="scout")
+        await expect(messages(page)).to_have_text(["Hello!"])
+        await expect(page.locator("#messages .sender")).to_have_text(["scout"])
+        await write(page, "Hello, scout.")
+        await expect(messages(page)).to_have_text(["Hello!", "Hello, scout."])
+
+
+async def test_a_deleted_session_leaves_every_window(browser: Browser, mesh: RunningMesh, session: str) -> None:
+    await say(mesh, session, "soon gone")
+    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+        await expect(messages(page)).to_have_text(["soon gone"])
+        async with httpx.AsyncClient(base_url=mesh.url) as client:
+            (await client.delete(f"/api/v1/chat-history/sessions/{session}")).raise_for_status()
+        await expect(page.locator("#chat-note")).to_contain_text("This session was deleted")
+        await expect(row(page, session)).to_have_count(0)
+        await expect(page.locator("#composer-text")).to_be_disabled()
+
+
+async def test_the_keyboard_is_enough(browser: Browser, mesh: RunningMesh) -> None:
+    title = f"By hand {uuid.uuid4().hex[:6]}"
+    async with window(browser, mesh.url) as page:
+        for _ in range(10):
+            await page.keyboard.press("Tab")
+            if await page.evaluate("document.activeElement.id") == "new-title":
+                break
+        await page.keyboard.type(title)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#chat-title")).to_have_text(title)
+        await expect(page.locator("#composer-text")).to_be_focused()
+        await page.keyboard.type("line one")
+        await page.keyboard.press("Shift+Enter")
+        await page.keyboard.type("line two")
+        await page.keyboard.press("Enter")
+        await expect(messages(page)).to_have_text(["line one\nline two"])
+        await page.locator("#session-list a").first.focus()
+        await page.keyboard.press("ArrowDown")
+        assert await page.evaluate("document.activeElement.closest('#session-list') !== null")
+
+
+async def test_a_phone_shows_one_pane_at_a_time(browser: Browser, mesh: RunningMesh, session: str) -> None:
+    await say(mesh, session, "on the road")
+    async with window(browser, mesh.url, viewport={"width": 390, "height": 844}, has_touch=True) as page:
+        panes = {name: page.locator(f"#{name}") for name in ("sessions", "chat", "feed")}
+        await row(page, session).tap()
+        await expect(messages(page)).to_have_text(["on the road"])
+        assert [name for name, pane in panes.items() if await pane.is_visible()] == ["chat"]
+        await page.get_by_role("button", name="Feed").tap()
+        assert [name for name, pane in panes.items() if await pane.is_visible()] == ["feed"]
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
