@@ -21,7 +21,7 @@ test: lint ## install, lint, and run every test
 
 lint: install ## ruff, mypy --strict, import-linter, codespell
 	@sh scripts/timed "ruff check" $(BIN)/ruff check --quiet --output-format concise . 2>&1
-	@sh scripts/timed "ruff format" $(BIN)/ruff format --check . 2>&1
+	@sh scripts/timed "ruff format" $(BIN)/ruff format --check --output-format concise . 2>&1
 	@sh scripts/timed "mypy" $(BIN)/mypy --no-error-summary 2>&1
 	@sh scripts/timed "import-linter" $(BIN)/lint-imports 2>&1
 	@sh scripts/timed "codespell" $(BIN)/codespell 2>&1

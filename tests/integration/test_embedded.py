@@ -110,9 +110,7 @@ async def test_kill_is_noticed_and_the_directory_is_free_again(tmp_path: Path) -
         assert again.pid != server.pid
 
 
-async def test_a_frozen_server_is_stopped_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_frozen_server_is_stopped_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daena_mesh.embedded.STOP_DEADLINE_S", 0.2)
     server = await NatsServer.start(tmp_path, port=0)
     os.kill(server.pid, signal.SIGSTOP)
@@ -121,9 +119,7 @@ async def test_a_frozen_server_is_stopped_all_the_same(
         assert await server.wait() == -signal.SIGKILL
 
 
-async def test_a_cancelled_start_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cancelled_start_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daena_mesh.embedded.read_ports", lambda _directory: None)
     starting = asyncio.ensure_future(NatsServer.start(tmp_path, port=0))
     await eventually(lambda: list((tmp_path / "run").glob("*.ports")))

@@ -48,9 +48,7 @@ async def test_the_mesh_started_last_counts(nats_server: NatsServer, runtime_dir
     assert local.running_mesh() == nats_server.url
 
 
-async def test_a_server_that_does_not_answer_is_passed_over(
-    nats_server: NatsServer, runtime_dir: Path
-) -> None:
+async def test_a_server_that_does_not_answer_is_passed_over(nats_server: NatsServer, runtime_dir: Path) -> None:
     local.note_running(nats_server.url, os.getppid())
     os.utime(runtime_dir / f"{os.getppid()}.json", (1, 1))
     local.note_running("nats://127.0.0.1:1")
@@ -65,9 +63,7 @@ def test_a_broken_note_is_removed(runtime_dir: Path, text: str) -> None:
     assert not (runtime_dir / "1.json").exists()
 
 
-async def test_a_directory_that_others_may_write_is_not_believed(
-    nats_server: NatsServer, runtime_dir: Path
-) -> None:
+async def test_a_directory_that_others_may_write_is_not_believed(nats_server: NatsServer, runtime_dir: Path) -> None:
     local.note_running(nats_server.url)
     runtime_dir.chmod(0o777)
     assert local.running_mesh() is None

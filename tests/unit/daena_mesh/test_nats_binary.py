@@ -63,9 +63,7 @@ def test_what_cannot_be_run_is_refused(only_the_path: Path) -> None:
         find_binary()
 
 
-def test_a_package_without_its_file_counts_as_none(
-    only_the_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_without_its_file_counts_as_none(only_the_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_binary.metadata, "files", lambda _name: [])
     with pytest.raises(NatsServerError, match="was not found"):
         find_binary()

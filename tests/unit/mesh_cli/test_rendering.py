@@ -53,9 +53,7 @@ def test_what_is_printable_stays_on_its_line_and_can_be_written(text: str) -> No
     assert printable(shown) == shown
 
 
-@given(
-    st.dictionaries(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")), max_size=4)
-)
+@given(st.dictionaries(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")), max_size=4))
 def test_json_lines_are_safe_and_lose_nothing(payload: dict[str, str]) -> None:
     line = event_json(event(payload=payload))
     assert printable(line) == line
