@@ -25,10 +25,16 @@ class PoisonCabinet:
         self._mesh = mesh
         self._edge_id = edge_id
         self._told: dict[bytes, float] = {}
+        self._noted: dict[tuple[str, int], None] = {}
         self._telling: set[asyncio.Task[None]] = set()
 
     def note(self, message: Stored, reason: str) -> None:
-        """Count one, and tell of it unless its subject was told of within the last minute."""
+        """Count one, once for all topics, and tell of it unless its subject was told of within the last minute."""
+        if (position := (message.stream, message.seq)) in self._noted:
+            return
+        if len(self._noted) >= _MOST_SUBJECTS:
+            del self._noted[next(iter(self._noted))]
+        self._noted[position] = None
         self.count += 1
         now = time.monotonic()
         if now < self._told.get(message.subject, -_PAUSE_S) + _PAUSE_S:

@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.responses import JSONResponse
+from starlette.convertors import Convertor, register_url_convertor
 
 from daena_mesh.cursors import Positions
 from daena_mesh.errors import ConfigurationError, InvalidCursor, InvalidId
@@ -24,7 +25,22 @@ from mesh_edge.protocol import HAND_OVER
 from mesh_edge.routes import COUNCIL, EVENTS, topic_of
 from mesh_edge.settings import EdgeSettings
 
-_STATE = "mesh_edge"
+
+class _Rest(Convertor[str]):
+    """All that is left of a path. Starlette's own ``path`` stops at a line feed: what ends in one would lose it."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+register_url_convertor("mesh_rest", _Rest())
 
 
 def edge_of(connection: Any) -> Edge:
@@ -94,13 +110,13 @@ async def council(websocket: WebSocket) -> None:
     await _enter(websocket, COUNCIL)
 
 
-@websocket_router.websocket("/ws/chat/{session_id:path}")
+@websocket_router.websocket("/ws/chat/{session_id:mesh_rest}")
 async def chat(websocket: WebSocket, session_id: str) -> None:
     """One session."""
     await _enter(websocket, f"chat_{session_id}")
 
 
-@websocket_router.websocket("/ws/agent/{agent_id:path}")
+@websocket_router.websocket("/ws/agent/{agent_id:mesh_rest}")
 async def agent(websocket: WebSocket, agent_id: str) -> None:
     """One agent."""
     await _enter(websocket, f"agent_{agent_id}")
