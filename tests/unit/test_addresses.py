@@ -18,7 +18,7 @@ REGISTRIES = [
     "crates" + ".io",
 ]
 OPTIONS = ["index" + "-url", "INDEX" + "_URL", "find" + "-links", "trusted" + "-host"]
-FOLDERS = ["/ro" + "ot/", "/ho" + "me/", "/Us" + "ers/", "/wo" + "rk/", "/opt/wh" + "eels", "/tm" + "p/w/"]
+FOLDERS = ["/r" + "oot/", "/ho" + "me/", "/Us" + "ers/", "/wo" + "rk/", "/opt/wh" + "eels", "/tm" + "p/w/"]
 
 # What make lock tells uv not to write.
 ALLOWED = re.compile("--no-emit-(?:index|find)-[a-z]+")

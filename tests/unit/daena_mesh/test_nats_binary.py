@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from daena_mesh import nats_binary
 from daena_mesh.errors import NatsServerError
 from daena_mesh.nats_binary import find_binary, version_of
 
@@ -17,7 +16,7 @@ def only_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def missing(_name: str) -> None:
         raise metadata.PackageNotFoundError
 
-    monkeypatch.setattr(nats_binary.metadata, "files", missing)
+    monkeypatch.setattr(metadata, "files", missing)
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
@@ -64,6 +63,6 @@ def test_what_cannot_be_run_is_refused(only_the_path: Path) -> None:
 
 
 def test_a_package_without_its_file_counts_as_none(only_the_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nats_binary.metadata, "files", lambda _name: [])
+    monkeypatch.setattr(metadata, "files", lambda _name: [])
     with pytest.raises(NatsServerError, match="was not found"):
         find_binary()
