@@ -1,0 +1,49 @@
+"""The map in docs/architecture.md names every module there is, and the documents name none that is not."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.tracked import ROOT
+
+MAP = ROOT / "docs" / "architecture.md"
+PACKAGES = {
+    "daena_mesh": ROOT / "shared" / "events" / "daena_mesh",
+    "mesh_api": ROOT / "services" / "api" / "mesh_api",
+    "mesh_edge": ROOT / "services" / "ws_edge" / "mesh_edge",
+    "mesh_cli": ROOT / "services" / "cli" / "mesh_cli",
+}
+_NAME = re.compile(rf"`((?:{'|'.join(PACKAGES)})\.\w+)((?:\.\w+)*)")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def names_in(path: Path) -> set[tuple[str, str]]:
+    """Give each name of ours in a document: the module, and what follows it."""
+    return set(_NAME.findall(path.read_text(encoding="utf-8")))
+
+
+def test_every_module_is_on_the_map() -> None:
+    modules = {
+        f"{package}.{path.stem}"
+        for package, folder in PACKAGES.items()
+        for path in folder.glob("*.py")
+        if not path.stem.startswith("_")
+    }
+    assert sorted(modules - {module for module, _ in names_in(MAP)}) == [], "add them to docs/architecture.md"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_name_in_a_document_exists(path: Path) -> None:
+    for module, rest in names_in(path):
+        package, _, name = module.partition(".")
+        if not (PACKAGES[package] / f"{name}.py").exists():
+            assert hasattr(importlib.import_module(package), name), module
+            continue
+        found = importlib.import_module(module)
+        for attribute in filter(None, rest.split(".")):
+            assert hasattr(found, attribute), f"{module}{rest}"
+            found = getattr(found, attribute)
