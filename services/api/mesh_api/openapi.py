@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -30,17 +31,24 @@ def _ref(cls: type[msgspec.Struct]) -> dict[str, str]:
     return {"$ref": _REF.format(name=cls.__name__)}
 
 
-def takes(cls: type[msgspec.Struct]) -> dict[str, Any]:
-    """For ``openapi_extra``: the route takes this body, and an `Idempotency-Key`."""
-    key = {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "Makes a retry safe for 10 minutes: the same key finds what the first attempt has done.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    }
-    content = {"application/json": {"schema": _ref(cls)}}
-    return {"requestBody": {"required": True, "content": content}, "parameters": [key]}
+def _header(name: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": about, "schema": schema}
+
+
+_KEY = _header(
+    "Idempotency-Key",
+    "Makes a retry safe for 10 minutes: the same key finds what the first attempt has done.",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+)
+_MATCH = _header("If-Match", "Do it only if the session still has this ETag.", {"type": "string"})
+
+
+def takes(cls: type[msgspec.Struct] | None, *, guarded: bool = False) -> dict[str, Any]:
+    """For ``openapi_extra``: the route takes this body, `Idempotency-Key`, and `If-Match` where it is ``guarded``."""
+    extra: dict[str, Any] = {"parameters": [_KEY, _MATCH] if guarded else [_KEY]}
+    if cls is not None:
+        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(cls)}}}
+    return extra
 
 
 def answers(cls: type[msgspec.Struct]) -> dict[int | str, dict[str, Any]]:
@@ -52,6 +60,15 @@ def answers(cls: type[msgspec.Struct]) -> dict[int | str, dict[str, Any]]:
             "content": {MEDIA_TYPE: {"schema": _ref(ProblemDetails)}},
         },
     }
+
+
+def allowed(app: FastAPI, path: str) -> str:
+    """The methods that ``path`` knows, as an ``Allow`` header has them (RFC 9110, section 10.2.1); empty for none."""
+    for template, operations in document(app)["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            methods = {"OPTIONS", *(method.upper() for method in operations)}
+            return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+    return ""
 
 
 def document(app: FastAPI) -> dict[str, Any]:

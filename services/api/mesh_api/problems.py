@@ -7,7 +7,7 @@ no JSON at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -107,8 +107,8 @@ def of_status(status: int) -> Kind:
     return Kind(status, phrase, phrase.lower().replace(" ", "-"))
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of ``app`` answered as problem details."""
+def install(app: FastAPI, allowed: Callable[[str], str]) -> None:
+    """Have every error of ``app`` answered as problem details; ``allowed`` gives the methods for a path."""
 
     @app.exception_handler(Problem)
     async def refused(request: Request, error: Problem) -> Response:
@@ -128,9 +128,13 @@ def install(app: FastAPI) -> None:
         detail = str(error.detail)
         if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
             detail = "There is nothing at this address; /docs lists what there is."
+        headers = dict(error.headers or {})
         if error.status_code == 405:
-            detail = f"{request.method} is not possible here; see the Allow header."
-        return respond(Problem(of_status(error.status_code), detail, error.headers), request.url.path)
+            headers["Allow"] = allowed(request.url.path) or headers.get("Allow", "")
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=headers)
+            detail = f"{request.method[:20]} is not possible here; {headers['Allow']} is."
+        return respond(Problem(of_status(error.status_code), detail, headers), request.url.path)
 
     @app.exception_handler(RequestValidationError)
     async def mistyped(request: Request, error: RequestValidationError) -> Response:

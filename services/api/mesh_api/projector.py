@@ -52,11 +52,13 @@ class Projector:
                 self._fill_again.clear()
                 try:
                     await self._fill()
+                    await self._fill_again.wait()
                 except MeshUnavailable as error:
                     _log.info("the list of sessions cannot be filled yet: %s", error)
                     await asyncio.sleep(_PAUSE_S)
-                    continue
-                await self._fill_again.wait()
+                except Exception:  # noqa: BLE001 - or the list would stand still for ever
+                    _log.exception("the list of sessions could not be filled")
+                    await asyncio.sleep(_PAUSE_S)
         finally:
             follower.stop()
 

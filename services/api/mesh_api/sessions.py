@@ -114,7 +114,7 @@ async def create_session(request: Request) -> Response:
     return await _session_answer(context, session_id, ack.seq, same=fields if ack.duplicate and ids.base else None)
 
 
-@router.put("/{session_id}", openapi_extra=takes(SessionChanges), responses=answers(SessionAnswer))
+@router.put("/{session_id}", openapi_extra=takes(SessionChanges, guarded=True), responses=answers(SessionAnswer))
 async def update_session(request: Request, session_id: str) -> Response:
     """Change a session: the fields that are given. With `If-Match` only if nobody else did meanwhile."""
     context, ids = context_of(request), ids_of(request)
@@ -198,7 +198,7 @@ async def add_message(request: Request, session_id: str) -> Response:
     return answer(MessageAnswer(session_id=session_id, message_id=message_id, cursor=cursor))
 
 
-@router.delete("/{session_id}", responses=answers(DeletedAnswer))
+@router.delete("/{session_id}", openapi_extra=takes(None, guarded=True), responses=answers(DeletedAnswer))
 async def delete_session(request: Request, session_id: str) -> Response:
     """Remove a session and its messages for good. Its id does not come back."""
     context, ids = context_of(request), ids_of(request)

@@ -6,17 +6,21 @@ Every API does it, and nothing happens twice: a session is created where none is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Sequence
 
-from daena_mesh.errors import DeletedSession, MeshError, MeshUnavailable
+from daena_mesh.errors import DeletedSession, InvalidEvent, MeshError, MeshUnavailable
 from daena_mesh.ids import derived_id
 from daena_mesh.layout import RECORDS, SIGNALS
 from daena_mesh.mesh import Mesh
 from daena_mesh.sessions import SessionStore
-from mesh_api.facts import begin_of
+from daena_mesh.stored import Stored
+from mesh_api.facts import Begin, begin_of
 from mesh_api.streams import purge
 
 _PAUSE_S = 0.5
+_FIRST_FEW = 10
 _log = logging.getLogger(__name__)
 
 
@@ -52,8 +56,14 @@ class Upkeep:
                 await self._work_off()
             except MeshUnavailable as error:
                 _log.info("upkeep of sessions waits: %s", error)
-                await asyncio.sleep(_PAUSE_S)
-                self._wanted.set()
+                await self._try_again()
+            except Exception:  # noqa: BLE001 - or nothing would be kept up any more
+                _log.exception("upkeep of sessions failed")
+                await self._try_again()
+
+    async def _try_again(self) -> None:
+        await asyncio.sleep(_PAUSE_S)
+        self._wanted.set()
 
     async def _work_off(self) -> None:
         while self._to_purge or self._to_create:
@@ -87,11 +97,13 @@ class Upkeep:
     async def _create(self, session_id: str) -> None:
         log = self._mesh.log
         subject = f"chat.{session_id}.message"
-        batches = [await log.batch(RECORDS, pattern, 0, most=1) for pattern in (subject, f"{subject}.*")]
-        first = min((batch.messages[0] for batch in batches if batch.messages), key=lambda m: m.seq, default=None)
-        if first is None:
+        patterns = (subject, f"{subject}.*")
+        batches = [await log.batch(RECORDS, pattern, 0, most=_FIRST_FEW) for pattern in patterns]
+        first = sorted((message for batch in batches for message in batch.messages), key=lambda message: message.seq)
+        if not first and await log.head(RECORDS, patterns):
+            raise MeshUnavailable("a replica of the log lags behind its leader")
+        if (begin := _begin(first, self._mesh.settings.max_body_bytes)) is None:
             return
-        begin = begin_of(first, self._mesh.settings.max_body_bytes)
         ack = await self._sessions.create(
             session_id,
             title=begin.title,
@@ -101,3 +113,11 @@ class Upkeep:
             event_id=derived_id("session of a message", session_id),
         )
         self.created += not ack.duplicate
+
+
+def _begin(messages: Sequence[Stored], most_bytes: int) -> Begin | None:
+    """What the first message says that can be read."""
+    for message in messages:
+        with contextlib.suppress(InvalidEvent):
+            return begin_of(message, most_bytes)
+    return None
