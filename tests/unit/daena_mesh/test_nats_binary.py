@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daena_mesh.errors import NatsServerError
-from daena_mesh.nats_binary import find_binary, version_of
+from daena_mesh.nats_binary import OLDEST_SUPPORTED, find_binary, version_of
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def program(folder: Path, answer: str) -> Path:
 
 
 def test_what_is_found_is_new_enough() -> None:
-    assert version_of(find_binary()) >= nats_binary.OLDEST_SUPPORTED
+    assert version_of(find_binary()) >= OLDEST_SUPPORTED
 
 
 def test_nothing_found_says_what_to_do(only_the_path: Path) -> None:
