@@ -36,6 +36,11 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
 
     _socket: Socket | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Browsers offer compression always, and uvicorn takes it by default; a handed-over socket has none.
+        self.conn.available_extensions = []
+
     def handle_connect(self, event: Any) -> None:
         """A handshake is there."""
         super().handle_connect(event)
