@@ -18,7 +18,7 @@ const KEPT_ROWS = 150;
 const PAGE = 100;
 
 const sessions = new SessionList();
-const sessionsView = new SessionsView(sessions, loadSessions);
+const sessionsView = new SessionsView(sessions, () => loadSessions(), () => loadSessions(nextSessions));
 const feed = new Feed();
 const feedView = new FeedView(feed);
 const status = new StatusView();
@@ -95,13 +95,18 @@ function readKept() {
 
 // ---- sessions ---------------------------------------------------------------------------------------------------
 
-async function loadSessions() {
+/** @type {string | undefined} where older sessions go on */
+let nextSessions;
+
+/** @param {string} [cursor] */
+async function loadSessions(cursor) {
   listed = "asked";
   try {
-    const answer = await api.listSessions({ limit: 200 });
+    const answer = await api.listSessions({ limit: 200, cursor });
     sessions.load(answer.sessions ?? []);
+    nextSessions = answer.next ?? undefined;
     listed = "yes";
-    sessionsView.loaded("");
+    sessionsView.loaded("", nextSessions !== undefined);
     if (open) titleChanged();
   } catch (error) {
     listed = "no"; // tried again with the next connection

@@ -12,22 +12,31 @@ export class SessionsView {
   #retab = roving(this.#list, "a");
   /** @type {Map<string, any>} by session, its row's elements */
   #rows = new Map();
+  #older = byId("older-sessions");
+  #most = MOST_SHOWN;
   #problem = "";
   #loaded = false;
 
   /**
    * @param {import("./sessions.js").SessionList} sessions
    * @param {() => void} retry  loads the list again
+   * @param {() => void} more   loads older sessions
    */
-  constructor(sessions, retry) {
+  constructor(sessions, retry, more) {
     this.sessions = sessions;
     this.retry = h("button", { type: "button", class: "text-button", onclick: retry }, "Try again");
+    this.#older.addEventListener("click", more);
     this.changed = inFrame(() => this.#render());
     this.#list.append(...[72, 54, 64, 48].map((width) => h("li", { class: `skeleton w${width}`, "aria-hidden": "true" })));
   }
 
-  /** @param {string} problem  empty where the list was loaded */
-  loaded(problem) {
+  /**
+   * @param {string} problem  empty where the list was loaded
+   * @param {boolean} [more]  whether there are older ones
+   */
+  loaded(problem, more = false) {
+    this.#older.hidden = !more;
+    this.#most = Math.max(this.#most, MOST_SHOWN + this.sessions.size);
     this.#problem = problem;
     this.#loaded ||= !problem;
     this.changed();
@@ -37,7 +46,7 @@ export class SessionsView {
     const entries = this.sessions.newestFirst;
     if (!this.#loaded && !this.#problem && entries.length === 0) return;
     this.#list.setAttribute("aria-busy", String(!this.#loaded && !this.#problem));
-    const shown = entries.slice(0, MOST_SHOWN);
+    const shown = entries.slice(0, this.#most);
     const kept = new Set(shown.map(({ id }) => id));
     for (const id of this.#rows.keys()) if (!kept.has(id)) this.#rows.delete(id);
     arrange(this.#list, shown.map((entry) => this.#row(entry)));

@@ -29,6 +29,11 @@ export class SessionList {
   /** The session that is open, whose messages are read as they come. */
   current = "";
 
+  /** How many are known. */
+  get size() {
+    return this.#entries.size;
+  }
+
   /** @returns {Entry[]} newest first */
   get newestFirst() {
     return [...this.#entries.values()].sort((a, b) => b.at - a.at || (a.id < b.id ? -1 : 1));

@@ -189,7 +189,6 @@ async def test_says_when_the_server_is_gone_and_recovers_by_itself(
             await expect(page.locator(".failed-note")).to_contain_text("Not sent.")
             await mesh.start()
             await say(mesh, session, "after")
-            await page.evaluate("dispatchEvent(new Event('online'))")
             await live(page)
             await expect(page.locator(".message.stored .body")).to_have_text(["before", "after"])
             await page.get_by_role("button", name="Try again").click()
