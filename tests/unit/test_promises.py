@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from tests.support.promises import NAME, held, held_in, promised
 from tests.support.tracked import ROOT
 
 DOCUMENT = ROOT / "docs" / "promises.md"
-needs_document = pytest.mark.skipif(not DOCUMENT.exists(), reason="docs/promises.md is being written")
 
 
 def test_a_promise_is_a_line_that_begins_with_its_name() -> None:
@@ -37,7 +34,6 @@ def test_b(x): "P-STRING-1"
     assert set(held(source)) == {"P-MODULE-1", "P-FUNCTION-1", "P-FUNCTION-2", "P-CASE-1"}
 
 
-@needs_document
 def test_every_promise_is_held_by_a_test() -> None:
     promises = promised(DOCUMENT.read_text(encoding="utf-8"))
     assert promises
@@ -46,7 +42,6 @@ def test_every_promise_is_held_by_a_test() -> None:
     assert sorted(names - set(promises)) == [], "carried by a test, but not promised in docs/promises.md"
 
 
-@needs_document
 def test_promises_are_made_once_and_named_well() -> None:
     promises = promised(DOCUMENT.read_text(encoding="utf-8"))
     assert [name for name, times in Counter(promises).items() if times > 1] == []
