@@ -74,7 +74,7 @@ export const CLOSE_CODES = Object.freeze({
 
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MOST_MS = 20_000;
-const STABLE_AFTER_MS = 5_000;
+const STABLE_AFTER_MS = 2_000;
 const HANDSHAKE_MS = 15_000;
 // A dead network is noticed within 45 s: a ping after 15 to 20 s of silence, and 25 s for its answer.
 const BEAT_MS = 5_000;

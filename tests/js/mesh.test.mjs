@@ -257,7 +257,7 @@ describe("a connection", () => {
     assert.equal(connection.state.retryInMs, 10_000, "a greeting alone is no stable connection");
     await tick(10_000);
     FakeSocket.last.greet();
-    await tick(5_001);
+    await tick(2_001);
     FakeSocket.last.lose();
     assert.equal(connection.state.retryInMs, 250);
   });

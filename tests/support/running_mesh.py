@@ -31,6 +31,11 @@ class RunningMesh:
         self._ports = {"page": "0", "NATS": "0"}
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def port(self) -> int:
+        """Where the page, the API and the edge listen."""
+        return int(self._ports["page"])
+
     async def start(self) -> None:
         """Start it, and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
