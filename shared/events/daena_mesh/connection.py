@@ -188,6 +188,8 @@ class Connection:
             self._down.clear()
             try:
                 await self._connect(self._urls[attempt % len(self._urls)])
+                if self.is_closed:  # before Python 3.12 wait_for, which nats-py uses, may swallow a cancellation
+                    return
                 delay_s = _FIRST_DELAY_S
                 await self._down.wait()
                 self._reason = "the connection was lost"
