@@ -9,6 +9,7 @@ import msgspec
 
 from daena_mesh.errors import InvalidEvent
 from daena_mesh.mesh import Mesh
+from daena_mesh.subjects import Subject
 
 
 def parse_payload(text: str) -> dict[str, Any]:
@@ -28,6 +29,7 @@ async def emit(subject: str, text: str, *, nats_url: str | None) -> int:
     Raises:
         MeshError: a bad subject or payload, or no NATS.
     """
+    Subject.parse(subject)
     payload = parse_payload(sys.stdin.read() if text == "-" else text)
     async with Mesh.connect(nats_url, name="mesh-emit") as mesh:
         ack = await mesh.publish(subject, payload)

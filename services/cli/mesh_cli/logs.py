@@ -18,6 +18,11 @@ class TerminalFormatter(logging.Formatter):
         return super().formatMessage(record)
 
 
+def log_to_nobody() -> None:
+    """Keep the log of a command quiet whose errors come as sentences."""
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+
+
 def log_to_stderr(*, verbose: bool = False) -> None:
     """Send logs to standard error: from WARNING, and where ``verbose`` ours from INFO."""
     handler = logging.StreamHandler(sys.stderr)

@@ -188,9 +188,11 @@ def tail(
 
     Texts are shown as texts: control characters in them are escaped.
     """
+    from mesh_cli.logs import log_to_nobody
     from mesh_cli.loop import run
     from mesh_cli.tail import tail as watch
 
+    log_to_nobody()
     raise typer.Exit(run(watch(subject, since=since or None, as_json=as_json, nats_url=nats_url or None)))
 
 
@@ -209,8 +211,10 @@ def emit(
     ```
     """
     from mesh_cli.emit import emit as publish
+    from mesh_cli.logs import log_to_nobody
     from mesh_cli.loop import run
 
+    log_to_nobody()
     raise typer.Exit(run(publish(subject, payload, nats_url=nats_url or None)))
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import stat
 import sys
 
 from rich.console import Console
 
+from daena_mesh.cursors import Positions
 from daena_mesh.feed import Gap
 from daena_mesh.mesh import Mesh
+from daena_mesh.subjects import check_pattern
+from mesh_cli.logs import log_to_stderr
 from mesh_cli.rendering import event_json, event_line, gap_json, gap_line
 
 
@@ -16,13 +22,47 @@ async def tail(pattern: str, *, since: str | None, as_json: bool, nats_url: str 
 
     Raises:
         MeshError: a bad pattern or cursor, or no NATS.
+        BrokenPipeError: whoever read the lines has gone.
     """
+    check_pattern(pattern)
+    positions = Positions.parse(since) if since else None
+    following = asyncio.create_task(_follow(pattern, positions, as_json=as_json, nats_url=nats_url))
+    reader_gone = asyncio.Event()
+    _watch_reader(reader_gone)
+    gone = asyncio.create_task(reader_gone.wait())
+    try:
+        await asyncio.wait({following, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not following.done():
+            raise BrokenPipeError
+        await following
+    finally:
+        following.cancel()
+        gone.cancel()
+        await asyncio.gather(following, gone, return_exceptions=True)
+    return 0
+
+
+async def _follow(pattern: str, since: Positions | None, *, as_json: bool, nats_url: str | None) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     async with Mesh.connect(nats_url, name="mesh-tail") as mesh:
+        log_to_stderr()  # from here on it tells when the connection is lost
         async for item in mesh.subscribe(pattern, since=since):
             if as_json:
                 sys.stdout.write((gap_json(item) if isinstance(item, Gap) else event_json(item)) + "\n")
                 sys.stdout.flush()
             else:
                 console.print(gap_line(item) if isinstance(item, Gap) else event_line(item))
-    return 0
+
+
+def _watch_reader(gone: asyncio.Event) -> None:
+    """Set ``gone`` when the other end of the pipe that we write to is closed, also while there is nothing to say."""
+    descriptor = sys.stdout.fileno()
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return
+    loop = asyncio.get_running_loop()
+
+    def closed() -> None:  # a pipe that is only written to never gets readable: what wakes us is its error
+        loop.remove_reader(descriptor)
+        gone.set()
+
+    loop.add_reader(descriptor, closed)
