@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from daena_mesh.embedded import NatsServer
 from daena_mesh.sessions import SessionStore
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import within
 from tests.support.edge import provisioned_mesh, running_edge
 from tests.support.markdown import blocks
+from tests.support.stranger import Stranger
 from tests.support.tracked import ROOT
 
 DOCUMENT = ROOT / "docs" / "protocol.md"
@@ -56,6 +61,7 @@ async def test_the_story_of_the_document_happens(tmp_path: Path) -> None:
         running_edge(nats.url, edge_id="edge-4c1f0a", drain_s=0.2) as running,
     ):
         mesh.source = "api"
+        await running.edge.mesh.connection.wait_ready(10)
         chat, url = mesh.chat("s1"), f"ws://127.0.0.1:{running.port}/ws/chat/s1"
         async with connect(url) as first:
             assert await hear(first) == shown("### `connection`")
@@ -87,3 +93,41 @@ async def test_the_story_of_the_document_happens(tmp_path: Path) -> None:
                 with pytest.raises(ConnectionClosed, match="1012"):
                     await third.recv()
                 await draining
+
+
+async def follow(client: Stranger, url: str, count: int, greeted: asyncio.Event) -> None:
+    """Connect again and again until the client was told of ``count`` events."""
+    while len(client.told) < count:
+        with contextlib.suppress(OSError, EOFError, ConnectionClosed):
+            async with connect(f"{url}?since={client.since}" if client.since else url) as socket:
+                while len(client.told) < count and client.take(msgspec.json.decode(await socket.recv())) != "broken":
+                    if client.base:
+                        greeted.set()
+
+
+@pytest.mark.promise("P-RESUME-1", "P-CHAIN-1")
+async def test_the_algorithm_of_the_document_loses_nothing(tmp_path: Path) -> None:
+    """Events on three subjects while the connection is cut ten times, at random."""
+    count, client, greeted = 600, Stranger(), asyncio.Event()
+    cuts = random.Random(7).sample(range(1, count), 10)
+    async with (
+        await NatsServer.start(tmp_path, port=0) as nats,
+        provisioned_mesh(nats.url) as mesh,
+        running_edge(nats.url) as running,
+        CuttingProxy(running.port).running() as proxy,
+        within(40),
+    ):
+        url = f"{proxy.url}/ws/chat/s1".replace("http", "ws", 1)
+        following = asyncio.create_task(follow(client, url, count, greeted))
+        await greeted.wait()
+        for number in range(count):
+            await mesh.publish(f"chat.s1.{('message', 'delta', 'message.ada')[number % 3]}", {"number": number})
+            if number in cuts:
+                proxy.cut()
+        await following
+    assert proxy.cuts >= 5
+    assert sorted(frame["payload"]["number"] for frame in client.told) == list(range(count))
+    for letter in "RS":
+        own = [frame["payload"]["number"] for frame in client.told if frame["cursor"][0] == letter]
+        assert own == sorted(own)
+    assert client.gaps == []
