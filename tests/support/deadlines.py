@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
@@ -17,6 +17,14 @@ _POLL_S = 0.01
 def within(seconds: float = WITHIN_S) -> asyncio.Timeout:
     """Bound a block of awaits (as in ``async with``); TimeoutError when it takes longer."""
     return asyncio.timeout(seconds)
+
+
+@overload
+async def eventually(check: Callable[[], Awaitable[T]], *, within_s: float = WITHIN_S) -> T: ...
+
+
+@overload
+async def eventually(check: Callable[[], T], *, within_s: float = WITHIN_S) -> T: ...
 
 
 async def eventually(check: Callable[[], T | Awaitable[T]], *, within_s: float = WITHIN_S) -> T:

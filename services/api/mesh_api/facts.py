@@ -19,7 +19,6 @@ TITLE_CHARS = 60
 class LastMessage(msgspec.Struct, frozen=True, gc=False):
     """The newest message of a chat; its content is cut to `PREVIEW_CHARS`."""
 
-    cursor: str
     message_id: str
     sender: str
     content: str
@@ -80,7 +79,6 @@ def _said(subject: str, session_id: str, message: Stored, cursor: str, most_byte
     event = _event(subject, message, cursor, most_bytes)
     payload = event.payload
     last = LastMessage(
-        cursor,
         _text(payload.get("message_id"))[:PREVIEW_CHARS] or event.id,
         _sender(payload),
         _text(payload.get("content"))[:PREVIEW_CHARS],

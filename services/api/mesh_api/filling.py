@@ -19,6 +19,7 @@ from mesh_api.projection import Projection
 from mesh_api.streams import counts, last_of_each, last_seq
 
 _CHATS = ("chat.*.message", "chat.*.message.*")
+_AT_ONCE = 5_000
 PATTERNS = ("session.>", *_CHATS)
 
 
@@ -41,8 +42,10 @@ async def fill(mesh: Mesh, read: Callable[[Stored], Fact | None]) -> Filled:
             projection.apply(fact)
             if not isinstance(fact, Deleted):
                 left.add(fact.session_id)
-        await asyncio.sleep(0)  # others are served between the batches
-    for session_id, count in chats.items():
+        await asyncio.sleep(0)  # others are served meanwhile
+    for i, (session_id, count) in enumerate(chats.items()):
+        if i % _AT_ONCE == 0:
+            await asyncio.sleep(0)
         if projection.last_said(session_id) <= counted_at:
             projection.set_count(session_id, count, counted_at)
         else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +28,8 @@ class Row(NamedTuple):
     touched: int
     """The greater of that and the sequence of its last message: where it stands in the list."""
     message_count: int
+    said: int
+    """The sequence of its last message, or 0."""
     last_message: LastMessage | None
 
 
@@ -41,7 +42,7 @@ class _Entry(msgspec.Struct, gc=False):
     scope_id: str | None = None
     category: str | None = None
     said: int = 0
-    last: LastMessage | None = None
+    last: bytes = b""
     count: int = 0
     counted_to: int = 0
     touched: int = 0
@@ -131,25 +132,23 @@ class Projection:
         category: str | None = None,
     ) -> tuple[list[Row], int | None]:
         """At most ``limit`` sessions touched before the sequence ``before``, newest first; and where to go on."""
-        wanted = [
-            (name, value)
-            for name, value in (("scope_type", scope_type), ("scope_id", scope_id), ("category", category))
-            if value is not None
-        ]
         rows: list[Row] = []
-        for session_id, entry in self._down_from(before):
-            if all(getattr(entry, name) == value for name, value in wanted):
-                if len(rows) == limit:
-                    return rows, rows[-1].touched if rows else None
-                rows.append(_row(session_id, entry))
-        return rows, None
-
-    def _down_from(self, before: int | None) -> Iterator[tuple[str, _Entry]]:
         end = len(self._order) if before is None else bisect_left(self._order, (before, ""))
         for i in range(end - 1, -1, -1):
-            place = self._order[i]
-            if self._stands(place):
-                yield place[1], self._entries[place[1]]
+            touched, session_id = self._order[i]
+            entry = self._entries.get(session_id)
+            if (
+                entry is None
+                or entry.touched != touched
+                or (scope_type is not None and entry.scope_type != scope_type)
+                or (scope_id is not None and entry.scope_id != scope_id)
+                or (category is not None and entry.category != category)
+            ):
+                continue
+            if len(rows) == limit:
+                return rows, rows[-1].touched
+            rows.append(_row(session_id, entry))
+        return rows, None
 
     def orphans(self) -> list[str]:
         """Chats that have messages and no session."""
@@ -173,8 +172,9 @@ def _say(entry: _Entry, fact: Said) -> None:
         entry.count += 1
         entry.counted_to = fact.seq
     if fact.seq > entry.said:
-        entry.said, entry.last = fact.seq, fact.message
+        entry.said, entry.last = fact.seq, msgspec.json.encode(fact.message)
 
 
 def _row(session_id: str, entry: _Entry) -> Row:
-    return Row(session_id, msgspec.Raw(entry.state), entry.seq, entry.touched, entry.count, entry.last)
+    last = msgspec.json.decode(entry.last, type=LastMessage) if entry.last else None
+    return Row(session_id, msgspec.Raw(entry.state), entry.seq, entry.touched, entry.count, entry.said, last)

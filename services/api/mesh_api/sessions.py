@@ -38,6 +38,12 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str
 
 
+class ListedMessage(LastMessage, frozen=True, kw_only=True):
+    """The last message of a session; its content is cut."""
+
+    cursor: str
+
+
 class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
     """A session in the list: its own fields, how many messages it has, and the last of them."""
 
@@ -51,7 +57,7 @@ class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str | None
     metadata: dict[str, Any]
     message_count: int
-    last_message: LastMessage | None
+    last_message: ListedMessage | None
     etag: str
 
 
@@ -150,7 +156,7 @@ async def list_sessions(
         limit=limit, before=before, scope_type=scope_type, scope_id=scope_id, category=category
     )
     after = None if following is None else context.mesh.log.cursor(RECORDS, following)
-    return answer({"sessions": [_listed(row) for row in rows], "next": after})
+    return answer({"sessions": [_listed(context, row) for row in rows], "next": after})
 
 
 @router.get("/{session_id}", responses=answers(SessionWithMessages))
@@ -259,9 +265,12 @@ def _seq(context: Context, text: str, what: str) -> int:
     return cursor.seq
 
 
-def _listed(row: Row) -> dict[str, Any]:
+def _listed(context: Context, row: Row) -> dict[str, Any]:
     fields = msgspec.json.decode(row.session)
-    return {**fields, "message_count": row.message_count, "last_message": row.last_message, "etag": etag(row.seq)}
+    last = None
+    if row.last_message is not None:
+        last = {"cursor": context.mesh.log.cursor(RECORDS, row.said), **msgspec.structs.asdict(row.last_message)}
+    return {**fields, "message_count": row.message_count, "last_message": last, "etag": etag(row.seq)}
 
 
 def _stored(event: Event) -> StoredMessage:

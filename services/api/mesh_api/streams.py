@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -184,5 +185,9 @@ class _Reading:
 def _rfc3339(nanoseconds: int) -> bytes:
     """A time of storing as the server's headers have it."""
     seconds, rest = divmod(nanoseconds, _NS)
-    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{rest:09d}Z".encode()
+    return b"%b.%09dZ" % (_second(seconds), rest)
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> bytes:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()

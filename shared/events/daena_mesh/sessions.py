@@ -155,7 +155,9 @@ class SessionStore:
                 state, expect = await self._look(session_id)
             if state is not None:
                 known = _known(session_id, state)
-                return Ack(known.event_id, self._mesh.log.cursor(RECORDS, known.seq), known.seq, duplicate=True)
+                if event_id is not None and (own := await self._find(session_id, event_id, 0)) is not None:
+                    return own
+                return self._acknowledge(known.event_id, known.seq)
         raise Conflict(f"session {session_id!r} is being written to by others")
 
     async def update(
@@ -192,22 +194,42 @@ class SessionStore:
     ) -> Ack:
         may_repeat = event_id is not None
         event_id = event_id or uuid7()
-        for attempt in range(_TRIES):
+        for _ in range(_TRIES):
             state, last = await self._look(session_id)
-            if may_repeat and state is not None and state.event_id == event_id:
-                return Ack(event_id, self._mesh.log.cursor(RECORDS, state.seq), state.seq, duplicate=True)
+            if state is not None and state.event_id == event_id:
+                return self._acknowledge(event_id, state.seq)
             known = _known(session_id, state)
-            if expect is not None and known.seq != expect:
-                if not may_repeat:
-                    raise Conflict(f"session {session_id!r} was changed by another writer")
-                last = expect  # where this very write came through before, the stream knows its id
-            content = {"session_id": session_id, **payload(known.session)}
-            try:
-                return await self._write(event_type, session_id, content, last, event_id)
-            except Conflict:
-                if expect is not None or attempt == _TRIES - 1:
-                    raise
-        raise AssertionError("unreachable")
+            if expect is None or known.seq == expect:
+                content = {"session_id": session_id, **payload(known.session)}
+                with contextlib.suppress(Conflict):
+                    return await self._write(event_type, session_id, content, last, event_id)
+                may_repeat = True  # the answer to an earlier attempt may have been lost, and others wrote since
+            if may_repeat and (own := await self._find(session_id, event_id, expect or last)) is not None:
+                return own
+            if expect is not None:
+                break
+        raise Conflict(f"session {session_id!r} was changed by another writer")
+
+    async def _find(self, session_id: str, event_id: str, after: int) -> Ack | None:
+        """The event ``event_id``, if it was written behind ``after``.
+
+        The stream compares the expected sequence before it looks at ids, so a write that came through already is told
+        as a conflict when it is tried again.
+        """
+        log, pattern = self._mesh.log, f"session.{session_id}.>"
+        head = await log.head(RECORDS, (pattern,))
+        while after < head:
+            chunk = await replay.read(log, {RECORDS: (pattern,)}, {RECORDS: after}, reach={RECORDS: head})
+            for message in chunk.messages:
+                with contextlib.suppress(InvalidEvent):
+                    if state_of(message, log.settings.max_body_bytes).event_id == event_id:
+                        return self._acknowledge(event_id, message.seq)
+            after = head if chunk.ended else chunk.positions[RECORDS]
+        return None
+
+    def _acknowledge(self, event_id: str, seq: int) -> Ack:
+        """Acknowledge an event that was there already."""
+        return Ack(event_id, self._mesh.log.cursor(RECORDS, seq), seq, duplicate=True)
 
     async def _write(
         self, event_type: str, session_id: str, payload: dict[str, Any], expect: int, event_id: str | None
