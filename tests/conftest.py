@@ -1,8 +1,9 @@
-"""Fixtures that every test may ask for: a real nats-server."""
+"""Fixtures that every test may ask for: a real nats-server, a whole mesh."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,35 @@ import pytest_asyncio
 
 from daena_mesh.embedded import NatsServer
 from tests.support.real_parties import (
+    REQUIRE,
     chromium,
     nats_cli,
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
+from tests.support.running_mesh import RunningMesh
 
 __all__ = [
     "chromium",
+    "mesh_up",
     "nats_cli",
     "nats_server",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "shared_mesh",
     "shared_nats",
 ]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def away_from_the_users_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests and the mesh that this user may run apart: neither finds the other, nor its settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("MESH_") and name != REQUIRE:
+                patch.delenv(name)
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield
 
 
 @pytest_asyncio.fixture
@@ -38,3 +54,17 @@ async def shared_nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     """Give one nats-server to all tests of a module, which keep apart by their ids."""
     async with await NatsServer.start(tmp_path_factory.mktemp("nats"), port=0) as server:
         yield server
+
+
+@pytest_asyncio.fixture
+async def mesh_up(tmp_path: Path) -> AsyncIterator[RunningMesh]:
+    """Give a `mesh up` of the test's own, on free ports, empty."""
+    async with RunningMesh(tmp_path / "mesh") as mesh:
+        yield mesh
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
+    """Give one `mesh up` to all tests of a module, which keep apart by their ids."""
+    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh

@@ -14,7 +14,7 @@ from typing import Self
 
 from tests.support.deadlines import within
 
-_ADDRESS = re.compile(r"(page|NATS)\s+(\w+://127\.0\.0\.1:(\d+))")
+_ADDRESS = re.compile(r"(page|NATS|edge)\s+(\w+://127\.0\.0\.1:(\d+))")
 
 
 class RunningMesh:
@@ -22,12 +22,17 @@ class RunningMesh:
 
     Args:
         folder: where its data and its log are kept.
+        arguments: more options of the command.
+        variables: more of its environment.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.url = ""
         self.nats_url = ""
+        self.edge_urls: list[str] = []
         self._folder = folder
+        self._arguments = arguments
+        self._variables = variables
         self._ports = {"page": "0", "NATS": "0"}
         self._process: asyncio.subprocess.Process | None = None
 
@@ -36,14 +41,32 @@ class RunningMesh:
         """Where the page, the API and the edge listen."""
         return int(self._ports["page"])
 
+    @property
+    def pid(self) -> int:
+        """The process of the API and the edge, the parent of the others."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def data_dir(self) -> Path:
+        """What is there again after a stop and a start."""
+        return self._folder / ".mesh"
+
+    @property
+    def log(self) -> str:
+        """What it wrote to standard error."""
+        return (self._folder / "log").read_text()
+
     async def start(self) -> None:
         """Start it, and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MESH_")}
+        environment.update(self._variables)
         with (self._folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "mesh_cli", "up", "--port", self._ports["page"], "--nats-port", self._ports["NATS"]),
+                *self._arguments,
                 cwd=self._folder,
                 env=environment,
                 stdout=asyncio.subprocess.PIPE,
@@ -51,23 +74,33 @@ class RunningMesh:
             )
         assert self._process.stdout is not None
         found: dict[str, str] = {}
+        self.edge_urls = []
+        line = ""
         try:
             async with within(30):
-                while len(found) < len(self._ports):
+                while "Ctrl-C" not in line:
                     line = (await self._process.stdout.readline()).decode()
-                    assert line, f"mesh up ended: {(self._folder / 'log').read_text()}"
+                    assert line, f"mesh up ended: {self.log}"
                     if match := _ADDRESS.search(line):
-                        found[match[1]], self._ports[match[1]] = match[2], match[3]
+                        if match[1] == "edge":
+                            self.edge_urls.append(match[2])
+                        else:
+                            found[match[1]], self._ports[match[1]] = match[2], match[3]
         except BaseException:
             await self.stop()
             raise
         self.url, self.nats_url = found["page"], found["NATS"]
 
-    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Stop it, politely or not, and wait for its end."""
+    async def restart(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it, politely or not, and start it again on the same ports."""
+        await self.stop(how)
+        await self.start()
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
+        """Stop it, politely or not, and wait for its end; its exit code, None where it did not run."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return None
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(how)
         try:
@@ -77,6 +110,7 @@ class RunningMesh:
             process.kill()
             await process.communicate()
             raise
+        return process.returncode
 
     async def __aenter__(self) -> Self:
         await self.start()
