@@ -38,6 +38,7 @@ UNDEFINED = {"7.1.6", "7.13.1", "7.13.2"}
 beyond 4999."""
 
 
+@pytest.mark.promise("P-FRAME-1")
 @pytest.mark.timeout(180)
 async def test_every_case_of_the_autobahn_suite_passes() -> None:
     if importlib.util.find_spec("kosoku") is None:
@@ -125,6 +126,7 @@ async def test_the_edge_understands_each_frame_that_is_accepted(
             assert bytes((await connection.frame(Opcode.PONG)).data) == b"still here?"
 
 
+@pytest.mark.promise("P-ORIGIN-1")
 @on_the_module_s_loop
 @pytest.mark.parametrize(
     ("headers", "status"),

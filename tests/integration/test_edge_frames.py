@@ -89,6 +89,7 @@ async def test_each_route_greets_and_then_shows_its_events(
 _STREAMS = {"R": "RECORDS", "S": "SIGNALS"}
 
 
+@pytest.mark.promise("P-NATIVE-1")
 async def test_a_bare_payload_from_any_nats_client_is_an_event(edge: RunningEdge, mesh: Mesh) -> None:
     async with edge.connect("/ws/agent/bare") as client, edge.connect("/ws/events") as all_of_it:
         mesh.connection.publish("agent.bare.activity", b'{"activity":{"state":"searching"}}')
@@ -113,6 +114,7 @@ DELIVERED = {
 }
 
 
+@pytest.mark.promise("P-FANOUT-1")
 async def test_each_emitter_reaches_exactly_the_routes_that_follow_it(
     edge: RunningEdge, mesh: Mesh, shared_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +167,7 @@ async def test_the_protocols_own_ping_is_answered(edge: RunningEdge) -> None:
             await (await client.ws.ping(b"are you there"))
 
 
+@pytest.mark.promise("P-TALK-1")
 async def test_what_is_broken_or_unknown_gets_an_error_and_the_socket_lives(edge: RunningEdge, mesh: Mesh) -> None:
     async with edge.connect("/ws/chat/errors") as client:
         for text, code in (("huh", "bad_message"), ("[]", "bad_message"), ('{"type":"dance"}', "unknown_type")):
@@ -179,6 +182,7 @@ async def test_what_is_broken_or_unknown_gets_an_error_and_the_socket_lives(edge
         assert (await client.event())["payload"]["content"] == "still here"
 
 
+@pytest.mark.promise("P-TALK-1")
 async def test_ten_broken_messages_in_a_minute_close(edge: RunningEdge) -> None:
     async with edge.connect("/ws/council") as client:
         for _ in range(9):
@@ -190,6 +194,7 @@ async def test_ten_broken_messages_in_a_minute_close(edge: RunningEdge) -> None:
         assert await client.closing() == (closing.BAD_REQUEST.code, closing.BAD_REQUEST.reason)
 
 
+@pytest.mark.promise("P-FRAME-1")
 @pytest.mark.parametrize(
     ("what", "sent", "code"),
     [
@@ -234,6 +239,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.promise("P-ID-1")
 @pytest.mark.parametrize("kind", ["chat", "agent"])
 @pytest.mark.parametrize("ident", HOSTILE.values(), ids=HOSTILE)
 async def test_an_id_that_is_none_is_refused_before_the_upgrade_and_nats_unharmed(
@@ -261,6 +267,7 @@ async def test_a_since_that_is_none_is_refused_before_the_upgrade(edge: RunningE
         assert "curs" in body["detail"] or "since" in body["detail"]
 
 
+@pytest.mark.promise("P-ORIGIN-1")
 async def test_a_foreign_origin_is_refused_before_the_upgrade(edge: RunningEdge) -> None:
     for origin in ("http://evil.example", "null", "http://127.0.0.1.evil.example"):
         status, body = await edge.refusal("/ws/events", origin=origin)
@@ -290,6 +297,7 @@ async def test_health_tells_whether_new_sockets_are_welcome(edge: RunningEdge) -
 # -- poison -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("P-POISON-1")
 async def test_poison_disconnects_nobody_is_counted_and_named(edge: RunningEdge, mesh: Mesh) -> None:
     counted = edge.edge.poison.count
     async with edge.connect("/ws/agent/ill") as client, edge.connect("/ws/events") as all_of_it:
@@ -316,6 +324,7 @@ async def test_poison_disconnects_nobody_is_counted_and_named(edge: RunningEdge,
     assert edge.edge.poison.count - counted == 3
 
 
+@pytest.mark.promise("P-CHAIN-1")
 async def test_the_chain_holds_across_notices(edge: RunningEdge, mesh: Mesh) -> None:
     async with edge.connect("/ws/chat/noted") as client, edge.connect("/ws/events") as all_of_it:
         await mesh.chat("noted").send("1", sender="user")

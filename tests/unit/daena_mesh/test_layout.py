@@ -33,6 +33,7 @@ def test_every_subject_of_the_contract_has_its_stream(stream: str, subject: str)
     assert Layout().stream_of(subject) == stream
 
 
+@pytest.mark.promise("P-COVER-1")
 @pytest.mark.parametrize(
     "subject", ["chat.s.reaction", "project.p.update", "chat.s.message.a.b", "live.chat.s.message", "ask.a.b"]
 )

@@ -135,6 +135,7 @@ def test_open_on_loopback_any_loopback_page_comes(
     assert OPEN.allows(None, served + served_port)
 
 
+@pytest.mark.promise("P-ORIGIN-1")
 @given(schemes, foreign_names, optional_ports, loopback_hosts)
 def test_open_on_loopback_no_foreign_page_comes(scheme: str, page: str, port: str, served: str) -> None:
     assert not OPEN.allows(f"{scheme}://{page}{port}", served + port)
@@ -165,6 +166,7 @@ def test_the_same_origin_comes(scheme: str, host: str, port: str) -> None:
     assert SAME.allows(f"{scheme}://{host}{port}", host + port)
 
 
+@pytest.mark.promise("P-ORIGIN-1")
 @given(schemes, names, names, optional_ports, optional_ports)
 def test_another_origin_does_not(scheme: str, page: str, served: str, port: str, served_port: str) -> None:
     same = (page, port) == (served, served_port)
