@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PING = ping_frame()
 _CLOSE_WITHIN_S = 2.0
+_MOST_UNREAD = 1_048_576
+"""Bytes; a piece of a replay is a quarter of it."""
 _log = logging.getLogger(__name__)
 
 
@@ -176,7 +178,9 @@ class Socket(asyncio.Protocol):
         for message in messages:
             if self._closing:
                 return
-            if isinstance(message, Text):
+            if isinstance(message, (Text, Ping)) and self.transport.get_write_buffer_size() > _MOST_UNREAD:
+                self.close(closing.TOO_SLOW)  # it asks, and does not read the answers
+            elif isinstance(message, Text):
                 if self._budget is None:
                     self._budget = Budget()
                 reply, ends = answer(message.text, self._budget)
