@@ -29,6 +29,7 @@ _FIRST_ATTEMPTS = 5
 _MOST_DELAY_S = 2.0
 _CONNECT_TIMEOUT_S = 2
 _PING_INTERVAL_S = 2
+_CLOSE_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -86,6 +87,7 @@ class Connection:
         """End for good. Whoever waits for an answer gets `MeshUnavailable`."""
         self._change("closed", "")
         self._ready.set()  # for who waits for it: `wait_ready` finds it closed
+        self._down.set()
         if self._supervisor is not None:
             self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -121,6 +123,8 @@ class Connection:
 
     def unavailable(self) -> MeshUnavailable:
         """The error that says why there is no connection."""
+        if self.is_closed:
+            return MeshUnavailable("the connection to NATS was closed")
         return MeshUnavailable(
             f"NATS at {', '.join(map(_without_secret, self._urls))} is not reachable: {self._reason}"
         )
@@ -132,7 +136,8 @@ class Connection:
         """
         if not self._ready.is_set():
             try:
-                await asyncio.wait_for(self._ready.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._ready.wait()
             except TimeoutError:
                 raise self.unavailable() from None
         if self.is_closed:
@@ -142,7 +147,8 @@ class Connection:
         """Wait until the first attempt to connect has worked or failed, for ``timeout_s`` at most."""
         if not self._tried.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._tried.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._tried.wait()
 
     def on_up(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Await ``callback`` after each connect, in the order given, before anybody is told *connected*."""
@@ -186,10 +192,10 @@ class Connection:
         delay_s = _FIRST_DELAY_S
         for attempt in itertools.count():
             self._down.clear()
+            if self.is_closed:  # before Python 3.12 wait_for, which nats-py uses, may swallow a cancellation
+                return
             try:
                 await self._connect(self._urls[attempt % len(self._urls)])
-                if self.is_closed:  # before Python 3.12 wait_for, which nats-py uses, may swallow a cancellation
-                    return
                 delay_s = _FIRST_DELAY_S
                 await self._down.wait()
                 self._reason = "the connection was lost"
@@ -253,7 +259,8 @@ class Connection:
         self._answer_nobody()
         if client is not None:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(client.close(), 1)
+                async with asyncio.timeout(_CLOSE_S):
+                    await client.close()
 
     # -- messages -----------------------------------------------------------------------------------------------
 

@@ -120,7 +120,8 @@ class Feed:
     async def ready(self, timeout_s: float = 5.0) -> None:
         """Wait until nothing published from now on can be missed; raises `MeshUnavailable`."""
         try:
-            await asyncio.wait_for(self._queue.follower.wait_live(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._queue.follower.wait_live()
         except TimeoutError:
             raise MeshUnavailable(f"the log could not be read within {timeout_s} s") from None
 

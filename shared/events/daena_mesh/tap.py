@@ -137,9 +137,8 @@ class TapTransport(TcpTransport):
         inner = asyncio.StreamReaderProtocol(reader)
         self.tap = Tap(inner, self._handlers, self._lost)
         tap = self.tap
-        transport, _ = await asyncio.wait_for(
-            loop.create_connection(lambda: tap, uri.hostname or "", uri.port or 4222), connect_timeout
-        )
+        async with asyncio.timeout(connect_timeout):
+            transport, _ = await loop.create_connection(lambda: tap, uri.hostname or "", uri.port or 4222)
         _bound_unacknowledged(transport)
         self._bare_io_reader = self._io_reader = reader
         self._bare_io_writer = self._io_writer = asyncio.StreamWriter(transport, inner, reader, loop)
@@ -155,9 +154,8 @@ class TapTransport(TcpTransport):
         inner = asyncio.StreamReaderProtocol(reader)
         tap = Tap(inner, self._handlers, self._lost)
         host = uri if isinstance(uri, str) else uri.hostname
-        transport = await asyncio.wait_for(
-            loop.start_tls(self._io_writer.transport, tap, ssl_context, server_hostname=host), connect_timeout
-        )
+        async with asyncio.timeout(connect_timeout):
+            transport = await loop.start_tls(self._io_writer.transport, tap, ssl_context, server_hostname=host)
         if transport is None:
             raise OSError("the socket was closed while it was being encrypted")
         tap.connection_made(transport)
