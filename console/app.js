@@ -322,7 +322,7 @@ function enableComposer(enabled) {
  * @param {...Node} more
  */
 function note(title, text, ...more) {
-  return h("div", {}, h("h3", {}, title), h("p", {}, text), ...more);
+  return h("div", {}, h("h2", {}, title), h("p", {}, text), ...more);
 }
 
 function welcome() {

@@ -10,6 +10,7 @@ const NEAR_END_PX = 80;
 
 export class ChatView {
   #list = byId("messages");
+  #log = byId("log");
   #scroller = byId("scroller");
   #note = byId("chat-note");
   #earlier = byId("earlier");
@@ -68,12 +69,12 @@ export class ChatView {
   /** While messages are on their way. */
   loading() {
     this.note(h("div", { class: "chat-skeleton", "aria-hidden": "true" }, ...[60, 38, 52].map((w) => h("span", { class: `skeleton w${w}` }))));
-    this.#list.setAttribute("aria-busy", "true");
+    this.#log.setAttribute("aria-busy", "true");
   }
 
   /** Stand something in the place of messages. @param {Node | null} content */
   note(content) {
-    this.#list.removeAttribute("aria-busy");
+    this.#log.removeAttribute("aria-busy");
     this.#note.replaceChildren(...(content ? [content] : []));
     this.#note.hidden = !content;
   }
