@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A server whose parent was killed needs a moment to end; its guardian kills it after 5 s.
 STOPPING_S = 7.0
+# The last process of a server that this process has just ended may be dead an instant later than its guardian.
+_GOING_S = 0.5
 _POLL_S = 0.02
 # Above the descriptors that a POSIX shell names with one digit, so that the guardian's own never collide.
 _LOWEST_FD = 20
@@ -33,18 +35,17 @@ class DataLock:
 
     @classmethod
     async def acquire(cls, data_dir: Path) -> DataLock:
-        """Lock ``data_dir``, waiting only for a server that is about to end because its parent is gone.
+        """Lock ``data_dir``, waiting only for a server that is about to end: its parent is gone, or has ended it.
 
         Raises:
             NatsServerError: another process holds it; the sentence names its process id.
         """
         path = data_dir / "nats-server.lock"
         with path.open("a+b") as file:
-            deadline = asyncio.get_running_loop().time() + STOPPING_S
+            started = asyncio.get_running_loop().time()
             while not _try_lock(file.fileno()):
                 holder = _holder(path)
-                gone = holder is not None and not is_alive(holder)
-                if not gone or asyncio.get_running_loop().time() > deadline:
+                if asyncio.get_running_loop().time() - started > _patience_s(holder):
                     raise NatsServerError(
                         f"the data directory {data_dir} is in use by process {holder or 'unknown'}: "
                         "stop that one, or choose another directory with --data-dir"
@@ -60,6 +61,14 @@ class DataLock:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def _patience_s(holder: int | None) -> float:
+    if holder is None:
+        return 0.0
+    if holder == os.getpid():
+        return _GOING_S
+    return 0.0 if is_alive(holder) else STOPPING_S
 
 
 def _try_lock(fd: int) -> bool:
