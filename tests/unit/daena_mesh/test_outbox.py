@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from daena_mesh.errors import InvalidEvent, MeshUnavailable
 from daena_mesh.log import Ack
 from daena_mesh.outbox import Outbox
@@ -37,6 +39,7 @@ async def test_what_is_kept_is_stored_in_order_once_that_works() -> None:
     assert outbox.dropped == 0
 
 
+@pytest.mark.promise("P-SIGNAL-1")
 async def test_it_is_bounded_and_drops_the_oldest_counted() -> None:
     store = Store()
     outbox = Outbox(store, most=3)

@@ -87,11 +87,13 @@ FORGED = {
 }
 
 
+@pytest.mark.promise("P-FORGED-1")
 @pytest.mark.parametrize("headers", FORGED.values(), ids=FORGED)
 def test_what_the_server_did_not_republish_is_refused(headers: bytes) -> None:
     assert live(headers) is None
 
 
+@pytest.mark.promise("P-FORGED-1")
 def test_a_reply_and_a_subject_elsewhere_are_refused() -> None:
     assert live(republished(), reply=b"_INBOX.x") is None
     assert live(republished(), subject=SUBJECT) is None
