@@ -74,6 +74,7 @@ class Connection:
         self._tried = asyncio.Event()
         self._down = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self.subscribe(self._inbox.decode() + "*", self._answer)
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -258,9 +259,9 @@ class Connection:
         client, self._client, self._tap = self._client, None, None
         self._answer_nobody()
         if client is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(_CLOSE_S):
-                    await client.close()
+            self._ending = asyncio.create_task(_end(client), name=f"{self.name}: end of a connection")
+        if self._ending is not None:
+            await asyncio.shield(self._ending)  # a cancellation must not leave a socket behind
 
     # -- messages -----------------------------------------------------------------------------------------------
 
@@ -356,6 +357,14 @@ class Connection:
     def _answer(self, subject: bytes, _reply: bytes, headers: bytes, body: bytes) -> None:
         if give := self._waiting.get(subject[len(self._inbox) :]):
             give(Reply(headers, body))
+
+
+async def _end(client: Client) -> None:
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_CLOSE_S):
+            await client.close()
+    if isinstance(client._transport, TapTransport):  # noqa: SLF001 - as above
+        client._transport.abort()  # noqa: SLF001
 
 
 def header_block(headers: dict[str, str]) -> bytes:

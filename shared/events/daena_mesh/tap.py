@@ -143,6 +143,11 @@ class TapTransport(TcpTransport):
         self._bare_io_reader = self._io_reader = reader
         self._bare_io_writer = self._io_writer = asyncio.StreamWriter(transport, inner, reader, loop)
 
+    def abort(self) -> None:
+        """Close the socket at once, if there is one."""
+        if self.tap is not None and self.tap.transport is not None:
+            self.tap.transport.abort()
+
     async def connect_tls(
         self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int
     ) -> None:
