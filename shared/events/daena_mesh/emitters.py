@@ -13,6 +13,7 @@ from daena_mesh.mesh import Mesh
 from daena_mesh.sessions import SessionStore
 from daena_mesh.subjects import subject_for
 
+_PATIENCE_S = 5.0
 _defaults: dict[asyncio.AbstractEventLoop, Mesh] = {}
 
 
@@ -34,6 +35,12 @@ async def close_default_mesh() -> None:
         await mesh.close()
 
 
+async def _sessions() -> SessionStore:
+    mesh = default_mesh()
+    await mesh.connection.wait_ready(_PATIENCE_S)  # a session is read before it is written
+    return SessionStore(mesh)
+
+
 async def _emit(event_type: str, ident: str, payload: dict[str, Any]) -> Ack:
     return await default_mesh().publish(subject_for(event_type, ident), payload)
 
@@ -51,7 +58,7 @@ async def emit_session_created(session_id: str, title: str, category: str | None
 
     Raises `InvalidId`, `DeletedSession` and `MeshUnavailable`.
     """
-    return await SessionStore(default_mesh()).create(session_id, title=title, category=category)
+    return await (await _sessions()).create(session_id, title=title, category=category)
 
 
 async def emit_session_updated(session_id: str, updates: dict[str, Any]) -> Ack:
@@ -59,7 +66,7 @@ async def emit_session_updated(session_id: str, updates: dict[str, Any]) -> Ack:
 
     Raises `InvalidId`, `UnknownSession`, `DeletedSession`, `InvalidEvent` and `MeshUnavailable`.
     """
-    return await SessionStore(default_mesh()).update(session_id, updates)
+    return await (await _sessions()).update(session_id, updates)
 
 
 async def emit_agent_activity(agent_id: str, activity: Any) -> Ack:
