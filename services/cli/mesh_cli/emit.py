@@ -11,6 +11,9 @@ from daena_mesh.errors import InvalidEvent
 from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import Subject
 
+WAIT_S = 5.0
+"""How long NATS may take to answer."""
+
 
 def parse_payload(text: str) -> dict[str, Any]:
     """Read a JSON object; raises `InvalidEvent`, which says what is wrong with it."""
@@ -31,7 +34,7 @@ async def emit(subject: str, text: str, *, nats_url: str | None) -> int:
     """
     Subject.parse(subject)
     payload = parse_payload(sys.stdin.read() if text == "-" else text)
-    async with Mesh.connect(nats_url, name="mesh-emit") as mesh:
+    async with Mesh.connect(nats_url, name="mesh-emit", wait_s=WAIT_S) as mesh:
         ack = await mesh.publish(subject, payload)
     sys.stdout.write(f"{ack.cursor}\n")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -218,10 +219,10 @@ def emit(
     raise typer.Exit(run(publish(subject, payload, nats_url=nats_url or None)))
 
 
-def main() -> NoReturn:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command; what goes wrong is one sentence on standard error and an exit code above 0."""
     try:
-        sys.exit(commands(standalone_mode=False) or 0)
+        sys.exit(commands(arguments, prog_name="mesh", standalone_mode=False) or 0)
     except MeshError as error:
         _fail(str(error), 1)
     except typer.TyperException as error:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from mesh_cli.listening import CannotServe, bind
+from tests.support.deadlines import within
+
+
+def test_port_0_takes_a_free_one() -> None:
+    listener = bind("127.0.0.1", 0)
+    with listener.socket:
+        assert listener.port > 0
+        assert listener.url == f"http://127.0.0.1:{listener.port}"
+
+
+def test_a_taken_port_is_refused_and_names_the_flag() -> None:
+    first = bind("127.0.0.1", 0)
+    with (
+        first.socket,
+        pytest.raises(CannotServe, match=rf"port {first.port} on 127\.0\.0\.1 .*: choose another with --port"),
+    ):
+        bind("127.0.0.1", first.port)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])  # noqa: S104 - what is refused
+def test_the_network_is_refused_without_authentication(host: str) -> None:
+    with pytest.raises(CannotServe, match="no authentication is configured: use a loopback address"):
+        bind(host, 0)
+
+
+def test_a_name_that_nobody_has_is_refused() -> None:
+    with pytest.raises(CannotServe, match=r"--host 'no\.such\.host\.invalid' is no address of this machine"):
+        bind("no.such.host.invalid", 0)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3"])
+def test_loopback_is_served(host: str) -> None:
+    listener = bind(host, 0)
+    with listener.socket:
+        assert listener.url.startswith(f"http://{host}:")
+
+
+async def test_waiting_for_a_port_that_nobody_serves_goes_on() -> None:
+    from mesh_cli.listening import until_ready
+
+    listener = bind("127.0.0.1", 0)
+    with listener.socket:
+        listener.socket.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(TimeoutError):
+            async with within(0.1):
+                await until_ready(listener)

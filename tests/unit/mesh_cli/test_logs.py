@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from mesh_cli.logs import log_to_nobody, log_to_stderr
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root, ours, uvicorn = logging.getLogger(), logging.getLogger("daena_mesh"), logging.getLogger("uvicorn.error")
+    before = root.handlers[:], root.level, ours.level, uvicorn.filters[:]
+    yield
+    root.handlers[:], root.level, ours.level, uvicorn.filters[:] = before
+
+
+def test_what_strangers_say_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    log_to_stderr()
+    logging.getLogger("daena_mesh").warning("said %s", "\x1b[2J\nand more")
+    assert capsys.readouterr().err.endswith("WARNING daena_mesh: said \\x1b[2J\\nand more\n")
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_only_verbose_tells_more_than_warnings(capsys: pytest.CaptureFixture[str], *, verbose: bool) -> None:
+    log_to_stderr(verbose=verbose)
+    logging.getLogger("daena_mesh").info("connected")
+    logging.getLogger("uvicorn.error").info("started")
+    assert ("connected" in capsys.readouterr().err) is verbose
+
+
+def test_a_request_that_was_cut_off_by_the_end_leaves_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    log_to_stderr()
+    log = logging.getLogger("uvicorn.error")
+    log.error("Exception in ASGI application", exc_info=asyncio.CancelledError())
+    assert capsys.readouterr().err == ""
+    log.error("Exception in ASGI application", exc_info=ValueError("x"))
+    assert "ValueError: x" in capsys.readouterr().err
+
+
+def test_quick_commands_log_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    log_to_nobody()
+    logging.getLogger("daena_mesh").error("nothing")
+    assert capsys.readouterr().err == ""

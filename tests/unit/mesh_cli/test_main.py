@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from daena_mesh import nats_binary
+from mesh_cli.main import main
+
+CapSys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def refused(capsys: CapSys, *arguments: str, code: int = 1) -> str:
+    """Run a command that must fail with one sentence on standard error and nothing else."""
+    assert run(*arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("mesh: ")
+    assert len(err.splitlines()) == 1, err
+    return err
+
+
+def test_help_teaches_with_examples(capsys: CapSys) -> None:
+    assert run("--help") == 0
+    assert 'mesh emit agent.scout.activity \'{"activity"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["up", "api", "edge", "tail", "emit"])
+def test_each_command_teaches_with_examples(capsys: CapSys, command: str) -> None:
+    assert run(command, "--help") == 0
+    shown = capsys.readouterr().out
+    assert shown.partition("─ ")[0].count(f"mesh {command}") >= 3  # in the usage, and in examples
+    assert "--inherit" not in shown
+
+
+def test_version(capsys: CapSys) -> None:
+    assert run("--version") == 0
+    assert re.fullmatch(r"mesh \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nonsense"], r"No such command 'nonsense'\. Try: mesh --help"),
+        (["up", "--prot"], r"No such option: --prot.* Try: mesh up --help"),
+        (["up", "--port", "99999"], r"Invalid value for '--port'.* Try: mesh up --help"),
+        (["emit"], r"(?i)Missing argument 'subject'.* Try: mesh emit --help"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence(capsys: CapSys, arguments: list[str], sentence: str) -> None:
+    assert re.search(sentence, refused(capsys, *arguments, code=2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["up", "--host", "0.0.0.0"], "no authentication is configured"),  # noqa: S104 - what is refused
+        (["edge", "--host", "192.0.2.1"], "no authentication is configured"),
+        (["emit", "chat.*.message", "{}"], "chat subject '*' must be 1 to 64 characters"),
+        (["emit", "agent.a.activity", "nope"], "the payload is no JSON"),
+        (["emit", "agent.a.activity", "[1]"], "the payload must be a JSON object"),
+        (["tail", "a b"], "'a b' is not a subject"),
+        (["tail", "--since", "yesterday\x1b"], "yesterday\\x1b"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(capsys: CapSys, arguments: list[str], sentence: str) -> None:
+    assert sentence in refused(capsys, *arguments)
+
+
+def test_no_nats_is_one_sentence(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh_cli.emit.WAIT_S", 0.1)
+    sentence = refused(capsys, "emit", "council.c.update", "{}", "--nats-url", "nats://127.0.0.1:1")
+    assert "NATS at nats://127.0.0.1:1 is not reachable" in sentence
+
+
+def test_no_nats_server_says_what_to_install(
+    capsys: CapSys, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_binary, "_packaged_binary", lambda: None)
+    monkeypatch.setenv("PATH", "")
+    data_dir = str(tmp_path_factory.mktemp("data"))
+    sentence = refused(capsys, "up", "--port", "0", "--nats-port", "0", "--data-dir", data_dir)
+    assert "nats-server was not found: install" in sentence
+
+
+def test_a_wrong_setting_is_refused_by_its_name(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESH_MAX_BODY_BYTES", "many")
+    assert "MESH_MAX_BODY_BYTES" in refused(capsys, "up", "--port", "0", "--nats-port", "0")
+
+
+def test_what_nobody_thought_of_is_a_sentence_too(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_text: str) -> None:
+        raise RuntimeError("on fire")
+
+    monkeypatch.setattr("mesh_cli.emit.parse_payload", broken)
+    sentence = refused(capsys, "emit", "agent.a.activity", "{}")
+    assert re.search(r"please report it: RuntimeError at test_main\.py:\d+: on fire", sentence)
