@@ -115,8 +115,9 @@ class Edge:
         user_agent: str = "",
         metadata: dict[str, Any] | None = None,
     ) -> Socket:
-        """A client that was let in follows a topic from here on. The caller sets the protocol of ``transport``."""
+        """A client that was let in follows a topic from here on, and its socket is the protocol of ``transport``."""
         socket = Socket(transport, self._topic(name), self)
+        transport.set_protocol(socket)  # before anything is written, or somebody else is told that it is held back
         socket.metadata = metadata
         socket.user_agent = self._user_agents.setdefault(user_agent, user_agent)  # a few serve thousands
         if len(self._user_agents) > 1_000:

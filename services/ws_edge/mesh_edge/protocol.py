@@ -48,14 +48,13 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
             self.scope["extensions"][HAND_OVER] = self.hand_over  # type: ignore[assignment]
 
     def hand_over(self, take: Take) -> Socket:
-        """Give the transport to ``take``, once the endpoint has accepted; what it returns is the new protocol."""
+        """Give the transport to ``take``, once the endpoint has accepted; which makes what it returns its protocol."""
         self.stop_keepalive()
         connections, transport = cast("set[object]", self.connections), self.transport
         socket = self._socket = take(transport)
         connections.discard(self)
         connections.add(socket)  # uvicorn calls shutdown() on its members
         socket.when_lost(lambda: connections.discard(socket))
-        transport.set_protocol(socket)
         self.disconnected = True
         self.transport = _Given()  # type: ignore[assignment]
         while not self.queue.empty():  # what the client said before it was let in

@@ -227,9 +227,9 @@ class Follower:
     async def _orient(self) -> None:
         """Learn where the streams stand, and which of our positions still count there."""
         connects = self._log.connection.connects
-        await self._log.connection.flush()
-        lasts = {stream: (await self._log.bounds(stream))[1] for stream in self.filters}
-        heads = await self._heads()
+        lasts = await self._log.stand.ask()
+        # Who starts live misses nothing up to where the streams stand: a head of its own would tell no more.
+        heads = dict.fromkeys(self.filters, 0) if self._since is not None and not self._since else await self._heads()
         if connects != self._log.connection.connects or not self._log.epochs.keys() >= self.filters.keys():
             raise MeshUnavailable("the connection was lost, or made, meanwhile")
         since, self._since = self._since, None
@@ -256,7 +256,8 @@ class Follower:
     async def _catch_up(self) -> None:
         """Read the log from where each stream stands up to its head, and release what was held meanwhile."""
         while (hold := self._hold) is not None:
-            await self._replay()
+            if self._behind or any(chain.seen < chain.reach for chain in self.chains.values()):
+                await self._replay()
             if hold.overflowed:
                 self._hold = Hold()  # the log has what could not be held
             elif hold.release(self._take):

@@ -20,6 +20,7 @@ from daena_mesh.cursors import Cursor
 from daena_mesh.errors import Conflict, InvalidEvent, MeshError, MeshUnavailable
 from daena_mesh.layout import LETTERS, Layout, epoch_subject
 from daena_mesh.settings import MeshSettings
+from daena_mesh.shared_run import SharedRun
 from daena_mesh.stored import Stored, read_direct, status_of
 
 MOST_MESSAGES = 1_000
@@ -39,6 +40,7 @@ _MARKERS = 3
 _CONFLICTS = frozenset({10071, 10164})
 _TRY_AGAIN = frozenset({10158, 10008, 10077})
 _NOT_FOUND = 10037
+_NO_STREAM = 10059
 
 
 class Ack(NamedTuple):
@@ -132,6 +134,8 @@ class Log:
         self.replays = asyncio.Semaphore(MOST_REPLAYS)
         self._kept: dict[str, tuple[float, int]] = {}
         self._changed: dict[Callable[[], None], None] = {}
+        self.stand = SharedRun(self._stand)
+        """Asks for the last sequence of each stream, read after all that was sent to NATS before was taken."""
 
     # -- positions ----------------------------------------------------------------------------------------------
 
@@ -179,7 +183,7 @@ class Log:
             if marker is None and await self._has_outlived_marker(stream):
                 continue
             if marker is None:
-                raise MeshUnavailable(f"stream {stream} is not provisioned yet; `mesh api` or `mesh up` does that")
+                raise _not_provisioned(stream)
             epoch = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
             if stream in self.epochs and self.epochs[stream].name != epoch.name:
                 self._kept.pop(stream, None)
@@ -263,6 +267,10 @@ class Log:
         """The first and the last sequence of the stream; raises `MeshUnavailable`."""
         state, _ = await self.info(stream)
         return state.first_seq, state.last_seq
+
+    async def _stand(self) -> dict[str, int]:
+        await self.connection.flush()
+        return {stream: (await self.bounds(stream))[1] for stream in self.layout.streams}
 
     async def kept_from(self, stream: str) -> int:
         """The sequence from which on the stream's limits have removed nothing; raises `MeshUnavailable`.
@@ -354,6 +362,8 @@ class Log:
         if answer.error:
             if answer.error.err_code == _NOT_FOUND:
                 return None
+            if answer.error.err_code == _NO_STREAM:
+                raise _not_provisioned(stream)
             raise MeshUnavailable(f"stream {stream} cannot be read: {answer.error.description}")
         if (message := answer.message) is None:
             return None
@@ -380,6 +390,10 @@ class Log:
         if reply.headers:
             raise MeshUnavailable("JetStream does not answer")
         return reply
+
+
+def _not_provisioned(stream: str) -> MeshUnavailable:
+    return MeshUnavailable(f"stream {stream} is not provisioned yet; `mesh api` or `mesh up` does that")
 
 
 def _acknowledged(stream: str, reply: Reply) -> _PubAck | None:
