@@ -19,6 +19,8 @@ from tests.support.deadlines import eventually, within
 
 CALLER = "192.0.2.1"
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def asked(api: Api, subject: str, session_id: str) -> list[dict[str, Any]]:
     """Give the questions of a session that lie in the queue under ``subject``."""
@@ -45,9 +47,10 @@ async def messages(api: Api, session_id: str) -> list[Event]:
     ],
 )
 async def test_a_chat_call_emits_a_session_and_a_message_and_asks(
-    shared_nats: NatsServer, path: str, ask_subject: str, scope: tuple[str, str | None], metadata: dict[str, str]
+    shared_api: Api, path: str, ask_subject: str, scope: tuple[str, str | None], metadata: dict[str, str]
 ) -> None:
-    async with running_api(shared_nats.url) as api, api.mesh.subscribe("session.>", "chat.>") as feed, within():
+    api = shared_api
+    async with api.mesh.subscribe("session.>", "chat.>") as feed, within():
         body = {"message": "Who is there?", "metadata": {"from": "test"}, "context": {"page": 1}}
         response = await api.client.post(f"/api/v1/{path}", json=body)
         assert response.status_code == 200
@@ -85,24 +88,24 @@ async def test_a_chat_call_emits_a_session_and_a_message_and_asks(
         assert end.subject == "chat.the-end.message"
 
 
-async def test_a_session_that_exists_is_used_as_it_is(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        created = await api.client.post(SESSIONS, json={"title": "Mine"})
-        session_id = created.json()["session_id"]
-        answer = await api.client.post("/api/v1/agents/scout/chat", json={"message": "x", "session_id": session_id})
-        assert answer.json()["session_id"] == session_id
-        found = await api.client.get(f"{SESSIONS}/{session_id}")
-        assert found.json()["session"]["title"] == "Mine"
-        assert found.headers["etag"] == created.headers["etag"]
+async def test_a_session_that_exists_is_used_as_it_is(shared_api: Api) -> None:
+    api = shared_api
+    created = await api.client.post(SESSIONS, json={"title": "Mine"})
+    session_id = created.json()["session_id"]
+    answer = await api.client.post("/api/v1/agents/scout/chat", json={"message": "x", "session_id": session_id})
+    assert answer.json()["session_id"] == session_id
+    found = await api.client.get(f"{SESSIONS}/{session_id}")
+    assert found.json()["session"]["title"] == "Mine"
+    assert found.headers["etag"] == created.headers["etag"]
 
 
-async def test_an_unknown_session_is_created_under_its_id(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        body = {"message": "x", "session_id": "wanted", "sender": "ada", "agent_id": "scout"}
-        assert (await api.client.post("/api/v1/departments/IT/chat", json=body)).json()["session_id"] == "wanted"
-        session = (await api.client.get(f"{SESSIONS}/wanted")).json()
-        assert (session["session"]["scope_id"], session["session"]["created_by"]) == ("IT", "ada")
-        assert session["messages"][0]["payload"]["metadata"] == {"department_id": "IT", "agent_id": "scout"}
+async def test_an_unknown_session_is_created_under_its_id(shared_api: Api) -> None:
+    api = shared_api
+    body = {"message": "x", "session_id": "wanted", "sender": "ada", "agent_id": "scout"}
+    assert (await api.client.post("/api/v1/departments/IT/chat", json=body)).json()["session_id"] == "wanted"
+    session = (await api.client.get(f"{SESSIONS}/wanted")).json()
+    assert (session["session"]["scope_id"], session["session"]["created_by"]) == ("IT", "ada")
+    assert session["messages"][0]["payload"]["metadata"] == {"department_id": "IT", "agent_id": "scout"}
 
 
 @pytest.mark.promise("P-RETRY-1")
@@ -132,26 +135,27 @@ async def test_keys_are_of_one_caller_and_one_path(shared_nats: NatsServer) -> N
         assert len(await messages(one, "shared-key")) == 3
 
 
-async def test_a_key_for_another_message_is_refused(shared_nats: NatsServer) -> None:
+async def test_a_key_for_another_message_is_refused(shared_api: Api) -> None:
     headers = {"Idempotency-Key": "k2"}
-    async with running_api(shared_nats.url) as api:
-        body = {"message": "first", "session_id": "another-body"}
-        assert (await api.client.post("/api/v1/daena/chat", json=body, headers=headers)).status_code == 200
-        body["message"] = "second"
-        refused = await api.client.post("/api/v1/daena/chat", json=body, headers=headers)
-        assert refused.status_code == 422
-        assert refused.json()["type"] == "urn:daena-mesh:problem:key-reused"
-        assert len(await messages(api, "another-body")) == 1
+    api = shared_api
+    body = {"message": "first", "session_id": "another-body"}
+    assert (await api.client.post("/api/v1/daena/chat", json=body, headers=headers)).status_code == 200
+    body["message"] = "second"
+    refused = await api.client.post("/api/v1/daena/chat", json=body, headers=headers)
+    assert refused.status_code == 422
+    assert refused.json()["type"] == "urn:daena-mesh:problem:key-reused"
+    assert len(await messages(api, "another-body")) == 1
 
 
 @pytest.mark.promise("P-RETRY-1")
 @pytest.mark.parametrize("came_to", ["session", "message", "ask"])
-async def test_a_retry_completes_what_a_crash_left_half_done(shared_nats: NatsServer, came_to: str) -> None:
+async def test_a_retry_completes_what_a_crash_left_half_done(shared_api: Api, came_to: str) -> None:
     key, path = f"crashed-{came_to}", "/api/v1/departments/HR/chat"
     session_id = derived_id("idempotency", CALLER, path, key, "session")
     message_id = derived_id("idempotency", CALLER, path, key, "message")
     event_id = derived_id("idempotency", CALLER, path, key, "session of a chat")
-    async with running_api(shared_nats.url) as api, api.mesh.subscribe(f"session.{session_id}.>") as feed, within():
+    api = shared_api
+    async with api.mesh.subscribe(f"session.{session_id}.>") as feed, within():
         # The writes of a process that died, by hand.
         await api.context.sessions.create(
             session_id, title="Half", scope_type="department", scope_id="HR", created_by="user", event_id=event_id
@@ -173,21 +177,21 @@ async def test_a_retry_completes_what_a_crash_left_half_done(shared_nats: NatsSe
         assert await api.mesh.log.head(RECORDS, [f"session.{session_id}.>"]) == int(created.cursor.rpartition("-")[2])
 
 
-async def test_what_is_refused_leaves_nothing(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        before = await api.mesh.log.bounds(RECORDS)
-        for body in (
-            {"message": "x" * 70_000},
-            {"message": "x", "agent_id": "a.b"},
-            {"message": "x", "sender": 5},
-            {"message": ""},
-        ):
-            response = await api.client.post("/api/v1/daena/chat", json=body)
-            assert response.status_code == 422, body
-        refused = await api.client.post("/api/v1/agents/scout/chat", json={"message": "x", "agent_id": "other"})
-        assert refused.status_code == 422
-        assert "is not the agent of this address" in refused.json()["detail"]
-        assert await api.mesh.log.bounds(RECORDS) == before
+async def test_what_is_refused_leaves_nothing(shared_api: Api) -> None:
+    api = shared_api
+    before = await api.mesh.log.bounds(RECORDS)
+    for body in (
+        {"message": "x" * 70_000},
+        {"message": "x", "agent_id": "a.b"},
+        {"message": "x", "sender": 5},
+        {"message": ""},
+    ):
+        response = await api.client.post("/api/v1/daena/chat", json=body)
+        assert response.status_code == 422, body
+    refused = await api.client.post("/api/v1/agents/scout/chat", json={"message": "x", "agent_id": "other"})
+    assert refused.status_code == 422
+    assert "is not the agent of this address" in refused.json()["detail"]
+    assert await api.mesh.log.bounds(RECORDS) == before
 
 
 @pytest.mark.promise("P-SESSION-2")

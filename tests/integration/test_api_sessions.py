@@ -13,6 +13,8 @@ from daena_mesh.layout import RECORDS
 from tests.support.api import SESSIONS, Api, running_api
 from tests.support.deadlines import eventually, within
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def create(api: Api, **fields: object) -> str:
     response = await api.client.post(SESSIONS, json={"title": "T", **fields})
@@ -93,39 +95,39 @@ async def test_the_life_of_a_session(nats_server: NatsServer) -> None:
 
 
 @pytest.mark.promise("P-SESSION-2")
-async def test_what_was_deleted_is_gone_for_good(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        session_id = await create(api)
-        path = f"{SESSIONS}/{session_id}"
-        for i in range(3):
-            await api.client.post(f"{path}/messages", json={"sender": "user", "content": f"secret {i}"})
-        await api.mesh.publish(f"chat.{session_id}.message.scout", {"content": "secret of an agent", "sender": "scout"})
-        await api.mesh.publish(f"chat.{session_id}.typing", {"session_id": session_id, "sender": "user"})
-        await api.client.delete(path)
-        for method, end, body in (
-            ("GET", "", None),
-            ("PUT", "", {"title": "Back"}),
-            ("DELETE", "", None),
-            ("POST", "/messages", {"sender": "u", "content": "x"}),
-        ):
-            response = await api.client.request(method, path + end, json=body)
-            assert response.status_code == 410, method
-            assert response.json()["detail"] == f"session '{session_id}' was deleted"
-        event = {"event_type": "chat.message", "id": session_id, "payload": {"sender": "u", "content": "x"}}
-        assert (await api.client.post("/api/v1/events", json=event)).status_code == 410
-        assert await api.mesh.log.head(RECORDS, [f"chat.{session_id}.>"]) == 0
-        left = await api.mesh.log.batch(RECORDS, f"session.{session_id}.>", 0)
-        assert [message.subject for message in left.messages] == [f"session.{session_id}.deleted".encode()]
-        assert session_id not in await listed(api)
+async def test_what_was_deleted_is_gone_for_good(shared_api: Api) -> None:
+    api = shared_api
+    session_id = await create(api)
+    path = f"{SESSIONS}/{session_id}"
+    for i in range(3):
+        await api.client.post(f"{path}/messages", json={"sender": "user", "content": f"secret {i}"})
+    await api.mesh.publish(f"chat.{session_id}.message.scout", {"content": "secret of an agent", "sender": "scout"})
+    await api.mesh.publish(f"chat.{session_id}.typing", {"session_id": session_id, "sender": "user"})
+    await api.client.delete(path)
+    for method, end, body in (
+        ("GET", "", None),
+        ("PUT", "", {"title": "Back"}),
+        ("DELETE", "", None),
+        ("POST", "/messages", {"sender": "u", "content": "x"}),
+    ):
+        response = await api.client.request(method, path + end, json=body)
+        assert response.status_code == 410, method
+        assert response.json()["detail"] == f"session '{session_id}' was deleted"
+    event = {"event_type": "chat.message", "id": session_id, "payload": {"sender": "u", "content": "x"}}
+    assert (await api.client.post("/api/v1/events", json=event)).status_code == 410
+    assert await api.mesh.log.head(RECORDS, [f"chat.{session_id}.>"]) == 0
+    left = await api.mesh.log.batch(RECORDS, f"session.{session_id}.>", 0)
+    assert [message.subject for message in left.messages] == [f"session.{session_id}.deleted".encode()]
+    assert session_id not in await listed(api)
 
-        # What is published natively afterwards does not bring it back either.
-        await api.mesh.chat(session_id).send("still here?", sender="ghost")
+    # What is published natively afterwards does not bring it back either.
+    await api.mesh.chat(session_id).send("still here?", sender="ghost")
 
-        async def is_purged() -> bool:
-            return await api.mesh.log.head(RECORDS, [f"chat.{session_id}.>"]) == 0
+    async def is_purged() -> bool:
+        return await api.mesh.log.head(RECORDS, [f"chat.{session_id}.>"]) == 0
 
-        await eventually(is_purged)
-        assert (await api.client.get(path)).status_code == 410
+    await eventually(is_purged)
+    assert (await api.client.get(path)).status_code == 410
 
 
 @pytest.mark.promise("P-SESSION-2")
@@ -150,18 +152,18 @@ async def test_a_deletion_that_a_crash_left_half_done_is_completed_at_the_next_s
 
 
 @pytest.mark.promise("P-SESSION-1")
-async def test_of_fifty_writers_who_saw_the_same_one_wins(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        created = await api.client.post(SESSIONS, json={"title": "T"})
-        path = f"{SESSIONS}/{created.json()['session_id']}"
-        headers = {"If-Match": created.headers["etag"]}
-        calls = [api.client.put(path, json={"title": f"by {i}"}, headers=headers) for i in range(50)]
-        responses = await asyncio.gather(*calls)
-        [winner] = [response for response in responses if response.status_code == 200]
-        assert {response.status_code for response in responses} == {200, 412}
-        got = await api.client.get(path)
-        assert got.json()["session"] == winner.json()["session"]
-        assert got.headers["etag"] == winner.headers["etag"]
+async def test_of_fifty_writers_who_saw_the_same_one_wins(shared_api: Api) -> None:
+    api = shared_api
+    created = await api.client.post(SESSIONS, json={"title": "T"})
+    path = f"{SESSIONS}/{created.json()['session_id']}"
+    headers = {"If-Match": created.headers["etag"]}
+    calls = [api.client.put(path, json={"title": f"by {i}"}, headers=headers) for i in range(50)]
+    responses = await asyncio.gather(*calls)
+    [winner] = [response for response in responses if response.status_code == 200]
+    assert {response.status_code for response in responses} == {200, 412}
+    got = await api.client.get(path)
+    assert got.json()["session"] == winner.json()["session"]
+    assert got.headers["etag"] == winner.headers["etag"]
 
 
 @pytest.mark.promise("P-SESSION-1")
@@ -182,58 +184,58 @@ async def test_writers_of_different_fields_all_come_through(shared_nats: NatsSer
 @pytest.mark.parametrize(
     ("if_match", "status"), [("*", 200), ('"0"', 412), ('W/"1"', 412), ("nonsense", 412), ("current", 200)]
 )
-async def test_if_match(shared_nats: NatsServer, if_match: str, status: int) -> None:
-    async with running_api(shared_nats.url) as api:
-        created = await api.client.post(SESSIONS, json={"title": "T"})
-        headers = {"If-Match": created.headers["etag"] if if_match == "current" else if_match}
-        path = f"{SESSIONS}/{created.json()['session_id']}"
-        assert (await api.client.put(path, json={"title": "T2"}, headers=headers)).status_code == status
-        if status == 412:
-            assert (await api.client.delete(path, headers=headers)).status_code == 412
-            assert (await api.client.get(path)).json()["session"]["title"] == "T"
+async def test_if_match(shared_api: Api, if_match: str, status: int) -> None:
+    api = shared_api
+    created = await api.client.post(SESSIONS, json={"title": "T"})
+    headers = {"If-Match": created.headers["etag"] if if_match == "current" else if_match}
+    path = f"{SESSIONS}/{created.json()['session_id']}"
+    assert (await api.client.put(path, json={"title": "T2"}, headers=headers)).status_code == status
+    if status == 412:
+        assert (await api.client.delete(path, headers=headers)).status_code == 412
+        assert (await api.client.get(path)).json()["session"]["title"] == "T"
 
 
 @pytest.mark.promise("P-RETRY-1")
-async def test_repeated_writes_happen_once(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        client = api.client
+async def test_repeated_writes_happen_once(shared_api: Api) -> None:
+    api = shared_api
+    client = api.client
 
-        async def twice(method: str, path: str, **options: object) -> dict[str, object]:
-            first, *others = [await client.request(method, path, **options) for _ in range(3)]  # type: ignore[arg-type]
-            assert first.status_code == 200, first.text
-            for other in others:
-                assert (other.status_code, other.text) == (200, first.text)
-            answer: dict[str, Any] = first.json()
-            return answer
+    async def twice(method: str, path: str, **options: object) -> dict[str, object]:
+        first, *others = [await client.request(method, path, **options) for _ in range(3)]  # type: ignore[arg-type]
+        assert first.status_code == 200, first.text
+        for other in others:
+            assert (other.status_code, other.text) == (200, first.text)
+        answer: dict[str, Any] = first.json()
+        return answer
 
-        created = await twice("POST", SESSIONS, json={"title": "T"}, headers={"Idempotency-Key": "create"})
-        path = f"{SESSIONS}/{created['session_id']}"
-        etag = (await client.get(path)).headers["etag"]
-        headers = {"Idempotency-Key": "update", "If-Match": etag}
-        await twice("PUT", path, json={"title": "T2"}, headers=headers)
-        # Somebody changes it again, and only then the retry comes.
-        await client.put(path, json={"category": "later"})
-        late = await client.put(path, json={"title": "T2"}, headers=headers)
-        assert (late.status_code, late.json()["session"]["category"]) == (200, None)
-        assert (await client.get(path)).json()["session"]["category"] == "later"
-        message = {"sender": "u", "content": "x"}
-        await twice("POST", f"{path}/messages", json=message, headers={"Idempotency-Key": "say"})
-        assert len((await client.get(path)).json()["messages"]) == 1
-        await twice("DELETE", path, headers={"Idempotency-Key": "delete"})
-        # The key belongs to another request: that one is refused, and says why.
-        again = await client.post(SESSIONS, json={"title": "Other"}, headers={"Idempotency-Key": "create"})
-        assert again.status_code in {410, 422}
+    created = await twice("POST", SESSIONS, json={"title": "T"}, headers={"Idempotency-Key": "create"})
+    path = f"{SESSIONS}/{created['session_id']}"
+    etag = (await client.get(path)).headers["etag"]
+    headers = {"Idempotency-Key": "update", "If-Match": etag}
+    await twice("PUT", path, json={"title": "T2"}, headers=headers)
+    # Somebody changes it again, and only then the retry comes.
+    await client.put(path, json={"category": "later"})
+    late = await client.put(path, json={"title": "T2"}, headers=headers)
+    assert (late.status_code, late.json()["session"]["category"]) == (200, None)
+    assert (await client.get(path)).json()["session"]["category"] == "later"
+    message = {"sender": "u", "content": "x"}
+    await twice("POST", f"{path}/messages", json=message, headers={"Idempotency-Key": "say"})
+    assert len((await client.get(path)).json()["messages"]) == 1
+    await twice("DELETE", path, headers={"Idempotency-Key": "delete"})
+    # The key belongs to another request: that one is refused, and says why.
+    again = await client.post(SESSIONS, json={"title": "Other"}, headers={"Idempotency-Key": "create"})
+    assert again.status_code in {410, 422}
 
 
-async def test_a_key_for_other_changes_is_refused(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        headers = {"Idempotency-Key": "same"}
-        assert (await api.client.post(SESSIONS, json={"title": "A"}, headers=headers)).status_code == 200
-        refused = await api.client.post(SESSIONS, json={"title": "B"}, headers=headers)
-        assert (refused.status_code, refused.json()["type"]) == (422, "urn:daena-mesh:problem:key-reused")
-        path = f"{SESSIONS}/{await create(api)}"
-        assert (await api.client.put(path, json={"title": "C"}, headers=headers)).status_code == 200
-        assert (await api.client.put(path, json={"title": "D"}, headers=headers)).status_code == 422
+async def test_a_key_for_other_changes_is_refused(shared_api: Api) -> None:
+    api = shared_api
+    headers = {"Idempotency-Key": "same"}
+    assert (await api.client.post(SESSIONS, json={"title": "A"}, headers=headers)).status_code == 200
+    refused = await api.client.post(SESSIONS, json={"title": "B"}, headers=headers)
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:daena-mesh:problem:key-reused")
+    path = f"{SESSIONS}/{await create(api)}"
+    assert (await api.client.put(path, json={"title": "C"}, headers=headers)).status_code == 200
+    assert (await api.client.put(path, json={"title": "D"}, headers=headers)).status_code == 422
 
 
 async def test_the_list_is_newest_first_paged_and_filtered(nats_server: NatsServer) -> None:
@@ -257,33 +259,32 @@ async def test_the_list_is_newest_first_paged_and_filtered(nats_server: NatsServ
         assert found == order
 
 
-async def test_messages_are_paged_by_cursor(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        session_id = await create(api)
-        path = f"{SESSIONS}/{session_id}"
-        for i in range(7):
-            await api.mesh.publish(
-                f"chat.{session_id}.message{'.scout' if i % 3 else ''}", {"content": i, "sender": "u"}
-            )
-            await api.mesh.chat("somebody-else").send("between", sender="x")
-        pages, before = [], ""
-        while True:
-            page = (await api.client.get(f"{path}?limit=3{before}")).json()
-            pages.append([message["payload"]["content"] for message in page["messages"]])
-            if page["next"] is None:
-                break
-            before = f"&before={page['next']}"
-        assert pages == [[4, 5, 6], [1, 2, 3], [0]]
-        for cursor in ("nonsense", "Rabc-1", page["cursors"].split(".")[1], ""):
-            refused = await api.client.get(f"{path}?before={cursor}")
-            assert refused.status_code == 422, cursor
-        for limit in ("0", "201", "x"):
-            assert (await api.client.get(f"{path}?limit={limit}")).status_code == 422
+async def test_messages_are_paged_by_cursor(shared_api: Api) -> None:
+    api = shared_api
+    session_id = await create(api)
+    path = f"{SESSIONS}/{session_id}"
+    for i in range(7):
+        await api.mesh.publish(f"chat.{session_id}.message{'.scout' if i % 3 else ''}", {"content": i, "sender": "u"})
+        await api.mesh.chat("somebody-else").send("between", sender="x")
+    pages, before = [], ""
+    while True:
+        page = (await api.client.get(f"{path}?limit=3{before}")).json()
+        pages.append([message["payload"]["content"] for message in page["messages"]])
+        if page["next"] is None:
+            break
+        before = f"&before={page['next']}"
+    assert pages == [[4, 5, 6], [1, 2, 3], [0]]
+    for cursor in ("nonsense", "Rabc-1", page["cursors"].split(".")[1], ""):
+        refused = await api.client.get(f"{path}?before={cursor}")
+        assert refused.status_code == 422, cursor
+    for limit in ("0", "201", "x"):
+        assert (await api.client.get(f"{path}?limit={limit}")).status_code == 422
 
 
-async def test_history_and_then_a_socket_miss_nothing(shared_nats: NatsServer) -> None:
+async def test_history_and_then_a_socket_miss_nothing(shared_api: Api) -> None:
     """``cursors`` of the answer, given as ``since``, go on where the history ends; while others keep talking."""
-    async with running_api(shared_nats.url) as api, within(20):
+    api = shared_api
+    async with within(20):
         session_id = await create(api)
         talking = asyncio.create_task(_talk(api, session_id, 200))
         await asyncio.sleep(0)
@@ -302,16 +303,16 @@ async def _talk(api: Api, session_id: str, count: int) -> list[str]:
     return [(await api.mesh.chat(session_id).send(f"{i}", sender="u")).cursor for i in range(count)]
 
 
-async def test_unknown_sessions_are_not_found(shared_nats: NatsServer) -> None:
-    async with running_api(shared_nats.url) as api:
-        path = f"{SESSIONS}/nowhere"
-        for method, end, body in (
-            *(("GET", "", None), ("PUT", "", {"title": "x"}), ("DELETE", "", None)),
-            ("POST", "/messages", {"sender": "u", "content": "x"}),
-        ):
-            response = await api.client.request(method, path + end, json=body)
-            assert response.status_code == 404
-            assert response.json()["type"] == "urn:daena-mesh:problem:unknown-session"
+async def test_unknown_sessions_are_not_found(shared_api: Api) -> None:
+    api = shared_api
+    path = f"{SESSIONS}/nowhere"
+    for method, end, body in (
+        *(("GET", "", None), ("PUT", "", {"title": "x"}), ("DELETE", "", None)),
+        ("POST", "/messages", {"sender": "u", "content": "x"}),
+    ):
+        response = await api.client.request(method, path + end, json=body)
+        assert response.status_code == 404
+        assert response.json()["type"] == "urn:daena-mesh:problem:unknown-session"
 
 
 @pytest.mark.parametrize(
@@ -325,7 +326,7 @@ async def test_unknown_sessions_are_not_found(shared_nats: NatsServer) -> None:
         ("POST", "/messages", {"sender": "u"}),
     ],
 )
-async def test_wrong_bodies(shared_nats: NatsServer, method: str, end: str, body: dict[str, object]) -> None:
-    async with running_api(shared_nats.url) as api:
-        path = f"{SESSIONS}/{await create(api)}{end}"
-        assert (await api.client.request(method, path, json=body)).status_code == 422
+async def test_wrong_bodies(shared_api: Api, method: str, end: str, body: dict[str, object]) -> None:
+    api = shared_api
+    path = f"{SESSIONS}/{await create(api)}{end}"
+    assert (await api.client.request(method, path, json=body)).status_code == 422

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI
 
+from daena_mesh.embedded import NatsServer
 from daena_mesh.mesh import Mesh
 from mesh_api.app import create_app
 from mesh_api.context import Context
@@ -84,3 +86,10 @@ async def served_api(nats_url: str) -> AsyncIterator[Api]:
         server.should_exit = True
         await serving
         listening.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_api(shared_nats: NatsServer) -> AsyncIterator[Api]:
+    """Give one API to all tests of a module, which run in the module's event loop and keep apart by their ids."""
+    async with running_api(shared_nats.url) as api:
+        yield api

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ _TIMEOUT_S = 5.0
 _SILENCE_S = 2.0
 _IDLE_S = 30
 _BATCH = 1_000
-_BATCH_BYTES = 1_048_576
+_BATCH_BYTES = 16_777_216
 _NS = 1_000_000_000
 _PAGE_SUBJECTS = 100_000
 """What nats-server puts into one answer at most."""
@@ -73,25 +73,30 @@ async def purge(connection: Connection, stream: str, pattern: str, *, before: in
     await _ask(connection, f"STREAM.PURGE.{stream}", request, _Answer)
 
 
-async def last_seq(connection: Connection, stream: str) -> int:
-    """The last sequence of ``stream``, from its leader; raises `MeshUnavailable`."""
-    return (await _ask(connection, f"STREAM.INFO.{stream}", {}, _Info)).state.last_seq
+class Counts(NamedTuple):
+    """How many messages each subject has."""
+
+    at: int
+    """The last sequence of the stream just before it was counted: a few later ones may be in."""
+    by_subject: dict[str, int]
 
 
-async def counts(connection: Connection, stream: str, pattern: str) -> dict[str, int]:
-    """How many messages each subject of ``pattern`` has; raises `MeshUnavailable`."""
-    found: dict[str, int] = {}
-    offset = 0
+async def counts(connection: Connection, stream: str, pattern: str) -> Counts:
+    """Count the messages of each subject of ``pattern``, on the stream's leader; raises `MeshUnavailable`."""
+    found: list[_State] = []
     while True:
-        info = await _ask(connection, f"STREAM.INFO.{stream}", {"subjects_filter": pattern, "offset": offset}, _Info)
-        found.update(info.state.subjects or {})
-        offset += _PAGE_SUBJECTS
-        if offset >= info.total:
-            return found
+        request = {"subjects_filter": pattern, "offset": len(found) * _PAGE_SUBJECTS}
+        info = await _ask(connection, f"STREAM.INFO.{stream}", request, _Info)
+        found.append(info.state)
+        if len(found) * _PAGE_SUBJECTS >= info.total:
+            by_subject = {subject: count for page in found for subject, count in (page.subjects or {}).items()}
+            return Counts(found[0].last_seq, by_subject)
 
 
-async def last_of_each(connection: Connection, stream: str, patterns: Sequence[str]) -> AsyncIterator[list[Stored]]:
-    """The last message of each subject of ``patterns``, in batches, oldest first.
+async def last_of_each(
+    connection: Connection, stream: str, patterns: Sequence[str], *, most_bytes: int
+) -> AsyncIterator[list[Stored]]:
+    """The last message of each subject of ``patterns``, in batches, oldest first; one has ``most_bytes`` at most.
 
     A pull consumer that lives for this reading alone. What it numbers is checked, since such a reading can lose
     messages in silence. Raises `MeshUnavailable`, also where something is missing.
@@ -109,7 +114,8 @@ async def last_of_each(connection: Connection, stream: str, patterns: Sequence[s
     created = await _ask(
         connection, f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config}, _Consumer
     )
-    reading = _Reading(connection, stream, name)
+    # A batch is bounded by its number alone: the server loses the message that does not fit under `max_bytes`.
+    reading = _Reading(connection, stream, name, max(1, min(_BATCH, _BATCH_BYTES // most_bytes)))
     try:
         pending = created.num_pending
         while pending:
@@ -124,8 +130,9 @@ async def last_of_each(connection: Connection, stream: str, patterns: Sequence[s
 class _Reading:
     """Batches from one pull consumer."""
 
-    def __init__(self, connection: Connection, stream: str, name: str) -> None:
+    def __init__(self, connection: Connection, stream: str, name: str, most: int) -> None:
         self._connection = connection
+        self._most = most
         self._stream = stream
         self._next = f"{_API}CONSUMER.MSG.NEXT.{stream}.{name}"
         self._inbox = f"_INBOX.{secrets.token_hex(8)}"
@@ -143,7 +150,7 @@ class _Reading:
         """The next messages, and how many are left."""
         loop = asyncio.get_running_loop()
         self._messages, self._ended, self._heard = [], loop.create_future(), loop.time()
-        request = {"batch": _BATCH, "max_bytes": _BATCH_BYTES, "expires": int(_SILENCE_S * _NS)}
+        request = {"batch": self._most, "expires": int(_SILENCE_S * _NS)}
         self._connection.publish(self._next, msgspec.json.encode(request), reply=self._inbox.encode())
         watch = loop.create_task(self._watch(self._ended))
         try:
@@ -165,11 +172,7 @@ class _Reading:
         self._heard = asyncio.get_running_loop().time()
         tokens = reply.split(b".")  # $JS.ACK.<stream>.<consumer>.<tries>.<stream seq>.<consumer seq>.<time>.<pending>
         if status_of(headers) or len(tokens) < 9:
-            # A batch that is full by its bytes ends with a status; what is pending says whether there is more.
-            if self._messages:
-                ended.set_result(None)
-            else:
-                ended.set_exception(MeshUnavailable(f"stream {self._stream} cannot be read: {headers[:80]!r}"))
+            ended.set_exception(MeshUnavailable(f"stream {self._stream} cannot be read: {headers[:80]!r}"))
             return
         seq, number, self._pending = int(tokens[-4]), int(tokens[-3]), int(tokens[-1])
         if number != self._delivered + 1:
@@ -178,7 +181,7 @@ class _Reading:
         self._delivered = number
         head = headers.removesuffix(b"\r\n\r\n")
         self._messages.append(Stored(self._stream, subject, seq, 0, _rfc3339(int(tokens[-2])), head, body))
-        if not self._pending or len(self._messages) == _BATCH:
+        if not self._pending or len(self._messages) == self._most:
             ended.set_result(None)
 
 
