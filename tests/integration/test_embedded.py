@@ -14,6 +14,9 @@ import pytest
 
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import NatsServerError
+from daena_mesh.local import forget_running, note_running
+from daena_mesh.mesh import Mesh
+from daena_mesh.settings import MeshSettings
 from tests.support.deadlines import eventually, within
 
 
@@ -131,3 +134,24 @@ async def test_a_cancelled_start_leaves_nothing_behind(tmp_path: Path, monkeypat
     monkeypatch.undo()
     async with within(5), await NatsServer.start(tmp_path, port=0):
         pass
+
+
+async def test_who_is_told_of_no_server_finds_a_mesh_that_is_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    for variable in ("MESH_NATS_URL", "MESH_NATS_CONTEXT"):
+        monkeypatch.delenv(variable, raising=False)
+    mesh = Mesh(MeshSettings(), name="early", provisions=True)
+    mesh.start()
+    try:
+        await eventually(lambda: mesh.connection.state == "degraded")
+        async with await NatsServer.start(tmp_path / "nats", port=0) as server:
+            note_running(server.url)
+            try:
+                await mesh.connection.wait_ready(10)
+                assert (await mesh.chat("s1").send("found", sender="u")).cursor
+            finally:
+                forget_running()
+    finally:
+        await mesh.close()

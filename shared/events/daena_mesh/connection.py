@@ -51,12 +51,22 @@ class Connection:
     """A connection that comes back."""
 
     def __init__(
-        self, urls: Sequence[str], *, name: str, credentials: str | None = None, inbox: str = "_INBOX"
+        self,
+        urls: Sequence[str],
+        *,
+        name: str,
+        credentials: str | None = None,
+        inbox: str = "_INBOX",
+        find: Callable[[], str | None] | None = None,
     ) -> None:
-        """``urls`` are tried in turn, ``credentials`` is the path of a ``.creds`` file, replies go to ``inbox``."""
+        """``urls`` are tried in turn; ``credentials`` is the path of a ``.creds`` file; replies come under ``inbox``.
+
+        ``find`` is asked, in a thread, before each further attempt: what it finds takes the place of ``urls``.
+        """
         self.name = name
         self.connects = 0
         self._urls = list(urls)
+        self._find = find
         self._credentials = credentials
         self._inbox = f"{inbox}.{secrets.token_hex(8)}.".encode()
         self._state: State = "connecting"
@@ -196,6 +206,8 @@ class Connection:
             if self.is_closed:  # before Python 3.12 wait_for, which nats-py uses, may swallow a cancellation
                 return
             try:
+                if attempt and self._find is not None and (found := await asyncio.to_thread(self._find)):
+                    self._urls = [found]
                 await self._connect(self._urls[attempt % len(self._urls)])
                 delay_s = _FIRST_DELAY_S
                 await self._down.wait()

@@ -54,7 +54,9 @@ class Mesh:
         self.settings = settings
         self.source = source or name
         self.layout = Layout.from_setting(settings.subjects)
-        self.connection = Connection(urls, name=name, credentials=credentials)
+        # Who is told of no server goes on looking for the mesh of this machine: it may be started later.
+        find = None if settings.nats_url or settings.nats_context else running_mesh
+        self.connection = Connection(urls, name=name, credentials=credentials, find=find)
         self.log = Log(self.connection, self.layout, settings, patience_s=wait_s)
         self._provisions = provisions
         if provisions:
