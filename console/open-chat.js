@@ -9,19 +9,21 @@ import { h } from "./dom.js";
 
 const SENDER = "user";
 const PAGE = 100;
+const FRESH_MS = 5_000;
 
 /**
  * @typedef {object} Open
  * @property {string} id               empty where there is no session yet
  * @property {Conversation} conversation
  * @property {{ close(): void } | null} connection
+ * @property {number} readAt           when its messages were read, in milliseconds
  * @property {string | null} next      where older messages go on
  * @property {"new" | "loading" | "open" | "absent" | "unread" | "gone"} state
  */
 
 export class OpenChat {
   /** @type {Open} */
-  #open = { id: "", conversation: new Conversation("", compareCursors), connection: null, next: null, state: "gone" };
+  #open = { id: "", conversation: new Conversation("", compareCursors), connection: null, readAt: 0, next: null, state: "gone" };
   #view = new ChatView({
     onRetry: ({ key, content }) => this.#send(this.#open, key, content),
     onDiscard: (item) => this.#discard(item),
@@ -61,7 +63,7 @@ export class OpenChat {
   async show(id) {
     this.#open.connection?.close();
     /** @type {Open} */
-    const mine = { id, conversation: new Conversation(id, compareCursors), connection: null, next: null, state: "loading" };
+    const mine = { id, conversation: new Conversation(id, compareCursors), connection: null, readAt: Date.now(), next: null, state: "loading" };
     this.#open = mine;
     this.#view.open(mine.conversation);
     this.titleChanged();
@@ -117,8 +119,11 @@ export class OpenChat {
     const connection = connect(`chat_${mine.id}`, { base: this.base, since });
     mine.connection = connection;
     connection.on("state", (state) => this.status.show("chat", state));
-    // What is missing comes with the messages read anew; they hold no deltas, so a gap there is none.
-    connection.on("gap", ({ to }) => String(to ?? "").startsWith("S") || this.show(mine.id));
+    connection.on("gap", ({ to }) => {
+      // What is missing comes with the messages read anew. They hold no signals, and just read they miss nothing.
+      const isOurs = !String(to ?? "").startsWith("S") && Date.now() - mine.readAt > FRESH_MS;
+      if (isOurs) this.show(mine.id);
+    });
     connection.on("session.deleted", () => this.#gone());
     connection.on("*", (event) => {
       if (mine.conversation.apply(event)) this.#settled();
