@@ -153,6 +153,7 @@ async def test_a_deleted_stream_is_made_anew_and_told_as_a_reset(nats_server: Na
 # -- appending ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("P-ONCE-1")
 async def test_the_same_id_is_stored_once_for_each_subject(nats_server: NatsServer) -> None:
     async with running(nats_server.url) as mesh:
         first = await mesh.publish("chat.s1.message", {"n": 1}, event_id="c1")
@@ -295,6 +296,7 @@ async def test_what_a_limit_of_size_took_is_told_and_the_epoch_survives(nats_ser
         ]
 
 
+@pytest.mark.promise("P-GAP-1")
 async def test_a_position_past_the_end_or_of_another_life_is_a_reset(nats_server: NatsServer) -> None:
     async with running(nats_server.url) as mesh:
         ack = await mesh.chat("s1").send("here", sender="user")
