@@ -28,7 +28,9 @@ def log_to_stderr(*, verbose: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TerminalFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+    requests = logging.getLogger("uvicorn.error")
+    requests.setLevel(logging.ERROR)  # its warnings are about what strangers send, without any limit
+    requests.addFilter(_is_no_cancellation)
     for ours in ("daena_mesh", "mesh_api", "mesh_edge", "mesh_cli"):
         logging.getLogger(ours).setLevel(logging.INFO if verbose else logging.WARNING)
 

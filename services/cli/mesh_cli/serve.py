@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 
+from mesh_cli.http_heads import BoundedHeads
 from mesh_cli.listening import Listener, until_ready
 from mesh_cli.stopping import Stop
 from mesh_edge.protocol import HandoverProtocol
@@ -38,11 +39,11 @@ async def serve(
         config = uvicorn.Config(
             app,
             lifespan="off",
+            http=BoundedHeads,
             ws=HandoverProtocol,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            h11_max_incomplete_event_size=16 * 1024,
             access_log=False,
             server_header=False,
             log_config=None,

@@ -12,9 +12,9 @@ from mesh_cli.logs import log_to_nobody, log_to_stderr
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     root, ours, uvicorn = logging.getLogger(), logging.getLogger("daena_mesh"), logging.getLogger("uvicorn.error")
-    before = root.handlers[:], root.level, ours.level, uvicorn.filters[:]
+    before = root.handlers[:], root.level, ours.level, uvicorn.filters[:], uvicorn.level
     yield
-    root.handlers[:], root.level, ours.level, uvicorn.filters[:] = before
+    root.handlers[:], root.level, ours.level, uvicorn.filters[:], uvicorn.level = before
 
 
 def test_what_strangers_say_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
