@@ -28,7 +28,7 @@ from daena_mesh import Mesh
 from daena_mesh.settings import MeshSettings
 from mesh_edge import Edge, HandoverProtocol, edge_of
 from mesh_edge.app import create_app
-from tests.support.deadlines import within
+from tests.support.deadlines import eventually, within
 from tests.support.ws_client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,31 +63,44 @@ class RunningEdge:
         return await refusal(f"ws://127.0.0.1:{self.port}{path}", **options)
 
 
-def listen() -> socket.socket:
-    """Listen on a free port of loopback."""
+def listen(send_buffer_bytes: int = 0) -> socket.socket:
+    """Listen on a free port of loopback; ``send_buffer_bytes`` is what the kernel takes for each socket, if not 0."""
     listener = socket.create_server(("127.0.0.1", 0))
+    if send_buffer_bytes:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
     listener.setblocking(False)
     return listener
 
 
 @asynccontextmanager
 async def running_edge(
-    nats_url: str, *, app: FastAPI | None = None, ws: Any = HandoverProtocol, **settings: Any
+    nats_url: str,
+    *,
+    app: FastAPI | None = None,
+    ws: Any = HandoverProtocol,
+    is_ready: bool = True,
+    send_buffer_bytes: int = 0,
+    **settings: Any,
 ) -> AsyncIterator[RunningEdge]:
-    """Serve ``app``, an edge's own unless told otherwise, by uvicorn on a free port; ``settings`` are an edge's."""
+    """Serve ``app``, an edge's own unless told otherwise, by uvicorn on a free port; ``settings`` are an edge's.
+
+    Unless ``is_ready`` is False it has found NATS when it is given.
+    """
     app = app or create_app()
     config = uvicorn.Config(app, ws=ws, ws_per_message_deflate=False, log_config=None, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     environment = {f"MESH_{name.upper()}": str(value) for name, value in settings.items()}
-    listener = listen()
+    listener = listen(send_buffer_bytes)
     with mock.patch.dict(os.environ, {"MESH_NATS_URL": nats_url, **environment}):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         async with within():
             while not server.started:
                 assert not serving.done(), "uvicorn did not start"
                 await asyncio.sleep(0.002)
+    running = RunningEdge(app, server, listener.getsockname()[1])
     try:
-        yield RunningEdge(app, server, listener.getsockname()[1])
+        await eventually(lambda: running.edge.is_ready or not is_ready)
+        yield running
     finally:
         server.should_exit = True
         async with within(15):
@@ -163,10 +176,10 @@ async def refusal(url: str, **options: Any) -> tuple[int, dict[str, Any]]:
 
 def main() -> None:
     """Serve until the parent is gone or sends SIGTERM."""
-    listener = listen()
+    listener, app = listen(), create_app()
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(),
+            app,
             ws=HandoverProtocol,
             ws_per_message_deflate=False,
             log_level="warning",
@@ -177,6 +190,7 @@ def main() -> None:
 
     async def startup(sockets: list[socket.socket] | None = None) -> None:
         await started(sockets)
+        await eventually(lambda: edge_of(app).is_ready)
         print(listener.getsockname()[1], flush=True)
 
     def orphaned() -> None:

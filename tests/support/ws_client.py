@@ -69,7 +69,9 @@ class Ledger:
         if newest is not None and position(newest)[0] == position(cursor)[0]:
             is_late = position(cursor) <= position(newest)
             assert self._late or not is_late, f"{cursor} after {newest}"
-            if "prev" in frame and not is_late:
+            if "prev" in frame and self._late:
+                assert position(frame["prev"]) <= position(newest), f"{cursor} follows {frame['prev']}, not {newest}"
+            elif "prev" in frame:
                 assert frame["prev"] == newest, f"{cursor} follows {frame['prev']}, but {newest} was the newest"
             if is_late:
                 self.events.append(frame)
@@ -91,7 +93,7 @@ class Client:
         """The first frame: how one is connected."""
         since = since or (self.ledger.since if ledger else "")
         self._url = f"{url}{'&' if '?' in url else '?'}since={since}" if since else url
-        self._options = {"ping_interval": None, "max_size": None, "compression": None, **options}
+        self._options = {"ping_interval": None, "max_size": None, "max_queue": None, "compression": None, **options}
         self.ws: ClientConnection
 
     async def __aenter__(self) -> Self:

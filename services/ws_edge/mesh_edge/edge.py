@@ -165,10 +165,10 @@ class Edge:
             await asyncio.sleep(pause_s / _SLOTS)
             at = time.time()
             for socket in tuple(self._wheel[slot]):
-                if at - socket.heard > _DEAD_AFTER * pause_s:
-                    socket.transport.abort()
-                elif socket.is_stuck(at, self.settings.stuck_s):
+                if socket.is_stuck(at, self.settings.stuck_s):
                     socket.close(closing.TOO_SLOW)
+                elif socket.is_drained and at - socket.heard > _DEAD_AFTER * pause_s:
+                    socket.transport.abort()
                 else:
                     socket.ping()
 

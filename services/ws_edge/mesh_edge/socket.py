@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PING = ping_frame()
 _CLOSE_WITHIN_S = 2.0
+_MOST_LIVED = 16
 _MOST_UNREAD = 1_048_576
 """Bytes; a piece of a replay is a quarter of it."""
 _log = logging.getLogger(__name__)
@@ -41,9 +42,9 @@ class Socket(asyncio.Protocol):
     """One client's connection, after the handshake."""
 
     __slots__ = (
-        *("announce", "connected_at", "fd", "heard", "is_drained", "joined", "metadata", "positions", "stuck_since"),
-        *("topic", "transport", "user_agent"),
-        *("_budget", "_closing", "_host", "_id", "_is_lost", "_on_lost", "_pending"),
+        *("announce", "connected_at", "fd", "heard", "is_drained", "joined", "lived", "metadata", "positions"),
+        *("stuck_since", "topic", "transport", "user_agent"),
+        *("_budget", "_closing", "_given", "_host", "_id", "_is_lost", "_on_lost", "_pending"),
     )
 
     def __init__(self, transport: asyncio.Transport, topic: Topic, host: Host) -> None:
@@ -56,13 +57,16 @@ class Socket(asyncio.Protocol):
         self.positions: dict[str, int] | None = {}
         """Where it stands while it is served from the log; None while it follows live."""
         self.joined: dict[str, int] | None = None
-        """From where on it was given all that its topic showed live."""
+        """From where on it is given all that its topic shows live; None while it is served from the log."""
+        self.lived: tuple[tuple[dict[str, int], dict[str, int]], ...] = ()
+        """The ranges, up to and with their ends, in which it was given what its topic showed live."""
         self.announce = True
         """It has not been told yet that it has come to the head."""
         self.is_drained = True
         self.stuck_since: tuple[float, int] | None = None
         self._id = secrets.randbits(63)
         self._host = host
+        self._given = 0
         self._pending: Pending | None = None
         self._budget: Budget | None = None
         self._closing = False
@@ -88,6 +92,7 @@ class Socket(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Write frames, in order after what is held back."""
         if not self._closing:
+            self._given += len(data)
             self.transport.write(data)
 
     def write_behind(self, data: bytes, before: dict[str, int]) -> None:
@@ -99,7 +104,7 @@ class Socket(asyncio.Protocol):
             self.send(data)
         else:
             self.topic.set_aside(self)
-            self.positions = before
+            self._end_live(before)
             if self.is_drained:  # it had room, but not for so much at once
                 self.topic.catch_up.go_on(self)
 
@@ -112,6 +117,7 @@ class Socket(asyncio.Protocol):
         """Nothing is held back any more."""
         self.is_drained = True
         self.stuck_since = None
+        self.heard = time.time()  # whoever takes what waited for it is alive
         if self.positions is None:
             self.topic.set_ready(self)
         else:
@@ -123,24 +129,34 @@ class Socket(asyncio.Protocol):
             self.positions = {**self.positions, stream: seq}
         if self.joined is not None:
             self.joined = {**self.joined, stream: seq}
+        self.lived = tuple(({**after, stream: seq}, {**to, stream: seq}) for after, to in self.lived)
 
     def lacks(self, message: Stored) -> bool:
-        """Whether an event that was missed live was neither read from the log by this socket nor will be."""
-        if self.joined is None or message.seq <= self.joined.get(message.stream, 0):
-            return False
-        return self.positions is None or self.positions.get(message.stream, 0) >= message.seq
+        """Whether an event that was missed live was not read from the log by this socket either, nor will be."""
+        stream, seq = message.stream, message.seq
+        if self.joined is not None and seq > self.joined.get(stream, 0):
+            return True
+        return any(after.get(stream, 0) < seq <= to.get(stream, 0) for after, to in self.lived)
+
+    def _end_live(self, at: dict[str, int]) -> None:
+        self.positions = at
+        if self.joined is not None:
+            self.lived, self.joined = (*self.lived, (self.joined, at)), None
+        if len(self.lived) > _MOST_LIVED:  # one that spans two may give an event twice, but none never
+            self.lived = ((self.lived[0][0], self.lived[1][1]), *self.lived[2:])
 
     def ping(self) -> None:
-        """Ask whether the peer is alive."""
-        self.send(_PING)
+        """Ask whether the peer is alive. One with something held back would read that first: it may be stuck."""
+        if self.is_drained:
+            self.send(_PING)
 
     def is_stuck(self, now: float, limit_s: float) -> bool:
-        """Whether what is held back has not become less for ``limit_s``."""
+        """Whether nothing of what is held back was taken for ``limit_s``."""
         if self.is_drained:
             return False
-        size = self.transport.get_write_buffer_size()
-        if self.stuck_since is None or self.stuck_since[1] != size:
-            self.stuck_since = now, size
+        taken = self._given - self.transport.get_write_buffer_size()
+        if self.stuck_since is None or self.stuck_since[1] != taken:
+            self.stuck_since = now, taken
         return now - self.stuck_since[0] >= limit_s
 
     def close(self, why: Closing, reason: str = "") -> None:
@@ -181,13 +197,7 @@ class Socket(asyncio.Protocol):
             if isinstance(message, (Text, Ping)) and self.transport.get_write_buffer_size() > _MOST_UNREAD:
                 self.close(closing.TOO_SLOW)  # it asks, and does not read the answers
             elif isinstance(message, Text):
-                if self._budget is None:
-                    self._budget = Budget()
-                reply, ends = answer(message.text, self._budget)
-                if reply:
-                    self.send(reply)
-                if ends:
-                    self.close(ends)
+                self._answer(message.text)
             elif isinstance(message, Ping):
                 self.send(pong_frame(message.payload))
             elif isinstance(message, Close):
@@ -197,6 +207,15 @@ class Socket(asyncio.Protocol):
                 self.transport.close()
             elif isinstance(message, Binary):
                 self.close(closing.UNSUPPORTED_DATA)
+
+    def _answer(self, text: str) -> None:
+        if self._budget is None:
+            self._budget = Budget()
+        reply, ends = answer(text, self._budget)
+        if reply:
+            self.send(reply)
+        if ends:
+            self.close(ends)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The descriptor is closed after this, so `ready` never holds a stale one."""
