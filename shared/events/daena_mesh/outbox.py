@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,7 @@ from daena_mesh.log import Ack
 MOST_SIGNALS = 1_000
 _PAUSE_S = 0.2
 _LAST_CALL_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 class Outbox:
@@ -55,7 +57,10 @@ class Outbox:
             except MeshUnavailable:
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            except MeshError:
+            except MeshError as error:
+                _log.warning("a signal on %s is given up: %s", signal[0], error)
                 self.dropped += 1
             if self._waiting and self._waiting[0] is signal:
                 self._waiting.popleft()
+            else:
+                self.dropped -= 1  # it had to make room while it was on its way, and arrived all the same

@@ -52,6 +52,26 @@ async def test_it_is_bounded_and_drops_the_oldest_counted() -> None:
     assert store.stored == ["7", "8", "9"]
 
 
+async def test_what_made_room_while_it_was_on_its_way_is_not_dropped() -> None:
+    on_its_way, arrived = asyncio.Event(), asyncio.Event()
+    stored: list[str] = []
+
+    async def store(_subject: str, _body: bytes, event_id: str) -> Ack:
+        on_its_way.set()
+        await arrived.wait()
+        stored.append(event_id)
+        return Ack(event_id, "Sp9a-1", 1, duplicate=False)
+
+    outbox = Outbox(store, most=2)
+    outbox.keep("agent.a.status", b"{}", "0")
+    await on_its_way.wait()
+    for i in range(1, 5):
+        outbox.keep("agent.a.status", b"{}", str(i))
+    arrived.set()
+    await eventually(lambda: not outbox)
+    assert (stored, outbox.dropped) == (["0", "3", "4"], 2)
+
+
 async def test_what_no_log_takes_is_counted_and_stops_nothing() -> None:
     store = Store()
     store.open.set()
