@@ -50,7 +50,7 @@ export class SessionsView {
     const kept = new Set(shown.map(({ id }) => id));
     for (const id of this.#rows.keys()) if (!kept.has(id)) this.#rows.delete(id);
     arrange(this.#list, shown.map((entry) => this.#row(entry)));
-    setText(this.#count, entries.length ? String(entries.length) : "");
+    setText(this.#count, entries.length ? `${entries.length}${this.#older.hidden ? "" : "+"}` : "");
     const empty = entries.length ? "" : "No sessions yet. Name one above, or just write a message.";
     const words = this.#problem ? `The list could not be loaded. ${this.#problem}` : empty;
     this.#note.replaceChildren(words, ...(this.#problem ? [h("br"), this.retry] : []));
