@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -118,7 +119,10 @@ async def test_documents(shared_api: Api) -> None:
     openapi = (await api.client.get("/openapi.json")).json()
     operations = [op for path in openapi["paths"].values() for op in path.values()]
     assert all("422" not in operation["responses"] for operation in operations)
-    assert "ChatBody" in openapi["components"]["schemas"]
+    schemas = openapi["components"]["schemas"]
+    assert {"ChatBody", "ChatAnswer", "ProblemDetails", "Session"} <= set(schemas)
+    refs = re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(openapi))
+    assert set(refs) <= set(schemas)
     page = await api.client.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("default-src 'none'")

@@ -103,6 +103,7 @@ async def test_what_was_deleted_is_gone_for_good(shared_api: Api) -> None:
         await api.client.post(f"{path}/messages", json={"sender": "user", "content": f"secret {i}"})
     await api.mesh.publish(f"chat.{session_id}.message.scout", {"content": "secret of an agent", "sender": "scout"})
     await api.mesh.publish(f"chat.{session_id}.typing", {"session_id": session_id, "sender": "user"})
+    await api.mesh.publish(f"session.{session_id}.renamed", {"title": "secret"})
     await api.client.delete(path)
     for method, end, body in (
         ("GET", "", None),
@@ -122,9 +123,12 @@ async def test_what_was_deleted_is_gone_for_good(shared_api: Api) -> None:
 
     # What is published natively afterwards does not bring it back either.
     await api.mesh.chat(session_id).send("still here?", sender="ghost")
+    state = {"session_id": session_id, "title": "Back", "created_at": "now", "updated_at": "now"}
+    await api.mesh.publish(f"session.{session_id}.created", {"session_id": session_id, "session": state})
 
     async def is_purged() -> bool:
-        return await api.mesh.log.head(RECORDS, [f"chat.{session_id}.>"]) == 0
+        left = await api.mesh.log.batch(RECORDS, f"session.{session_id}.>", 0)
+        return await api.mesh.log.head(RECORDS, [f"chat.{session_id}.>"]) == 0 and len(left.messages) == 1
 
     await eventually(is_purged)
     assert (await api.client.get(path)).status_code == 410

@@ -49,5 +49,5 @@ def _gauges(context: Context) -> list[Metric]:
         single("mesh_api_sessions_complete", "gauge", "Whether that list is complete.", int(projector.is_complete)),
         single("mesh_api_malformed_total", "counter", "Stored events that could not be read.", projector.malformed),
         single("mesh_api_sessions_adopted_total", "counter", "Sessions made for messages without one.", upkeep.created),
-        single("mesh_api_sessions_purged_total", "counter", "Deleted sessions that were purged.", upkeep.purged),
+        single("mesh_api_sessions_purged_total", "counter", "Times a deleted session was purged.", upkeep.purged),
     ]
