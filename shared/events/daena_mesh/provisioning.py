@@ -10,20 +10,17 @@ import contextlib
 import logging
 from typing import Any
 
-import msgspec
-
 from daena_mesh.connection import Connection, header_block
 from daena_mesh.cursors import new_epoch
 from daena_mesh.errors import MeshUnavailable, ProvisioningError
+from daena_mesh.jetstream import NAME_IN_USE, NO_STREAM, ApiError, ApiReply, call
 from daena_mesh.layout import RECORDS, SIGNALS, Layout, epoch_subject
 from daena_mesh.log import Epoch, Log
+from daena_mesh.reader import StreamState
 from daena_mesh.settings import MeshSettings
 
 ASKS = "ASKS"
 _S = 1_000_000_000
-_NOT_FOUND = 10059
-_NAME_IN_USE = 10058
-_API = "$JS.API.STREAM."
 _TIMEOUT_S = 5.0
 _KEEP_EVERY_S = 1.0
 _FIXED = ("storage", "retention", "name")
@@ -31,22 +28,9 @@ _FIXED = ("storage", "retention", "name")
 _log = logging.getLogger(__name__)
 
 
-class _Error(msgspec.Struct):
-    code: int
-    err_code: int = 0
-    description: str = ""
-
-
-class _State(msgspec.Struct):
-    first_seq: int
-    last_seq: int
-    bytes: int
-
-
-class _Info(msgspec.Struct):
-    error: _Error | None = None
+class _Info(ApiReply):
     config: dict[str, Any] | None = None
-    state: _State | None = None
+    state: StreamState | None = None
 
 
 def wanted_streams(layout: Layout, settings: MeshSettings) -> list[dict[str, Any]]:
@@ -127,15 +111,15 @@ async def provision(connection: Connection, layout: Layout, settings: MeshSettin
 
 async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
     name = wanted["name"]
-    info = await _call(connection, f"INFO.{name}", {})
-    if info.error and info.error.err_code == _NOT_FOUND:
-        created = await _call(connection, f"CREATE.{name}", wanted)
+    info = await _ask(connection, f"INFO.{name}", {})
+    if info.error and info.error.err_code == NO_STREAM:
+        created = await _ask(connection, f"CREATE.{name}", wanted)
         if created.error is None:
             _log.info("stream %s created", name)
             return
-        if created.error.err_code != _NAME_IN_USE:
+        if created.error.err_code != NAME_IN_USE:
             raise _refused(name, created.error)
-        info = await _call(connection, f"INFO.{name}", {})  # another API was first
+        info = await _ask(connection, f"INFO.{name}", {})  # another API was first
     if info.error:
         raise _refused(name, info.error)
     have = info.config or {}
@@ -149,7 +133,7 @@ async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
                 f"back it up and remove it (nats stream backup {name} DIR; nats stream rm {name}), "
                 "or use another NATS account"
             )
-    updated = await _call(connection, f"UPDATE.{name}", {**have, **wanted})
+    updated = await _ask(connection, f"UPDATE.{name}", {**have, **wanted})
     if updated.error:
         raise _refused(name, updated.error)
     _log.info("stream %s upgraded: %s", name, ", ".join(sorted(changed)))
@@ -160,16 +144,13 @@ def _absent(value: object) -> object:
     return type(value)() if isinstance(value, (bool, int, str, list, dict)) else None
 
 
-def _refused(name: str, error: _Error) -> Exception:
+def _refused(name: str, error: ApiError) -> Exception:
     message = f"JetStream refuses stream {name}: {error.description} ({error.err_code})"
     return MeshUnavailable(message) if error.code == 503 else ProvisioningError(message)
 
 
-async def _call(connection: Connection, verb: str, request: dict[str, Any]) -> _Info:
-    reply = await connection.request(_API + verb, msgspec.json.encode(request), timeout_s=_TIMEOUT_S)
-    if reply.headers:
-        raise MeshUnavailable("JetStream does not answer: is it enabled on the server, and for this account?")
-    return msgspec.json.decode(reply.body, type=_Info)
+async def _ask(connection: Connection, verb: str, request: dict[str, Any]) -> _Info:
+    return await call(connection, f"STREAM.{verb}", request, _Info, timeout_s=_TIMEOUT_S)
 
 
 async def keep_epochs(log: Log) -> None:
@@ -185,7 +166,7 @@ async def keep_epochs(log: Log) -> None:
 
 
 async def _keep_epoch(connection: Connection, stream: str, epoch: Epoch) -> None:
-    info = await _call(connection, f"INFO.{stream}", {})
+    info = await _ask(connection, f"INFO.{stream}", {})
     limit = (info.config or {}).get("max_bytes", -1)
     if info.state is None or limit <= 0:
         return

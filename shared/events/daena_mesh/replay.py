@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.log import MOST_BYTES, MOST_MESSAGES, Batch, Log
+from daena_mesh.log import Log
+from daena_mesh.reader import MOST_BYTES, MOST_MESSAGES, Batch
 from daena_mesh.stored import Stored
 
 _STALE_S = 0.02

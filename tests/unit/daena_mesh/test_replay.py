@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daena_mesh.log import Batch
+from daena_mesh.reader import Batch
 from daena_mesh.replay import merge, moment
 from daena_mesh.stored import Stored
 
