@@ -79,9 +79,10 @@ def test_a_message_without_its_fields_is_shown_as_json(payload: dict[str, object
 
 
 def test_a_long_payload_is_cut_and_says_so() -> None:
-    line = event_line(event(payload={"activity": "x" * 50_000})).plain
+    line = event_line(event(payload={"activity": "\u202e" + "x" * 50_000})).plain
     assert len(line) < LONGEST_SUMMARY + 200
-    assert "(50,015 characters; --json shows all)" in line
+    assert line.isprintable()
+    assert "(50,016 characters; --json shows all)" in line
 
 
 def test_a_timestamp_that_is_none_is_shown_as_it_is() -> None:
