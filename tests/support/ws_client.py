@@ -181,13 +181,18 @@ class RawClient:
         return client
 
     async def read(self, most_bytes: int = 65_536) -> list[tuple[int, bytes]]:
-        """Read once, and give the whole frames: opcode and payload. EOFError at the end."""
+        """Give the whole frames that are there, else read once: opcodes and payloads. EOFError at the end."""
+        if frames := self._whole_frames():
+            return frames
         async with within():
             data = await asyncio.get_running_loop().sock_recv(self.sock, most_bytes)
         if not data:
             raise EOFError
-        data = self._rest + data
-        frames, at = [], 0
+        self._rest += data
+        return self._whole_frames()
+
+    def _whole_frames(self) -> list[tuple[int, bytes]]:
+        frames, data, at = [], self._rest, 0
         while len(data) >= at + 2:
             size, begin = data[at + 1], at + 2
             if size >= 126:

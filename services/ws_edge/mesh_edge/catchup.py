@@ -76,7 +76,7 @@ class CatchUp:
     def arrive(self, socket: Socket, since: Positions) -> None:
         """Admit a socket as soon as the topic knows where it stands."""
         self._waiting[socket] = since
-        if self._topic.follower.is_live:
+        if self._topic.follower.is_live and not self._topic.is_degraded:
             self._admit(socket)
 
     def admit_waiting(self) -> None:
@@ -161,7 +161,7 @@ class CatchUp:
                 # All that this topic has up to the leader's head was seen, or is being fetched right now.
                 known[letter] = asked._replace(seq=min(asked.seq, chain.seen))
         self._waiting[socket] = Positions(known.values())
-        if follower.is_live and not follower.is_healing:
+        if follower.is_live and not follower.is_healing and not self._topic.is_degraded:
             self._admit(socket)
 
     def _join(self, socket: Socket, positions: dict[str, int]) -> None:

@@ -45,8 +45,19 @@ class Topic:
     """Follows its subjects for all sockets at once, and is what they are shown through."""
 
     __slots__ = (
-        *("ready", "behind", "catch_up", "follower", "deliveries", "flushed", "label", "name", "sockets"),
-        *("_context", "_degraded", "_fds", "_notices", "_pending", "_prefixes"),
+        *(
+            "ready",
+            "behind",
+            "catch_up",
+            "follower",
+            "deliveries",
+            "flushed",
+            "is_degraded",
+            "label",
+            "name",
+            "sockets",
+        ),
+        *("_context", "_fds", "_notices", "_pending", "_prefixes"),
     )
 
     def __init__(self, name: TopicName, context: TopicContext) -> None:
@@ -60,7 +71,8 @@ class Topic:
         self.flushed: dict[str, int] = {}
         """For each stream the position after what was written last."""
         self._context = context
-        self._degraded = False
+        self.is_degraded = False
+        """Its sockets were told that events may be missing for a while."""
         self._fds: tuple[int, ...] | None = ()
         self._pending: list[bytes] = []
         self._prefixes: dict[str, bytes] = {}
@@ -123,16 +135,18 @@ class Topic:
 
     def degraded(self) -> None:
         """Tell every socket, once, that events may be missing for a while."""
-        if not self._degraded:
-            self._degraded = True
+        if not self.is_degraded:
+            self.is_degraded = True
             for socket in self.sockets:
                 socket.send(self.connection_frame(socket, "degraded", recovered=False, positions=None))
 
     def healed(self) -> None:
         """Let in who waits for that, and tell who was told otherwise."""
         self.flush()
-        if self._degraded and self._context.log.connection.state == "connected":
-            self._degraded = False
+        if self.is_degraded:
+            if self._context.log.connection.state != "connected":
+                return  # it tells once more when it is
+            self.is_degraded = False
             for socket in self.sockets:
                 if not self.catch_up.is_waiting(socket):
                     positions = self.positions() if socket.positions is None else socket.positions
@@ -192,7 +206,7 @@ class Topic:
         """Let a socket follow, from ``since`` on where that names a stream, else from now on."""
         self.sockets[socket] = None
         self.catch_up.arrive(socket, since)
-        if self._degraded:
+        if self.is_degraded:
             socket.send(self.connection_frame(socket, "degraded", recovered=False, positions=None))
 
     def leave(self, socket: Socket) -> None:

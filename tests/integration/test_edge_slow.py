@@ -1,0 +1,178 @@
+"""Readers that are too slow: they cost the others nothing, the edge next to nothing, and lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from daena_mesh import Mesh
+from daena_mesh.embedded import NatsServer
+from mesh_edge import closing
+from tests.support.deadlines import eventually, within
+from tests.support.edge import EdgeProcess, edge_process, provisioned_mesh, running_edge
+from tests.support.flood import flood
+from tests.support.ws_client import Ledger, RawClient
+
+EVENTS = 20_000
+PAD_BYTES = 150
+
+
+@pytest_asyncio.fixture
+async def mesh(nats_server: NatsServer) -> AsyncIterator[Mesh]:
+    async with provisioned_mesh(nats_server.url) as mesh:
+        yield mesh
+
+
+@pytest_asyncio.fixture
+async def edge(nats_server: NatsServer, mesh: Mesh) -> AsyncIterator[EdgeProcess]:
+    async with edge_process(nats_server.url) as edge:
+        yield edge
+
+
+async def read_all(raw: RawClient, ledger: Ledger, count: int, *, most_bytes: int = 65_536, pause_s: float = 0) -> None:
+    """Read until ``count`` events came."""
+    while len(ledger.events) < count:
+        for frame in await raw.frames(most_bytes):
+            ledger.note(frame)
+        if pause_s:
+            await asyncio.sleep(pause_s)
+
+
+async def greeted(raw: RawClient, ledger: Ledger) -> None:
+    """Read until the edge says that it follows live."""
+    while not ledger.newest:
+        for frame in await raw.frames():
+            ledger.note(frame)
+
+
+def contents(ledger: Ledger) -> list[int]:
+    return [event["payload"]["content"] for event in ledger.events]
+
+
+@pytest.mark.linux
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_a_reader_that_stops_costs_nothing_and_reads_on_without_a_loss(edge: EdgeProcess, mesh: Mesh) -> None:
+    stopped = await RawClient.connect(edge.port, "/ws/agent/busy")
+    swift = await RawClient.connect(edge.port, "/ws/agent/busy")
+    ledger, other = Ledger(), Ledger()
+    try:
+        await greeted(stopped, ledger)
+        await greeted(swift, other)
+        await flood(mesh, "agent.busy.activity", range(100))
+        await read_all(swift, other, 100)
+        before = edge.private_bytes()
+        async with within(30):
+            reading = asyncio.create_task(read_all(swift, other, EVENTS))
+            await flood(mesh, "agent.busy.activity", range(100, EVENTS), pad_bytes=PAD_BYTES)
+            async with within(3):
+                await reading  # promptly: it is done when the last event was published
+            assert contents(other) == list(range(EVENTS))
+            # 5 MB were shown; what the one that stopped has not taken is in the log, not here.
+            assert edge.private_bytes() - before < 3_000_000
+            await read_all(stopped, ledger, EVENTS)
+            assert contents(ledger) == list(range(EVENTS))
+            await flood(mesh, "agent.busy.activity", [EVENTS])
+            await read_all(stopped, ledger, EVENTS + 1)
+            assert "prev" in ledger.events[-1]  # it follows live again
+    finally:
+        stopped.close()
+        swift.close()
+
+
+async def test_a_reader_at_a_tenth_of_the_rate_gets_all_of_it_in_order(edge: EdgeProcess, mesh: Mesh) -> None:
+    slow = await RawClient.connect(edge.port, "/ws/events")
+    swift = await RawClient.connect(edge.port, "/ws/events")
+    ledger, other = Ledger(), Ledger()
+    try:
+        await greeted(slow, ledger)
+        await greeted(swift, other)
+        async with within(30):
+            reading = asyncio.create_task(read_all(swift, other, 10_000))
+            dawdling = asyncio.create_task(read_all(slow, ledger, 10_000, most_bytes=20_000, pause_s=0.01))
+            await flood(mesh, "agent.busy.activity", range(10_000), pad_bytes=PAD_BYTES)
+            await reading
+            assert len(ledger.events) < 5_000
+            await dawdling
+        assert contents(ledger) == contents(other) == list(range(10_000))
+    finally:
+        slow.close()
+        swift.close()
+
+
+@pytest.mark.linux
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_fifty_slow_readers_at_once_share_what_they_are_given(edge: EdgeProcess, mesh: Mesh) -> None:
+    crowd = [await RawClient.connect(edge.port, "/ws/agent/busy", buffer_bytes=4_096) for _ in range(50)]
+    swift = await RawClient.connect(edge.port, "/ws/agent/busy")
+    other, ledgers = Ledger(), [Ledger() for _ in crowd]
+    try:
+        for raw, ledger in zip((*crowd, swift), (*ledgers, other), strict=True):
+            await greeted(raw, ledger)
+        async with within(50):
+            before = edge.private_bytes()
+            reading = asyncio.create_task(read_all(swift, other, 4_000))
+            await flood(mesh, "agent.busy.activity", range(4_000), pad_bytes=1_000)
+            async with within(3):
+                await reading
+            # They were shown 220 MB. Each may hold what came in one turn, or a piece of a replay: some 300 kB.
+            assert edge.private_bytes() - before < 60_000_000
+            await asyncio.gather(
+                *(read_all(raw, ledger, 4_000) for raw, ledger in zip(crowd, ledgers, strict=True)),
+            )
+            assert {tuple(contents(ledger)) for ledger in ledgers} == {tuple(range(4_000))}
+    finally:
+        for raw in (*crowd, swift):
+            raw.close()
+
+
+async def test_a_stuck_reader_is_closed_with_a_code_to_resume_on_and_a_slow_one_is_not(
+    nats_server: NatsServer, mesh: Mesh
+) -> None:
+    async with running_edge(nats_server.url, keepalive_s=1, stuck_s=1.5, send_buffer_bytes=8_192) as edge:
+        stuck = await RawClient.connect(edge.port, "/ws/agent/busy", buffer_bytes=4_096)
+        slow = await RawClient.connect(edge.port, "/ws/agent/busy", buffer_bytes=4_096)
+        ledger = Ledger()
+        try:
+            await greeted(stuck, Ledger())
+            await greeted(slow, ledger)
+            (topic,) = edge.edge.topics()
+            await flood(mesh, "agent.busy.activity", range(1_000), pad_bytes=1_000)
+
+            async def is_alone() -> bool:
+                for frame in await slow.frames(2_000):
+                    ledger.note(frame)
+                return len(topic.sockets) == 1
+
+            # 200 kB a second at most: it is behind all the time, and never stuck. It is pinged, and does not answer
+            # before it has read what was said before.
+            await eventually(is_alone)
+            assert ledger.events
+            assert len(ledger.events) < 1_000
+            stuck.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # now it reads swiftly
+            last = (await stuck.read_to_end())[-1]
+            assert last[0] == 8
+            assert int.from_bytes(last[1][:2], "big") == closing.TOO_SLOW.code
+            async with within(20):
+                await read_all(slow, ledger, 1_000)
+            assert contents(ledger) == list(range(1_000))
+        finally:
+            stuck.close()
+            slow.close()
+
+
+async def test_a_dead_peer_is_found_and_one_that_answers_stays(nats_server: NatsServer, mesh: Mesh) -> None:
+    async with running_edge(nats_server.url, keepalive_s=1) as edge:
+        silent = await RawClient.connect(edge.port, "/ws/council")
+        try:
+            async with edge.connect("/ws/council") as answering:
+                await eventually(lambda: edge.edge.manager.count("council") == 2)
+                await eventually(lambda: edge.edge.manager.count("council") == 1, within_s=6)
+                assert await answering.pong() == []
+                assert [opcode for opcode, _ in (await silent.read_to_end())] in ([1, 9, 9], [1, 9, 9, 9])
+        finally:
+            silent.close()
