@@ -58,6 +58,7 @@ async def test_what_is_published_is_followed_once_and_in_order(mesh: Mesh) -> No
         assert [event.payload["n"] for event in await events(feed, 7)] == list(range(6, 20, 2))
 
 
+@pytest.mark.promise("P-ORDER-1")
 async def test_replay_and_live_meet_without_a_seam(mesh: Mesh) -> None:
     chat = mesh.chat("s1")
     first = await chat.send("first", sender="user")
@@ -79,6 +80,7 @@ async def test_replay_and_live_meet_without_a_seam(mesh: Mesh) -> None:
     await writing
 
 
+@pytest.mark.promise("P-SLOW-1")
 async def test_a_reader_slower_than_the_events_is_served_from_the_log(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +269,7 @@ async def test_a_program_of_three_lines_is_heard(here: Mesh, nats_server: NatsSe
 # -- what must not be believed, and must not harm -------------------------------------------------------------------
 
 
+@pytest.mark.promise("P-ID-1")
 @pytest.mark.parametrize("ident", HOSTILE, ids=lambda ident: ascii(ident[:12]))
 async def test_hostile_ids_leave_the_connection_unharmed(mesh: Mesh, ident: str) -> None:
     calls: list[Any] = [
@@ -292,6 +295,7 @@ async def test_hostile_ids_leave_the_connection_unharmed(mesh: Mesh, ident: str)
     assert (mesh.connection.connects, mesh.connection.state) == (1, "connected")
 
 
+@pytest.mark.promise("P-POISON-1")
 async def test_poison_moves_positions_and_disconnects_nobody(mesh: Mesh) -> None:
     async with mesh.subscribe("agent.>", ">") as feed:
         client = mesh.connection.client
@@ -308,6 +312,7 @@ async def test_poison_moves_positions_and_disconnects_nobody(mesh: Mesh) -> None
     assert mesh.connection.connects == 1
 
 
+@pytest.mark.promise("P-NATIVE-1")
 async def test_a_bare_object_is_an_event_with_its_header_as_id(mesh: Mesh) -> None:
     async with mesh.subscribe("agent.scout.>") as feed:
         await mesh.connection.client.publish("agent.scout.activity", b'{"activity":{"state":"searching"}}')
@@ -323,6 +328,7 @@ async def test_a_bare_object_is_an_event_with_its_header_as_id(mesh: Mesh) -> No
     assert own.timestamp.endswith("Z")
 
 
+@pytest.mark.promise("P-FORGED-1")
 async def test_what_the_server_did_not_republish_is_not_shown(mesh: Mesh) -> None:
     live = "live.chat.x.message"
     forged = {

@@ -154,6 +154,7 @@ async def test_a_deleted_stream_is_made_anew_and_told_as_a_reset(nats_server: Na
 
 
 @pytest.mark.promise("P-ONCE-1")
+@pytest.mark.promise("P-ONCE-1")
 async def test_the_same_id_is_stored_once_for_each_subject(nats_server: NatsServer) -> None:
     async with running(nats_server.url) as mesh:
         first = await mesh.publish("chat.s1.message", {"n": 1}, event_id="c1")
@@ -163,6 +164,7 @@ async def test_the_same_id_is_stored_once_for_each_subject(nats_server: NatsServ
         assert (other.seq, other.duplicate) == (first.seq + 1, False)
 
 
+@pytest.mark.promise("P-SESSION-1")
 async def test_of_a_hundred_writers_exactly_one_wins_each_round(nats_server: NatsServer) -> None:
     async with running(nats_server.url) as mesh:
         last = 0
@@ -181,6 +183,7 @@ async def test_of_a_hundred_writers_exactly_one_wins_each_round(nats_server: Nat
         assert await mesh.log.head(RECORDS, ["session.s1.>"]) == last
 
 
+@pytest.mark.promise("P-COVER-1")
 async def test_what_cannot_be_stored_is_refused_before_it_is_sent(nats_server: NatsServer) -> None:
     async with running(nats_server.url, max_body_bytes=1_000) as mesh:
         with pytest.raises(NotCovered, match="MESH_SUBJECTS"):
@@ -267,6 +270,7 @@ async def test_history_is_paged_back_to_the_beginning(nats_server: NatsServer) -
                 await chat.history(before=cursor)
 
 
+@pytest.mark.promise("P-GAP-1")
 @pytest.mark.parametrize("whole", [True, False])
 async def test_what_a_limit_of_size_took_is_told_and_the_epoch_survives(nats_server: NatsServer, whole: bool) -> None:
     async with running(nats_server.url, records_max_bytes=60_000) as mesh:
@@ -296,6 +300,7 @@ async def test_what_a_limit_of_size_took_is_told_and_the_epoch_survives(nats_ser
         ]
 
 
+@pytest.mark.promise("P-GAP-1")
 @pytest.mark.promise("P-GAP-1")
 async def test_a_position_past_the_end_or_of_another_life_is_a_reset(nats_server: NatsServer) -> None:
     async with running(nats_server.url) as mesh:
@@ -339,6 +344,7 @@ async def test_a_session_from_its_beginning_to_its_end(nats_server: NatsServer) 
                 await gone
 
 
+@pytest.mark.promise("P-SESSION-1")
 async def test_concurrent_updates_all_come_through(nats_server: NatsServer) -> None:
     async with running(nats_server.url) as mesh:
         store = SessionStore(mesh)
