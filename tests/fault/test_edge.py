@@ -59,6 +59,7 @@ async def test_2000_messages_while_the_connection_is_cut_ten_times(nats_server: 
     assert contents(ledger) == list(range(2_000))
 
 
+@pytest.mark.promise("P-RESUME-2")
 async def test_when_an_edge_is_killed_its_clients_go_on_at_the_other(nats_server: NatsServer) -> None:
     async with (
         provisioned_mesh(nats_server.url) as mesh,
@@ -85,6 +86,7 @@ async def test_when_an_edge_is_killed_its_clients_go_on_at_the_other(nats_server
             assert contents(ledger) == list(range(1_500))
 
 
+@pytest.mark.promise("P-DOWN-2", "P-DOWN-3")
 async def test_nats_is_killed_and_comes_back(tmp_path: Path) -> None:
     server = await NatsServer.start(tmp_path, port=0)
     port = server.port
@@ -169,6 +171,7 @@ async def test_an_edge_that_starts_before_nats_tells_so_and_then_serves(tmp_path
                 assert (await client.event())["payload"]["content"] == 1
 
 
+@pytest.mark.promise("P-STORE-1", "P-ORDER-1")
 async def test_nats_killed_while_much_is_published(tmp_path: Path) -> None:
     """What was acknowledged is shown, once and in order, to who stayed and to who came back in the middle of it."""
     count = 600

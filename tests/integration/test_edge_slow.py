@@ -54,6 +54,7 @@ def contents(ledger: Ledger) -> list[int]:
     return [event["payload"]["content"] for event in ledger.events]
 
 
+@pytest.mark.promise("P-SLOW-1")
 @pytest.mark.linux
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_a_reader_that_stops_costs_nothing_and_reads_on_without_a_loss(edge: EdgeProcess, mesh: Mesh) -> None:
@@ -104,6 +105,7 @@ async def test_a_reader_at_a_tenth_of_the_rate_gets_all_of_it_in_order(edge: Edg
         swift.close()
 
 
+@pytest.mark.promise("P-SLOW-1")
 @pytest.mark.linux
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_fifty_slow_readers_at_once_share_what_they_are_given(edge: EdgeProcess, mesh: Mesh) -> None:
