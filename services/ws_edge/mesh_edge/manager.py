@@ -79,14 +79,14 @@ class ConnectionManager:
         Raises `InvalidId`, `InvalidEvent` and `MeshUnavailable`.
         """
         topic_of(connection_id)
-        return await self._edge.mesh.publish(subject_for("system.notice", connection_id), dict(message))
+        return await self._edge.mesh.publish(subject_for("system.notice", connection_id), _object(message))
 
     async def broadcast_to_all(self, message: Mapping[str, Any]) -> Ack:
         """Send ``message``, a JSON object, to every socket of all edges, as a ``system.notice``.
 
         Raises `InvalidEvent` and `MeshUnavailable`.
         """
-        return await self._edge.mesh.publish("system.all.notice", dict(message))
+        return await self._edge.mesh.publish("system.all.notice", _object(message))
 
     async def emit_event(self, event_type: str, payload: Mapping[str, Any], connection_id: str | None = None) -> Ack:
         """Store an event; whoever follows its subject is shown it.
@@ -94,6 +94,7 @@ class ConnectionManager:
         What it is about is what the payload says (``session_id`` for ``chat.message``), else the id in
         ``connection_id``. Raises `InvalidEvent` where neither tells, `InvalidId`, `NotCovered`, `MeshUnavailable`.
         """
+        payload = _object(payload)
         known = PAYLOADS.get(event_type)
         ident = payload.get(known.id_field) if known else None
         if ident is None and connection_id is not None:
@@ -104,7 +105,7 @@ class ConnectionManager:
                 f"{event_type}: the payload has no {field!r}, and no connection_id tells what it is about"
             )
         subject = subject_for(event_type, str(ident))
-        return await self._edge.mesh.publish(subject, dict(payload))
+        return await self._edge.mesh.publish(subject, payload)
 
     def connections(self) -> list[dict[str, Any]]:
         """What is known of each socket of this edge."""
@@ -125,6 +126,12 @@ class ConnectionManager:
     def count(self, connection_id: str | None = None) -> int:
         """How many sockets of this edge are in a group, or in all."""
         return sum(1 for socket in self._edge.sockets() if connection_id in {None, socket.topic.name})
+
+
+def _object(value: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(f"what is sent must be a JSON object, not {type(value).__name__}")
+    return dict(value)
 
 
 def _rfc3339(at: float) -> str:

@@ -115,9 +115,13 @@ class Topic:
 
     def frame(self, message: Stored, prev: int | None) -> bytes:
         """The frame of a message on this topic; raises `Poison`."""
-        if (prefix := self._prefixes.get(message.stream)) is None:
-            epoch = self.follower.position(message.stream).epoch
-            prefix = self._prefixes[message.stream] = f"{LETTERS[message.stream]}{epoch}-".encode()
+        stream = message.stream
+        if (prefix := self._prefixes.get(stream)) is None:
+            if stream in self.follower.chains:
+                epoch = self.follower.position(stream).epoch
+                prefix = self._prefixes[stream] = f"{LETTERS[stream]}{epoch}-".encode()
+            else:  # a notice, which a topic that follows no signals is shown too
+                prefix = str(self._context.log.position(stream, 0)).encode()[:-1]
         return event_frame(self.label, message, prefix, prev, self._context.log.settings.max_body_bytes)
 
     def gap(self, before: Cursor, after: Cursor, reason: GapReason) -> None:
