@@ -43,6 +43,7 @@ async def edge(shared_nats: NatsServer, mesh: Mesh) -> AsyncIterator[RunningEdge
 # -- groups -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("P-GROUP-1")
 async def test_broadcasts_reach_groups_and_all_on_every_edge(shared_nats: NatsServer, edge: RunningEdge) -> None:
     async with running_edge(shared_nats.url, edge_id="two") as two:
         paths = ("/ws/chat/g1", "/ws/chat/g2", "/ws/council", "/ws/agent/g1", "/ws/events")
@@ -225,6 +226,7 @@ async def test_those_who_vanish_during_the_handshake_leave_nothing_behind(
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("P-DRAIN-1")
 async def test_draining_tells_to_reconnect_then_closes_and_lets_nobody_in(shared_nats: NatsServer) -> None:
     async with running_edge(shared_nats.url, drain_s=0.5) as edge:
         clients = [edge.connect("/ws/council") for _ in range(20)]
@@ -244,6 +246,7 @@ async def test_draining_tells_to_reconnect_then_closes_and_lets_nobody_in(shared
         assert not edge.edge.is_ready
 
 
+@pytest.mark.promise("P-DRAIN-1", "P-CODES-1")
 async def test_sigterm_ends_an_edge_with_1012_for_all_also_for_one_that_does_not_read(
     shared_nats: NatsServer, mesh: Mesh
 ) -> None:
@@ -299,6 +302,7 @@ def existing_app() -> FastAPI:
     return app
 
 
+@pytest.mark.promise("P-ROUTER-1")
 async def test_an_existing_application_serves_the_four_routes_beside_its_own(
     shared_nats: NatsServer, mesh: Mesh
 ) -> None:
@@ -325,6 +329,7 @@ async def test_an_existing_application_serves_the_four_routes_beside_its_own(
             assert ws.close_code == closing.NORMAL.code
 
 
+@pytest.mark.promise("P-ROUTER-1")
 async def test_without_the_hand_over_protocol_one_is_told_what_to_do(
     shared_nats: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
