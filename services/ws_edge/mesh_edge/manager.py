@@ -6,9 +6,10 @@ through the mesh, so they reach the sockets of all edges.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import WebSocket
 
@@ -16,25 +17,45 @@ from daena_mesh.cursors import Positions
 from daena_mesh.errors import ConfigurationError, InvalidEvent
 from daena_mesh.events import PAYLOADS
 from daena_mesh.log import Ack
+from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import subject_for
 from mesh_edge import closing
 from mesh_edge.protocol import HAND_OVER
-from mesh_edge.routes import topic_of
+from mesh_edge.routes import TopicName, topic_of
 
 if TYPE_CHECKING:
-    from mesh_edge.edge import Edge
     from mesh_edge.socket import Socket
 
 _SUBPROTOCOL = "mesh.v1"
 _MOST_USER_AGENT = 256
 
 
+class Host(Protocol):
+    """The edge, as its manager sees it."""
+
+    mesh: Mesh
+
+    def enter(
+        self,
+        transport: asyncio.Transport,
+        name: TopicName,
+        since: Positions,
+        *,
+        user_agent: str = "",
+        metadata: dict[str, Any] | None = None,
+    ) -> Socket:
+        """A client that was let in follows a topic."""
+
+    def sockets(self) -> Iterator[Socket]:
+        """All sockets of the edge."""
+
+
 class ConnectionManager:
     """Lets sockets in, and speaks to groups of them."""
 
-    def __init__(self, edge: Edge) -> None:
-        """Of ``edge``."""
-        self._edge = edge
+    def __init__(self, host: Host) -> None:
+        """Of the edge ``host``."""
+        self._host = host
 
     async def connect(
         self,
@@ -59,7 +80,7 @@ class ConnectionManager:
         await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
         user_agent = websocket.headers.get("user-agent", "")[:_MOST_USER_AGENT]
         socket: Socket = hand_over(
-            lambda transport: self._edge.enter(
+            lambda transport: self._host.enter(
                 transport, name, since or Positions(), user_agent=user_agent, metadata=metadata
             )
         )
@@ -79,14 +100,14 @@ class ConnectionManager:
         Raises `InvalidId`, `InvalidEvent` and `MeshUnavailable`.
         """
         topic_of(connection_id)
-        return await self._edge.mesh.publish(subject_for("system.notice", connection_id), _object(message))
+        return await self._host.mesh.publish(subject_for("system.notice", connection_id), _object(message))
 
     async def broadcast_to_all(self, message: Mapping[str, Any]) -> Ack:
         """Send ``message``, a JSON object, to every socket of all edges, as a ``system.notice``.
 
         Raises `InvalidEvent` and `MeshUnavailable`.
         """
-        return await self._edge.mesh.publish("system.all.notice", _object(message))
+        return await self._host.mesh.publish("system.all.notice", _object(message))
 
     async def emit_event(self, event_type: str, payload: Mapping[str, Any], connection_id: str | None = None) -> Ack:
         """Store an event; whoever follows its subject is shown it.
@@ -105,7 +126,7 @@ class ConnectionManager:
                 f"{event_type}: the payload has no {field!r}, and no connection_id tells what it is about"
             )
         subject = subject_for(event_type, str(ident))
-        return await self._edge.mesh.publish(subject, payload)
+        return await self._host.mesh.publish(subject, payload)
 
     def connections(self) -> list[dict[str, Any]]:
         """What is known of each socket of this edge."""
@@ -120,12 +141,12 @@ class ConnectionManager:
                 "is_behind": socket.positions is not None,
                 "metadata": socket.metadata or {},
             }
-            for socket in self._edge.sockets()
+            for socket in self._host.sockets()
         ]
 
     def count(self, connection_id: str | None = None) -> int:
         """How many sockets of this edge are in a group, or in all."""
-        return sum(1 for socket in self._edge.sockets() if connection_id in {None, socket.topic.name})
+        return sum(1 for socket in self._host.sockets() if connection_id in {None, socket.topic.name})
 
 
 def _object(value: Mapping[str, Any]) -> dict[str, Any]:
