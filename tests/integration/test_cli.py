@@ -218,6 +218,31 @@ async def test_api_and_edge_run_alone_on_a_nats(nats_server: NatsServer) -> None
     assert [process.returncode for process in processes] == [0, 0]
 
 
+async def test_the_order_of_starts_does_not_matter(tmp_path: Path) -> None:
+    async with await NatsServer.start(tmp_path, port=0) as server:
+        port, url = server.port, server.url
+    process = await asyncio.create_subprocess_exec(
+        *(*MESH, "api", "--port", "0", "--nats-url", url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with within(30):
+            while b"is not ready yet" not in (line := await process.stderr.readline()):
+                assert line
+            async with await NatsServer.start(tmp_path, port=port):
+                assert (await process.stdout.readline()).startswith(b"API ready at ")
+                process.send_signal(signal.SIGTERM)
+                await process.communicate()
+        assert process.returncode == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
 # -- mesh tail, mesh emit ------------------------------------------------------------------------------------------
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 from rich.console import Console
 from rich.text import Text
 
+from mesh_cli.rendering import printable
 from mesh_cli.up import Running
 
 _EXAMPLE = '{"activity":{"state":"searching"}}'
@@ -19,7 +23,7 @@ def banner(running: Running) -> Text:
         Text.assemble("  API       ", (f"{running.url}/docs", "cyan")),
         *(Text.assemble("  edge      ", (url, "cyan")) for url in running.edge_urls),
         Text.assemble("  NATS      ", (running.nats_url, "cyan")),
-        Text(f"  data      {running.data_dir}" if running.data_dir else "  data      in that NATS, which was running"),
+        Text(f"  data      {printable(str(running.data_dir or 'in that NATS, which was running'))}"),
         Text(),
         Text("Try it in another terminal:"),
         Text(f"  nats -s {running.nats_url} pub agent.scout.activity '{_EXAMPLE}'"),
@@ -28,6 +32,12 @@ def banner(running: Running) -> Text:
         Text("Ctrl-C stops it."),
     ]
     return Text("\n").join(lines)
+
+
+def show_stopping() -> None:
+    """Say that Ctrl-C was heard. Nobody may be reading any more, which is no reason not to stop."""
+    with contextlib.suppress(OSError):
+        os.write(1, b"Stopping; a second Ctrl-C ends it at once.\n")
 
 
 def show_banner(running: Running) -> None:

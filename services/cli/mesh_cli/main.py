@@ -104,7 +104,7 @@ def up(
     What was said stays in `--data-dir` and is there again after the next start. Ctrl-C stops it, politely; a
     second Ctrl-C at once.
     """
-    from mesh_cli.banner import show_banner
+    from mesh_cli.banner import show_banner, show_stopping
     from mesh_cli.logs import log_to_stderr
     from mesh_cli.loop import run
     from mesh_cli.up import UpOptions
@@ -112,7 +112,7 @@ def up(
 
     log_to_stderr(verbose=verbose)
     options = UpOptions(host=host, port=port, nats_port=nats_port, data_dir=data_dir, edges=edges, verbose=verbose)
-    raise typer.Exit(run(start(options, show_banner)))
+    raise typer.Exit(run(start(options, show_banner, show_stopping)))
 
 
 @commands.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
@@ -16,6 +17,8 @@ from mesh_edge.protocol import HandoverProtocol
 
 REQUESTS_END_WITHIN_S = 3
 _KEEP_ALIVE_S = 15
+_SAYS_SO_AFTER_S = 3.0
+_log = logging.getLogger(__name__)
 
 
 async def serve(
@@ -82,5 +85,10 @@ class _Server(uvicorn.Server):
 
 
 async def _announce(listener: Listener, on_ready: Callable[[], Awaitable[None]]) -> None:
-    await until_ready(listener)
+    try:
+        async with asyncio.timeout(_SAYS_SO_AFTER_S):
+            await until_ready(listener)
+    except TimeoutError:
+        _log.warning("%s is not ready yet, and waits; %s/readyz says for what", listener.url, listener.url)
+        await until_ready(listener)
     await on_ready()

@@ -39,12 +39,13 @@ class Running:
     data_dir: Path | None
 
 
-async def up(options: UpOptions, on_ready: Callable[[Running], None]) -> int:
+async def up(options: UpOptions, on_ready: Callable[[Running], None], on_stop: Callable[[], None]) -> int:
     """Run the mesh until it is asked to stop.
 
     Args:
         options: where, and how many edges.
         on_ready: called once, when everything answers.
+        on_stop: called once, when it was asked to stop.
 
     Returns:
         The exit code: 0 after a stop that was asked for, 128 + signal where that came before it was ready.
@@ -55,7 +56,7 @@ async def up(options: UpOptions, on_ready: Callable[[Running], None]) -> int:
     stop = Stop()
     try:
         async with contextlib.AsyncExitStack() as stack:
-            await _run(options, stack, stop, on_ready)
+            await _run(options, stack, stop, on_ready, on_stop)
     except asyncio.CancelledError:
         if stop.number is None:
             raise
@@ -66,7 +67,11 @@ async def up(options: UpOptions, on_ready: Callable[[Running], None]) -> int:
 
 
 async def _run(
-    options: UpOptions, stack: contextlib.AsyncExitStack, stop: Stop, on_ready: Callable[[Running], None]
+    options: UpOptions,
+    stack: contextlib.AsyncExitStack,
+    stop: Stop,
+    on_ready: Callable[[Running], None],
+    on_stop: Callable[[], None],
 ) -> None:
     listener, *edge_listeners = stack.enter_context(_bound(options))
     nats_url, data_dir = load(MeshSettings).nats_url, None
@@ -97,6 +102,7 @@ async def _run(
         on_ready(running)
 
     async def drain_all() -> None:
+        on_stop()
         forget_running()
         await asyncio.gather(edges.stop(), drain(app))
 

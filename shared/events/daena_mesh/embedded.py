@@ -16,6 +16,7 @@ from daena_mesh.nats_binary import find_binary
 from daena_mesh.nats_config import NatsConfig, Ports, client_url, read_ports
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
     from types import TracebackType
 
@@ -28,8 +29,9 @@ _QUOTED_LOG_LINES = 4
 _DIED_BY_SIGNAL = 128
 
 # The guardian is the server's parent and lives as long as the server. Its standard input is a pipe that our
-# process alone holds open: however we end, SIGKILL included, the pipe closes and the guardian ends the
-# server. It passes on the exit status, and as the parent it never signals an id that went to somebody else.
+# process alone holds open: however we end, SIGKILL included, the pipe closes and the guardian ends the server,
+# after 5 s by force. It sleeps in short naps, because the last one outlives it and holds the lock on the data.
+# It passes on the exit status, and as the parent it never signals an id that went to somebody else.
 _GUARDIAN = """
 exec 3<&0 </dev/null
 "$@" 3<&- &
@@ -37,10 +39,9 @@ server=$!
 (
     read -r _ <&3
     kill -TERM "$server"
-    nap=
-    trap 'kill $nap; exit' TERM
-    sleep 5 & nap=$!
-    wait "$nap"
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do
+        sleep 0.2 || sleep 1
+    done
     kill -KILL "$server"
 ) 2>/dev/null &
 watcher=$!
@@ -111,7 +112,7 @@ class NatsServer:
         config = _prepare(data_dir, host, port, log_path)
         lock = await DataLock.acquire(config.data_dir)
         try:
-            chain = await _Chain.spawn(binary, config, lock)
+            chain = await _in_one_piece(_Chain.spawn(binary, config, lock))
         except OSError as error:
             lock.release()
             raise NatsServerError(f"nats-server could not be started in {data_dir}: {error}") from error
@@ -203,6 +204,18 @@ class _Chain:
         self.cut()
         self._lock.release()
         return _DIED_BY_SIGNAL - status if status > _DIED_BY_SIGNAL else status
+
+
+async def _in_one_piece(spawning: Coroutine[None, None, _Chain]) -> _Chain:
+    """Await ``spawning``, which is never cancelled: asyncio would kill the guardian before it guards anything."""
+    task = asyncio.ensure_future(spawning)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        chain = await task
+        chain.cut()
+        await chain.wait()
+        raise
 
 
 def _prepare(data_dir: Path, host: str, port: int, log_path: Path | None) -> NatsConfig:
