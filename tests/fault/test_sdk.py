@@ -123,6 +123,32 @@ async def test_lost_live_messages_are_healed_before_anything_later(nats_server: 
         assert other.connection.connects == 1
 
 
+@pytest.mark.promise("P-ORDER-1")
+async def test_healing_one_subject_hides_no_loss_on_another(nats_server: NatsServer) -> None:
+    chance = random.Random(11)
+    authors = ("ada", "bob", "eve", "kim", "max")
+    async with (
+        NatsProxy.running(nats_server.port) as proxy,
+        running(nats_server.url) as mesh,
+        running(proxy.url) as other,
+        other.subscribe("chat.s1.>") as feed,
+    ):
+        proxy.loses = lambda subject: subject.startswith(b"live.") and chance.random() < 0.3
+        said: dict[str, list[int]] = {author: [] for author in authors}
+        for n in range(800):
+            author = chance.choice(authors)
+            said[author].append(n)
+            await mesh.publish(f"chat.s1.message.{author}", {"n": n})
+            if n % 200 == 150:
+                proxy.cut()
+        proxy.loses = None
+        await feed._queue.follower.audit()
+        heard: dict[str, list[int]] = {author: [] for author in authors}
+        for event in await events(feed, 800, within_s=20):
+            heard[event.subject.rpartition(".")[2]].append(event.payload["n"])
+        assert heard == said
+
+
 async def test_a_loss_that_nothing_later_reveals_is_found_by_the_audit(nats_server: NatsServer) -> None:
     async with (
         NatsProxy.running(nats_server.port) as proxy,
@@ -135,6 +161,46 @@ async def test_a_loss_that_nothing_later_reveals_is_found_by_the_audit(nats_serv
         await eventually(lambda: proxy.lost)
         await feed._queue.follower.audit()
         assert await contents(feed, 1) == ["lost"]
+
+
+async def test_the_audit_finds_what_one_subject_lost_while_others_went_on(nats_server: NatsServer) -> None:
+    async with (
+        NatsProxy.running(nats_server.port) as proxy,
+        running(nats_server.url) as mesh,
+        running(proxy.url) as other,
+        other.subscribe("chat.s1.>", "agent.a.>") as feed,
+    ):
+        follower = feed._queue.follower
+        for n in range(3):
+            proxy.loses = lambda subject: subject == b"live.chat.s1.message.ada"
+            await mesh.publish("chat.s1.message.ada", {"content": f"lost {n}"})
+            await eventually(lambda n=n: proxy.lost > n)  # type: ignore[misc]
+            await mesh.publish("chat.s1.message.bob", {"content": f"seen {n}"})
+            assert await contents(feed, 1) == [f"seen {n}"]
+            await follower.audit()
+            assert await contents(feed, 1) == [f"lost {n}"]
+        await eventually(lambda: not follower.is_healing)
+        await follower.audit()
+        assert follower.chains["RECORDS"].verified == follower.chains["RECORDS"].seen
+        await follower.audit()
+        assert not follower.is_healing
+        assert not feed._queue.items
+
+
+async def test_what_one_subject_lost_is_found_after_a_reconnect_too(nats_server: NatsServer) -> None:
+    async with (
+        NatsProxy.running(nats_server.port) as proxy,
+        running(nats_server.url) as mesh,
+        running(proxy.url) as other,
+        other.subscribe("chat.s1.>") as feed,
+    ):
+        proxy.loses = lambda subject: subject == b"live.chat.s1.message.ada"
+        await mesh.publish("chat.s1.message.ada", {"content": "lost"})
+        await mesh.publish("chat.s1.message.bob", {"content": "seen"})
+        assert await contents(feed, 1) == ["seen"]
+        proxy.cut()
+        await mesh.publish("chat.s1.message.ada", {"content": "meanwhile"})
+        assert sorted(await contents(feed, 2)) == ["lost", "meanwhile"]
 
 
 async def test_a_black_hole_is_noticed_and_healed(nats_server: NatsServer) -> None:

@@ -6,7 +6,7 @@ than what was seen there, something was lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 from daena_mesh.stored import Stored
@@ -27,7 +27,7 @@ class Verdict(Enum):
 class Chain:
     """The state of one stream within one follower."""
 
-    __slots__ = ("_by_subject", "_floor", "position", "reach", "seen", "whole")
+    __slots__ = ("_by_subject", "_floor", "position", "reach", "seen", "verified", "whole")
 
     def __init__(self, *, whole: bool) -> None:
         """``whole`` says that every message of the stream is followed, so that sequences must be contiguous."""
@@ -38,12 +38,14 @@ class Chain:
         """The sequence of the last event that was shown, or where the follower began."""
         self.reach = 0
         """The newest message that is known to exist: a replay is complete when it has come to it."""
+        self.verified = 0
+        """Up to here the log was asked for the last message on each subject, and none was missing."""
         self._by_subject: dict[bytes, int] = {}
         self._floor = 0
 
     def begin(self, position: int) -> None:
         """Forget everything: what lies up to ``position`` is behind."""
-        self.seen = self.position = self.reach = self._floor = position
+        self.seen = self.position = self.reach = self.verified = self._floor = position
         self._by_subject.clear()
 
     def known(self, subject: bytes) -> int:
@@ -83,6 +85,18 @@ class Chain:
     def heal_from(self, message: Stored) -> int:
         """The sequence behind which a live message that shows a gap wants the log read."""
         return self.seen if self.whole else self.known(message.subject)
+
+    def verify(self, newest: Sequence[Stored], head: int) -> int | None:
+        """Compare the newest message of each subject behind ``verified``, oldest first, with what was seen.
+
+        Returns the sequence behind which the log has something up to ``head`` that was not, or None.
+        """
+        behind = [self.known(message.subject) for message in newest if message.seq <= head and self.missed(message)]
+        if behind:
+            return min(behind)
+        if newest:
+            self.verified = max(self.verified, min(head, newest[-1].seq))  # a stale replica tells less than the head
+        return None
 
     def missed(self, message: Stored) -> bool:
         """Whether a message read from the log was not seen live."""

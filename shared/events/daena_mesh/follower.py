@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from daena_mesh import replay
@@ -199,11 +199,28 @@ class Follower:
         if self._hold is not None:
             return
         heads = await self._heads()
-        if not self.is_healing and any(heads[stream] > chain.seen for stream, chain in self.chains.items()):
+        lost = await self._unseen(heads)
+        if not self.is_healing and (lost or any(heads[stream] > chain.seen for stream, chain in self.chains.items())):
+            self._behind.update(lost)
             for stream, chain in self.chains.items():
                 chain.reach = max(chain.reach, heads[stream])
             self._hold = Hold()
             self._heal()
+
+    async def _unseen(self, heads: Mapping[str, int]) -> dict[str, int]:
+        """For each stream with a subject whose newest message up to the head was not seen: where to read from.
+
+        Other subjects may have gone on since, so the head alone does not tell.
+        """
+        lost = {}
+        for stream, chain in self.chains.items():
+            head = heads[stream]
+            if chain.whole or head <= chain.verified:
+                continue
+            newest = await self._log.lasts(stream, self.filters[stream], chain.verified)
+            if newest is not None and (behind := chain.verify(newest, head)) is not None:
+                lost[stream] = behind
+        return lost
 
     async def _look_again(self) -> None:
         """In a cluster, interest may become known to another node later than a flush returns."""
@@ -230,9 +247,11 @@ class Follower:
         lasts = await self._log.stand.ask()
         # Who starts live misses nothing up to where the streams stand: a head of its own would tell no more.
         heads = dict.fromkeys(self.filters, 0) if self._since is not None and not self._since else await self._heads()
+        lost = await self._unseen(heads) if self._since is None else {}
         if connects != self._log.connection.connects or not self._log.epochs.keys() >= self.filters.keys():
             raise MeshUnavailable("the connection was lost, or made, meanwhile")
         since, self._since = self._since, None
+        self._behind = {**lost, **self._behind}
         for stream, chain in self.chains.items():
             epoch, head = self._log.epochs[stream], heads[stream]
             last = max(lasts[stream], head)
@@ -257,6 +276,7 @@ class Follower:
         """Read the log from where each stream stands up to its head, and release what was held meanwhile."""
         while (hold := self._hold) is not None:
             if self._behind or any(chain.seen < chain.reach for chain in self.chains.values()):
+                await self._look_behind()
                 await self._replay()
             if hold.overflowed:
                 self._hold = Hold()  # the log has what could not be held
@@ -264,6 +284,12 @@ class Follower:
                 if not self._oriented:
                     return
                 self._hold = None
+
+    async def _look_behind(self) -> None:
+        """What is read now must not hide that another subject lost something before it."""
+        if any(not chain.whole and chain.seen > chain.verified for chain in self.chains.values()):
+            for stream, behind in (await self._unseen(await self._heads())).items():
+                self._behind[stream] = min(behind, self._behind.get(stream, behind))
 
     async def _replay(self) -> None:
         ended = False
@@ -280,6 +306,8 @@ class Follower:
             self._behind.update(chunk.positions)
             ended = chunk.ended
         self._behind = {}
+        for chain in self.chains.values():
+            chain.verified = max(chain.verified, chain.seen)
 
     def _show_missed(self, message: Stored) -> None:
         chain = self.chains[message.stream]

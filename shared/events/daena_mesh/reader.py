@@ -69,6 +69,10 @@ class _InfoReply(ApiReply):
     config: StreamConfig | None = None
 
 
+class _TooMany(MeshUnavailable):
+    """There are more subjects than one answer holds."""
+
+
 class StreamReader:
     """Asks for what streams hold."""
 
@@ -134,6 +138,18 @@ class StreamReader:
         request = {"seq": after + 1, "next_by_subj": pattern, "batch": most, "max_bytes": most_bytes}
         return await self._direct(stream, request)
 
+    async def lasts(self, stream: str, patterns: Sequence[str], after: int) -> list[Stored] | None:
+        """The newest message of each subject on ``patterns``, where it lies behind ``after``, from any replica.
+
+        In order, from the oldest on as many as an answer may hold;
+        None where there are more subjects than one answer holds (1,024). Raises `MeshUnavailable`.
+        """
+        request = {"multi_last": list(patterns), "seq": after + 1, "max_bytes": MOST_BYTES}
+        try:
+            return (await self._direct(stream, request)).messages
+        except _TooMany:
+            return None
+
     async def _first(self, stream: str, start: Mapping[str, object]) -> int:
         """The sequence of the first event from ``start`` on, or 0; markers of epochs are no events."""
         found = await self._direct(stream, {**start, "next_by_subj": ">", "batch": _MARKERS + 1})
@@ -156,10 +172,7 @@ class StreamReader:
             if reply is None:
                 ended.set_exception(self.connection.unavailable())
             elif status := status_of(reply.headers):
-                if status in {204, 404}:
-                    ended.set_result(None)
-                else:
-                    ended.set_exception(MeshUnavailable(f"stream {stream} cannot be read: status {status}"))
+                _end(ended, stream, status)
             elif read := read_direct(stream, reply.headers, reply.body):
                 messages.append(read[0])
                 pending = read[1]
@@ -209,6 +222,15 @@ class StreamReader:
         if info.error or info.state is None or info.config is None:
             raise MeshUnavailable(f"stream {stream}: {info.error.description if info.error else 'no answer'}")
         return info.state, info.config
+
+
+def _end(ended: asyncio.Future[None], stream: str, status: int) -> None:
+    if status in {204, 404}:
+        ended.set_result(None)
+    elif status == 413:
+        ended.set_exception(_TooMany(f"stream {stream} has too many subjects for one answer"))
+    else:
+        ended.set_exception(MeshUnavailable(f"stream {stream} cannot be read: status {status}"))
 
 
 def not_provisioned(stream: str) -> MeshUnavailable:

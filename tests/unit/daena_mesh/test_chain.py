@@ -78,15 +78,38 @@ class Following(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        """Let the limits take everything that was stored by now."""
+        """Let the limits take everything that was stored by now: audits come far more often than that."""
+        self.audit()
         self.expired = self.head
 
     @rule()
     def reconnect(self) -> None:
         """Lose what was on the way, and read the log from where it was seen up to."""
         self.on_the_way.clear()
+        self.audit()
         self.heal(self.chain.seen)
-        self.audited()
+        assert {m.seq for m in self.shown} >= {m.seq for m in self.followed() if m.seq > self.expired}
+
+    @rule()
+    def audit(self) -> None:
+        """Compare the newest message of each subject with what was seen."""
+        found = self.unseen()
+        if found is not None:
+            self.heal(found)
+            assert self.unseen() is None
+
+    def unseen(self) -> int | None:
+        """Find from where to read what is missing, as `Follower` does before it reads the log."""
+        if self.whole:
+            return None
+        newest = {m.subject: m for m in self.followed() if m.seq > self.expired}
+        behind = [m for m in newest.values() if m.seq > self.chain.verified]
+        found = self.chain.verify(sorted(behind, key=lambda m: m.seq), self.head)
+        assert found is not None or self.chain.verified >= max((m.seq for m in behind), default=0)
+        return found
+
+    def followed(self) -> list[Stored]:
+        return [m for m in self.log if m.subject != self.foreign and m.seq > self.start]
 
     def receive(self, message: Stored) -> None:
         verdict = self.chain.judge(message)
@@ -94,7 +117,10 @@ class Following(RuleBasedStateMachine):
             self.show(message)
         elif verdict is Verdict.GAP:
             self.chain.reach = max(self.chain.reach, message.seq)
-            self.heal(self.chain.heal_from(message))
+            behind = self.chain.heal_from(message)
+            found = self.unseen()
+            self.heal(behind if found is None else min(behind, found))
+            self.chain.verified = self.chain.seen
             assert self.chain.judge(message) is Verdict.OLD or message.seq <= self.expired
 
     def heal(self, behind: int) -> None:
@@ -112,11 +138,6 @@ class Following(RuleBasedStateMachine):
         before = self.chain.show(message.seq)
         assert before <= self.chain.position
         self.shown.append(message)
-
-    def audited(self) -> None:
-        """After a reconnect nothing that was stored since is missing, but for what may be lost unrevealed."""
-        newest = max((m.seq for m in self.log if m.subject != self.foreign), default=0)
-        assert self.chain.seen >= min(newest, self.head)
 
     @invariant()
     def each_subject_is_shown_in_order_and_once(self) -> None:
