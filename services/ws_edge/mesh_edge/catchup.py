@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 262_144
 _KEEP_S = 1.0
 _MOST_REMEMBERED = 4_096
+_MOST_REMEMBERED_BYTES = 1_048_576
 _AHEAD_S = 0.1
 _RETRY_S = 0.2
 _log = logging.getLogger(__name__)
@@ -68,8 +70,12 @@ class CatchUp:
         self._ahead: dict[Socket, None] = {}
         self._fetching: dict[Socket, None] = {}
         self._chunks: dict[Key, Chunk] = {}
-        self._shown: list[Shown] | None = None
+        self._shown: deque[Shown] | None = None
+        self._shown_bytes = 0
+        self._forgotten: dict[str, int] = {}
+        """For each stream the newest event that was shown meanwhile, and is remembered no longer."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_auditing = False
 
     # -- coming in ----------------------------------------------------------------------------------------------
 
@@ -115,6 +121,7 @@ class CatchUp:
                 gaps.append((asked, here._replace(seq=marker), "reset"))
                 positions[stream] = min(marker, chain.position)
             elif asked.seq > chain.seen:
+                self._waiting[socket] = since
                 self._run(self._compare(socket, since))
                 return
             else:
@@ -136,7 +143,6 @@ class CatchUp:
     async def _compare(self, socket: Socket, since: Positions) -> None:
         """The client is ahead of us: either we have missed something, or its position is of no event of this topic."""
         follower = self._topic.follower
-        self._waiting[socket] = since
         try:
             lasts = {stream: (await self._log.bounds(stream))[1] for stream, _ in self._topic.chains()}
             await self._log.connection.flush()
@@ -157,8 +163,10 @@ class CatchUp:
                 here = follower.position(stream)
                 socket.send(self._gap(asked, here, "reset"))
                 known[letter] = here
+            elif follower.is_healing:
+                known[letter] = asked  # what lies before it is being fetched right now
             else:
-                # All that this topic has up to the leader's head was seen, or is being fetched right now.
+                # All that this topic has up to the leader's head was seen: it is the position of another topic.
                 known[letter] = asked._replace(seq=min(asked.seq, chain.seen))
         self._waiting[socket] = Positions(known.values())
         if follower.is_live and not follower.is_healing and not self._topic.is_degraded:
@@ -192,7 +200,7 @@ class CatchUp:
         if (chunk := self._chunks.get(key)) is None:
             chunk = self._chunks[key] = Chunk()
             if self._shown is None:
-                self._shown = []
+                self._shown = deque()
             self._run(self._fetch(key, chunk, positions))
         if chunk.waiting is None:
             self._give(socket, chunk)
@@ -262,12 +270,20 @@ class CatchUp:
         positions = socket.positions
         if positions is None or self._shown is None or self._topic.follower.is_healing:
             return
+        if not socket.is_drained:  # what was shown meanwhile would come on top: it goes on from the log when it is
+            del self._ahead[socket]
+            return
         if any(chain.seen < positions[stream] for stream, chain in self._topic.chains()):
-            if len(self._ahead) == 1:
+            if not self._is_auditing:
+                self._is_auditing = True
                 self._run(self._audit_soon())
             return
         del self._ahead[socket]
-        self._join(socket, positions)
+        if any(positions[stream] < seq for stream, seq in self._forgotten.items()):
+            self._chunks.pop(tuple(positions.values()), None)  # or it would be given what was there then
+            asyncio.get_running_loop().call_soon(self.go_on, socket)
+        else:
+            self._join(socket, positions)
 
     async def _audit_soon(self) -> None:
         await asyncio.sleep(_AHEAD_S)
@@ -276,7 +292,8 @@ class CatchUp:
                 await self._topic.follower.audit()
             except MeshUnavailable as error:
                 _log.info("%s: %s", self._topic.name, error)
-            self.moved()
+        self._is_auditing = False
+        self.moved()
 
     # -- what is shown meanwhile --------------------------------------------------------------------------------
 
@@ -285,12 +302,16 @@ class CatchUp:
         if self._shown is None:
             return
         self._shown.append(Shown(message.stream, message.seq, before, frame))
-        if len(self._shown) > _MOST_REMEMBERED:
-            self.forget()
+        self._shown_bytes += len(frame)
+        while len(self._shown) > _MOST_REMEMBERED or self._shown_bytes > _MOST_REMEMBERED_BYTES:
+            oldest = self._shown.popleft()
+            self._shown_bytes -= len(oldest.frame)
+            self._forgotten[oldest.stream] = oldest.seq
 
     def forget(self) -> None:
-        """Too much was shown, or positions changed their meaning: whoever catches up reads the log once more."""
-        self._chunks, self._shown = {}, None
+        """Positions changed their meaning: whoever catches up reads the log once more."""
+        self._chunks = {}
+        self._remember_nothing()
         again = [*self._fetching, *self._ahead]
         self._ahead.clear()
         self._fetching.clear()
@@ -301,7 +322,10 @@ class CatchUp:
         if self._chunks.get(key) is chunk:
             del self._chunks[key]
             if not self._chunks and not self._ahead:
-                self._shown = None
+                self._remember_nothing()
+
+    def _remember_nothing(self) -> None:
+        self._shown, self._shown_bytes, self._forgotten = None, 0, {}
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

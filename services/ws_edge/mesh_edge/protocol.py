@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
             self.scope["extensions"][HAND_OVER] = self.hand_over  # type: ignore[assignment]
 
     def hand_over(self, take: Take) -> Socket:
-        """Give the transport to ``take``, once the endpoint has accepted; which makes what it returns its protocol."""
+        """Give the transport to ``take``, once the endpoint has accepted; which makes what it returns its protocol.
+
+        Raises uvicorn's `ClientDisconnected` for a client that has gone already.
+        """
+        if self.transport.is_closing():  # the peer has gone: nothing would ever end what took it
+            raise ClientDisconnected
         self.stop_keepalive()
         connections, transport = cast("set[object]", self.connections), self.transport
         socket = self._socket = take(transport)

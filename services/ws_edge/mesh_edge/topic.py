@@ -28,6 +28,7 @@ from mesh_edge.routes import EVENTS, TopicName
 if TYPE_CHECKING:
     from mesh_edge.socket import Socket
 
+_MOST_AT_ONCE = 65_536
 _SIGNALS_ONLY = {b"Nats-Stream: " + SIGNALS.encode(): SIGNALS}
 
 
@@ -57,7 +58,7 @@ class Topic:
             "name",
             "sockets",
         ),
-        *("_context", "_fds", "_notices", "_pending", "_prefixes"),
+        *("_context", "_fds", "_notices", "_pending", "_pending_bytes", "_prefixes"),
     )
 
     def __init__(self, name: TopicName, context: TopicContext) -> None:
@@ -75,6 +76,7 @@ class Topic:
         """Its sockets were told that events may be missing for a while."""
         self._fds: tuple[int, ...] | None = ()
         self._pending: list[bytes] = []
+        self._pending_bytes = 0
         self._prefixes: dict[str, bytes] = {}
         self.follower = Follower(context.log, name.patterns, self)
         self.catch_up = CatchUp(self, context.log)
@@ -171,7 +173,11 @@ class Topic:
     def _queue(self, frame: bytes) -> None:
         if not self._pending:
             asyncio.get_running_loop().call_soon(self.flush)  # what arrives in one turn goes out in one write
+        elif self._pending_bytes + len(frame) > _MOST_AT_ONCE:
+            self._write()  # a turn may bring megabytes, and who has no room for them would hold them all
+            asyncio.get_running_loop().call_soon(self.flush)
         self._pending.append(frame)
+        self._pending_bytes += len(frame)
 
     def _show_late(self, message: Stored, frame: bytes) -> None:
         """A loss that later events did not reveal: whoever has not read it from the log is given it now."""
@@ -181,12 +187,16 @@ class Topic:
                 socket.send(frame)
 
     def flush(self) -> None:
-        """Write what is pending to every socket that follows live."""
-        if not self._pending:
-            return
+        """Write what is pending to every socket that follows live, and let in who waits for it."""
+        if self._pending:
+            self._write()
+            self.catch_up.moved()
+
+    def _write(self) -> None:
         count = len(self._pending)
         data = self._pending[0] if count == 1 else b"".join(self._pending)
         self._pending.clear()
+        self._pending_bytes = 0
         before, self.flushed = self.flushed, self.positions()
         fds, size, write = self._fds, len(data), os.write
         if fds is None:  # a copy, since a write may change `ready`
@@ -202,7 +212,6 @@ class Topic:
             if sent != size:
                 self.ready[fd].transport.write(data[sent:])
         self.deliveries += count * (len(fds) + len(self.behind))
-        self.catch_up.moved()
 
     # -- sockets ------------------------------------------------------------------------------------------------
 

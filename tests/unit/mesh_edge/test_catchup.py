@@ -1,0 +1,105 @@
+"""What is remembered for those who catch up, and what becomes of those who leave meanwhile.
+
+The decisions alone: the topic and the log below are as much of them as `CatchUp` looks at here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from uvicorn.protocols.utils import ClientDisconnected
+
+from daena_mesh.chain import Chain
+from daena_mesh.cursors import Cursor, Positions
+from daena_mesh.errors import MeshUnavailable
+from daena_mesh.log import Log
+from daena_mesh.stored import Stored
+from mesh_edge.catchup import CatchUp
+from mesh_edge.protocol import HandoverProtocol
+from mesh_edge.socket import Socket
+from mesh_edge.topic import Topic
+
+
+class Group:
+    """A topic at sequence 10 of RECORDS."""
+
+    def __init__(self) -> None:
+        self.chain = Chain(whole=False)
+        self.chain.begin(10)
+        self.follower = SimpleNamespace(
+            is_live=True, is_healing=False, position=lambda _stream: Cursor("R", "abc", self.chain.position)
+        )
+        self.is_degraded = False
+        self.told: list[str] = []
+
+    def chains(self) -> list[tuple[str, Chain]]:
+        return [("RECORDS", self.chain)]
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_args, **_named: self.told.append(name)
+
+
+class Reader:
+    """A socket."""
+
+    positions: dict[str, int] | None = None
+
+
+class Away:
+    """A log whose stream does not answer."""
+
+    async def bounds(self, stream: str) -> tuple[int, int]:
+        raise MeshUnavailable(stream)
+
+
+def stored(seq: int) -> Stored:
+    return Stored("RECORDS", b"chat.s1.message", seq, 0, b"", b"", b"{}")
+
+
+async def remembering() -> CatchUp:
+    catch_up = CatchUp(cast("Topic", Group()), cast("Log", Away()))
+    catch_up.begin(cast("Socket", Reader()), {"RECORDS": 0})
+    catch_up.stop()
+    return catch_up
+
+
+@pytest.mark.parametrize(("size", "kept"), [(10, 4_096), (65_536, 16), (2_000_000, 0)])
+async def test_what_is_remembered_is_bounded_in_number_and_in_bytes(size: int, kept: int) -> None:
+    catch_up = await remembering()
+    frame = bytes(size)
+    for seq in range(1, 5_001):
+        catch_up.remember(stored(seq), seq - 1, frame)
+    shown = list(catch_up._shown or ())
+    assert [event.seq for event in shown] == list(range(5_001 - kept, 5_001))
+    # Whoever stands before what was forgotten reads the log once more.
+    assert catch_up._forgotten == {"RECORDS": 5_000 - kept}
+
+
+async def test_nothing_is_remembered_while_nobody_catches_up() -> None:
+    catch_up = CatchUp(cast("Topic", Group()), cast("Log", Away()))
+    catch_up.remember(stored(1), 0, b"frame")
+    assert catch_up._shown is None
+
+
+async def test_one_that_leaves_while_its_position_is_looked_up_does_not_come_back() -> None:
+    group = Group()
+    catch_up = CatchUp(cast("Topic", group), cast("Log", Away()))
+    socket = cast("Socket", Reader())
+    catch_up.arrive(socket, Positions.parse("Rabc-99"))
+    assert catch_up.is_waiting(socket)
+    catch_up.leave(socket)
+    await asyncio.gather(*catch_up._tasks)
+    assert not catch_up.is_waiting(socket)
+    assert "set_ready" not in group.told
+
+
+def test_a_client_that_has_gone_is_not_handed_over() -> None:
+    protocol = object.__new__(HandoverProtocol)
+    protocol.transport = cast("asyncio.Transport", SimpleNamespace(is_closing=lambda: True))
+    taken: list[object] = []
+    with pytest.raises(ClientDisconnected):
+        protocol.hand_over(lambda transport: cast("Socket", taken.append(transport)))
+    assert taken == []
