@@ -10,7 +10,8 @@ import pytest
 
 from daena_mesh.embedded import NatsServer
 from daena_mesh.local import is_alive
-from tests.support.deadlines import eventually, within
+from tests.support.deadlines import within
+from tests.support.processes import all_gone, none_left
 
 PARENT = """
 import asyncio, sys
@@ -38,33 +39,36 @@ async def parent_of_a_server(data_dir: Path) -> tuple[asyncio.subprocess.Process
 @pytest.mark.promise("P-SERVER-1")
 async def test_a_killed_parent_takes_the_server_along(tmp_path: Path) -> None:
     parent, server = await parent_of_a_server(tmp_path)
-    parent.kill()
-    await parent.wait()
-    await eventually(lambda: not is_alive(server), within_s=4)  # asked, not killed
+    with none_left(server):
+        parent.kill()
+        await parent.wait()
+        await all_gone(server, within_s=4)  # asked, not killed
 
 
 async def test_a_killed_parent_takes_even_a_frozen_server_along_and_nobody_starts_beside_it(tmp_path: Path) -> None:
     parent, server = await parent_of_a_server(tmp_path)
     os.kill(server, signal.SIGSTOP)
-    parent.kill()
-    await parent.wait()
-    async with within(), await NatsServer.start(tmp_path, port=0):
-        assert not is_alive(server)
+    with none_left(server):
+        parent.kill()
+        await parent.wait()
+        async with within(), await NatsServer.start(tmp_path, port=0):
+            assert not is_alive(server)
 
 
 async def test_the_directory_is_free_as_soon_as_the_killed_parents_server_is_gone(tmp_path: Path) -> None:
     parent, server = await parent_of_a_server(tmp_path)
-    parent.kill()
-    await parent.wait()
-    async with within(8), await NatsServer.start(tmp_path, port=0):
-        assert not is_alive(server)
+    with none_left(server):
+        parent.kill()
+        await parent.wait()
+        async with within(), await NatsServer.start(tmp_path, port=0):
+            assert not is_alive(server)
 
 
 async def test_ctrl_c_in_the_terminal_reaches_the_parent_alone(tmp_path: Path) -> None:
-    _parent, server = await parent_of_a_server(tmp_path)
-    try:
-        assert os.getpgid(server) != os.getpgid(_parent.pid)
-    finally:
-        _parent.kill()
-        await _parent.wait()
-        await eventually(lambda: not is_alive(server))
+    parent, server = await parent_of_a_server(tmp_path)
+    with none_left(server):
+        groups = os.getpgid(server), os.getpgid(parent.pid)
+        parent.kill()
+        await parent.wait()
+        await all_gone(server)
+    assert groups[0] != groups[1]

@@ -24,6 +24,7 @@ from daena_mesh.local import running_mesh
 from daena_mesh.mesh import Mesh
 from tests.support.commands import MESH, mesh, refused, tailing
 from tests.support.deadlines import eventually, within
+from tests.support.processes import all_gone, children_of, none_left
 from tests.support.running_mesh import RunningMesh
 
 HOSTILE = "\x1b[2J\u202e[red]x[/red] :smile:\r\n\x9b1m\x07"
@@ -113,7 +114,7 @@ async def test_up_with_edges_starts_a_killed_one_again_and_ends_them_all(tmp_pat
         edges = [pid for pid, command in (await children_of(mesh.pid)).items() if " edge " in command]
         assert len(edges) == 2
     assert "was killed by signal 9; starting it again" in mesh.log
-    await eventually(lambda: not any(map(is_process, edges)))
+    await all_gone(*edges)
 
 
 async def test_the_edges_of_a_killed_mesh_end_too(tmp_path: Path) -> None:
@@ -121,8 +122,9 @@ async def test_the_edges_of_a_killed_mesh_end_too(tmp_path: Path) -> None:
         children = await children_of(mesh.pid)
         assert len(children) == 2  # an edge, and the guardian of nats-server
         grandchildren = [pid for child in children for pid in await children_of(child)]
-        assert await mesh.stop(signal.SIGKILL) == -signal.SIGKILL
-        await eventually(lambda: not any(map(is_process, [*children, *grandchildren])))
+        with none_left(*children, *grandchildren):
+            assert await mesh.stop(signal.SIGKILL) == -signal.SIGKILL
+            await all_gone(*children, *grandchildren)
 
 
 async def test_a_nats_server_that_dies_is_started_again(tmp_path: Path) -> None:
@@ -309,8 +311,9 @@ async def test_tail_ends_with_whoever_reads_it(shared_mesh: RunningMesh) -> None
     )
     os.close(writing)
     os.close(reading)
-    async with within():
-        _, said = await process.communicate()
+    with none_left(process.pid):
+        async with within():
+            _, said = await process.communicate()
     assert (process.returncode, said) == (141, b"")
 
 
@@ -323,21 +326,3 @@ async def still_coming(socket: ClientConnection) -> AsyncIterator[str | bytes]:
     with contextlib.suppress(ConnectionClosed):
         while True:
             yield await socket.recv()
-
-
-async def children_of(pid: int) -> dict[int, str]:
-    """Give the processes whose parent is ``pid``, and their commands."""
-    process = await asyncio.create_subprocess_exec(
-        *("ps", "-A", "-o", "pid=,ppid=,args="), stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    rows = [line.split(None, 2) for line in out.decode(errors="replace").splitlines()]
-    return {int(row[0]): row[2] for row in rows if len(row) == 3 and row[1] == str(pid)}
-
-
-def is_process(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -34,7 +34,6 @@ async def test_is_ready_when_start_returns(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("P-STORE-1")
-@pytest.mark.promise("P-STORE-1")
 async def test_an_acknowledged_record_is_on_the_disk(nats_server: NatsServer) -> None:
     varz = monitoring(nats_server, "varz")
     assert varz["jetstream"]["config"]["sync_always"] is True
@@ -66,7 +65,6 @@ async def test_stop_ends_the_process_and_may_be_called_twice(tmp_path: Path) -> 
         os.kill(server.pid, 0)
 
 
-@pytest.mark.promise("P-SERVER-2")
 @pytest.mark.promise("P-SERVER-2")
 async def test_a_second_start_on_the_same_directory_is_refused_and_names_the_holder(
     nats_server: NatsServer, tmp_path: Path
