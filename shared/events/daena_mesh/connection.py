@@ -243,9 +243,9 @@ class Connection:
         )
         self._tap = transport.tap
         self._urls.extend(uri.geturl() for uri in client.discovered_servers if uri.geturl() not in self._urls)
+        self.connects += 1  # before anything is received: who holds an older number knows that it missed something
         self._write(b"".join(b"SUB %b %b\r\n" % (subject, sid) for sid, subject in self._subjects.items()))
         await self.flush(_CONNECT_TIMEOUT_S)
-        self.connects += 1
         for callback in tuple(self._on_up):
             await callback()
         self._was_ready = True

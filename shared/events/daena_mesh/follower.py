@@ -64,6 +64,8 @@ class Follower:
         self._subscriptions: list[Subscription] = []
         self._hold: Hold | None = Hold()
         self._oriented = False
+        self._connects = 0
+        """The connection on which it learned where the streams stand; on a later one something may have been missed."""
         self._behind: dict[str, int] = {}
         self._healing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -123,6 +125,9 @@ class Follower:
             return
         if self.chains[message.stream].is_new_subject(message.subject) and not self._is_owned(message):
             return
+        if self._connects != self._log.connection.connects and self._hold is None:
+            self._oriented = False
+            self._hold = Hold()  # `_disturbed` heals, once the connection is ready
         if self._hold is not None:
             self._hold.add(message)
             if self._hold.overflowed:
@@ -251,6 +256,7 @@ class Follower:
         if connects != self._log.connection.connects or not self._log.epochs.keys() >= self.filters.keys():
             raise MeshUnavailable("the connection was lost, or made, meanwhile")
         since, self._since = self._since, None
+        self._connects = connects
         self._behind = {**lost, **self._behind}
         for stream, chain in self.chains.items():
             epoch, head = self._log.epochs[stream], heads[stream]
@@ -278,6 +284,9 @@ class Follower:
             if self._behind or any(chain.seen < chain.reach for chain in self.chains.values()):
                 await self._look_behind()
                 await self._replay()
+            if self._connects != self._log.connection.connects:
+                self._oriented = False  # what is held came over another connection than what was read
+                return
             if hold.overflowed:
                 self._hold = Hold()  # the log has what could not be held
             elif hold.release(self._take):
