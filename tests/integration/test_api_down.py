@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nats import connect
 
 from daena_mesh.embedded import NatsServer
 from daena_mesh.layout import RECORDS
@@ -148,3 +150,19 @@ async def test_a_log_that_began_anew_makes_the_list_anew(nats: list[NatsServer],
         assert (refused.status_code, refused.json()["type"]) == (422, "urn:daena-mesh:problem:invalid-cursor")
         await api.client.post("/api/v1/daena/chat", json={"message": "x", "session_id": "of-new"})
         assert [s["session_id"] for s in (await api.client.get(SESSIONS)).json()["sessions"]] == ["of-new"]
+
+
+async def test_says_which_stream_is_not_the_mesh_s_own(nats: list[NatsServer]) -> None:
+    client = await connect(nats[0].url)
+    stream = {"name": "RECORDS", "subjects": ["session.>"], "storage": "memory"}
+    await client.request("$JS.API.STREAM.CREATE.RECORDS", json.dumps(stream).encode())
+    await client.close()
+    async with running_api(nats[0].url, ready=False) as api, within():
+
+        async def is_told() -> bool:
+            response = await api.client.get("/readyz")
+            return response.status_code == 503 and "stream RECORDS has storage 'memory'" in response.json()["detail"]
+
+        await eventually(is_told)
+        response = await api.client.post("/api/v1/daena/chat", json={"message": "x"})
+        assert response.status_code == 503
