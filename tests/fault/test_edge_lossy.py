@@ -175,3 +175,43 @@ async def test_each_wanderer_is_shown_all_that_was_said_once(nats_server: NatsSe
         for wanderer in wanderers:
             contents = [event["payload"]["content"] for event in wanderer.ledger.events]
             assert contents == list(range(contents[0], last + 1))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("seed", [2, 3])
+async def test_each_slow_reader_is_shown_also_the_late_finds_once(nats_server: NatsServer, seed: int) -> None:
+    """On three subjects of one stream, so that a loss on one is not revealed by an event on another."""
+    chance, loses, last = random.Random(seed), [0.02], 2_002
+    subjects = ("chat.s1.message", "session.s1.updated", "session.s1.created")
+    async with lossy_edge(nats_server, loses, seed) as (mesh, edge):
+        wanderers = [
+            Wanderer(edge, "/ws/chat/s1", last, random.Random(100 * seed + i), vanishes=False) for i in range(6)
+        ]
+        wandering = [asyncio.create_task(wanderer.wander()) for wanderer in wanderers]
+        try:
+            await eventually(lambda: all(wanderer.ledger.newest for wanderer in wanderers))
+            at = 0
+            while at < 2_000:
+                end = min(at + chance.randrange(1, 30), 2_000)
+                await flood(mesh, chance.choice(subjects), range(at, end), pad_bytes=chance.choice((0, 200, 900)))
+                await asyncio.sleep(chance.random() / 50)
+                at = end
+            await edge.edge.mesh.connection.flush()
+            loses[0] = 0.0
+            for i, subject in enumerate(subjects):
+                await flood(mesh, subject, [2_000 + i])
+            await asyncio.wait(wandering, timeout=10)
+        finally:
+            for task in wandering:
+                task.cancel()
+            ends = await asyncio.gather(*wandering, return_exceptions=True)
+        assert [end for end in ends if isinstance(end, AssertionError)] == []
+        for wanderer in wanderers:
+            contents = [event["payload"]["content"] for event in wanderer.ledger.events]
+            missing = set(range(min(contents), last + 1)) - set(contents)
+            assert not missing
+            assert len(contents) == last + 1 - min(contents)
+            by_subject: dict[str, int] = {}
+            for event in wanderer.ledger.events:
+                assert by_subject.get(event["subject"], -1) < event["payload"]["content"]
+                by_subject[event["subject"]] = event["payload"]["content"]
