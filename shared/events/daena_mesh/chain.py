@@ -86,16 +86,16 @@ class Chain:
         """The sequence behind which a live message that shows a gap wants the log read."""
         return self.seen if self.whole else self.known(message.subject)
 
-    def verify(self, newest: Sequence[Stored], head: int) -> int | None:
+    def verify(self, newest: Sequence[Stored]) -> int | None:
         """Compare the newest message of each subject behind ``verified``, oldest first, with what was seen.
 
-        Returns the sequence behind which the log has something up to ``head`` that was not, or None.
+        Returns the sequence behind which the log has something that was not, or None.
         """
-        behind = [self.known(message.subject) for message in newest if message.seq <= head and self.missed(message)]
+        behind = [self.known(message.subject) for message in newest if self.missed(message)]
         if behind:
             return min(behind)
         if newest:
-            self.verified = max(self.verified, min(head, newest[-1].seq))  # a stale replica tells less than the head
+            self.verified = max(self.verified, newest[-1].seq)
         return None
 
     def missed(self, message: Stored) -> bool:

@@ -219,11 +219,10 @@ class Follower:
         """
         lost = {}
         for stream, chain in self.chains.items():
-            head = heads[stream]
-            if chain.whole or head <= chain.verified:
+            if chain.whole or heads[stream] <= chain.verified:
                 continue
             newest = await self._log.lasts(stream, self.filters[stream], chain.verified)
-            if newest is not None and (behind := chain.verify(newest, head)) is not None:
+            if newest is not None and (behind := chain.verify(newest)) is not None:
                 lost[stream] = behind
         return lost
 

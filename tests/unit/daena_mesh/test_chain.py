@@ -104,7 +104,7 @@ class Following(RuleBasedStateMachine):
             return None
         newest = {m.subject: m for m in self.followed() if m.seq > self.expired}
         behind = [m for m in newest.values() if m.seq > self.chain.verified]
-        found = self.chain.verify(sorted(behind, key=lambda m: m.seq), self.head)
+        found = self.chain.verify(sorted(behind, key=lambda m: m.seq))
         assert found is not None or self.chain.verified >= max((m.seq for m in behind), default=0)
         return found
 
