@@ -1,8 +1,11 @@
 # For GNU make 3.81 and a POSIX shell; everything else comes from scripts/bootstrap.
 # `make up ARGS="--port 9000"` hands arguments on, and so does `make test ARGS="tests/unit -k cursors"`.
 
+# Tests mostly wait for servers, so two files at a time suit two cores; WORKERS=0 runs them in one process.
+
 BIN = .venv/bin
 ARGS =
+WORKERS = 2
 
 .PHONY: help up install test lint format wheel lock docs clean
 
@@ -17,7 +20,7 @@ install: ## install into .venv what requirements.lock pins
 
 test: lint ## install, lint, and run every test
 	@echo "pytest: started"
-	@exec $(BIN)/python -m pytest --durations=10 --durations-min=1 $(ARGS) 2>&1
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=10 --durations-min=1 $(ARGS) 2>&1
 
 lint: install ## ruff, mypy --strict, import-linter, codespell
 	@sh scripts/timed "ruff check" $(BIN)/ruff check --quiet --output-format concise . 2>&1

@@ -62,9 +62,9 @@ async def test_a_chat_call_emits_a_session_and_a_message_and_asks(
             "cursor": answer["cursor"],
             "response": None,
         }
-        created, message = [await anext(feed), await anext(feed)]
-        assert isinstance(created, Event)
-        assert isinstance(message, Event)
+        # Sessions of other tests may still be tidied up meanwhile.
+        ours = (event async for event in feed if isinstance(event, Event) and answer["session_id"] in event.subject)
+        created, message = [await anext(ours), await anext(ours)]
         assert created.subject == f"session.{answer['session_id']}.created"
         session = created.payload["session"]
         assert (session["scope_type"], session["scope_id"], session["title"]) == (*scope, "Who is there?")

@@ -10,8 +10,12 @@ from mesh_cli.logs import log_to_nobody, log_to_stderr
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
+def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root, ours, uvicorn = logging.getLogger(), logging.getLogger("daena_mesh"), logging.getLogger("uvicorn.error")
+    # An uvicorn that another test has run in this process may have set up logging of its own.
+    for logger in (uvicorn, logging.getLogger("uvicorn")):
+        monkeypatch.setattr(logger, "handlers", [])
+        monkeypatch.setattr(logger, "propagate", True)
     before = root.handlers[:], root.level, ours.level, uvicorn.filters[:], uvicorn.level
     yield
     root.handlers[:], root.level, ours.level, uvicorn.filters[:], uvicorn.level = before
