@@ -280,7 +280,9 @@ class CatchUp:
             return
         del self._ahead[socket]
         if any(positions[stream] < seq for stream, seq in self._forgotten.items()):
-            self._chunks.pop(tuple(positions.values()), None)  # or it would be given what was there then
+            key = tuple(positions.values())
+            if (chunk := self._chunks.get(key)) is not None and chunk.waiting is None:
+                del self._chunks[key]  # or it would be given what was there then; one being read has more
             asyncio.get_running_loop().call_soon(self.go_on, socket)
         else:
             self._join(socket, positions)

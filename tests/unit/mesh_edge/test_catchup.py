@@ -46,6 +46,7 @@ class Reader:
     """A socket."""
 
     positions: dict[str, int] | None = None
+    is_drained = True
 
 
 class Away:
@@ -103,3 +104,26 @@ def test_a_client_that_has_gone_is_not_handed_over() -> None:
     with pytest.raises(ClientDisconnected):
         protocol.hand_over(lambda transport: cast("Socket", taken.append(transport)))
     assert taken == []
+
+
+async def test_who_must_read_once_more_does_not_take_away_what_others_wait_for() -> None:
+    """One has come to 10, but what was shown since is forgotten; others wait for the piece behind 10."""
+    group = Group()
+    catch_up = CatchUp(cast("Topic", group), cast("Log", Away()))
+    one, other = Reader(), Reader()
+    one.positions = {"RECORDS": 10}
+    catch_up.begin(cast("Socket", other), {"RECORDS": 10})
+    chunk = catch_up._chunks[10,]
+    catch_up._ahead[cast("Socket", one)] = None
+    catch_up._forgotten = {"RECORDS": 12}
+    catch_up._settle(cast("Socket", one))
+    assert catch_up._chunks[10,] is chunk
+    await asyncio.sleep(0)
+    assert cast("list[object]", chunk.waiting) == [other, one]
+    # A piece that is there has nothing that came since.
+    chunk.waiting = None
+    catch_up._fetching.clear()
+    catch_up._ahead[cast("Socket", one)] = None
+    catch_up._settle(cast("Socket", one))
+    assert catch_up._chunks == {}
+    catch_up.stop()
