@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
 from daena_mesh.connection import Connection
 from daena_mesh.errors import MeshUnavailable
+from daena_mesh.jetstream import AnyReply, ApiReply, call
 from daena_mesh.stored import Stored, status_of
 
-_API = "$JS.API."
 _TIMEOUT_S = 5.0
 _SILENCE_S = 2.0
 _IDLE_S = 30
@@ -27,38 +27,22 @@ _PAGE_SUBJECTS = 100_000
 """What nats-server puts into one answer at most."""
 
 
-class _Error(msgspec.Struct):
-    code: int
-    err_code: int = 0
-    description: str = ""
-
-
-class _Answer(msgspec.Struct):
-    error: _Error | None = None
-
-
 class _State(msgspec.Struct):
     last_seq: int = 0
     subjects: dict[str, int] | None = None
 
 
-class _Info(_Answer):
+class _Info(ApiReply):
     state: _State = msgspec.field(default_factory=_State)
     total: int = 0
 
 
-class _Consumer(_Answer):
+class _Consumer(ApiReply):
     num_pending: int = 0
 
 
-AnyAnswer = TypeVar("AnyAnswer", bound=_Answer)
-
-
-async def _ask(connection: Connection, verb: str, request: dict[str, Any], cls: type[AnyAnswer]) -> AnyAnswer:
-    reply = await connection.request(_API + verb, msgspec.json.encode(request), timeout_s=_TIMEOUT_S)
-    if reply.headers:
-        raise MeshUnavailable("JetStream does not answer")
-    answer = msgspec.json.decode(reply.body, type=cls)
+async def _ask(connection: Connection, verb: str, request: dict[str, Any], cls: type[AnyReply]) -> AnyReply:
+    answer = await call(connection, verb, request, cls, timeout_s=_TIMEOUT_S)
     if answer.error is not None:
         raise MeshUnavailable(f"{verb}: {answer.error.description} ({answer.error.err_code})")
     return answer
@@ -70,7 +54,7 @@ async def purge(connection: Connection, stream: str, pattern: str, *, before: in
     Raises `MeshUnavailable`.
     """
     request = {"filter": pattern, **({"seq": before} if before else {})}
-    await _ask(connection, f"STREAM.PURGE.{stream}", request, _Answer)
+    await _ask(connection, f"STREAM.PURGE.{stream}", request, ApiReply)
 
 
 class Counts(NamedTuple):
@@ -124,7 +108,7 @@ async def last_of_each(
     finally:
         reading.close()
         with suppress(MeshUnavailable):
-            await _ask(connection, f"CONSUMER.DELETE.{stream}.{name}", {}, _Answer)
+            await _ask(connection, f"CONSUMER.DELETE.{stream}.{name}", {}, ApiReply)
 
 
 class _Reading:
@@ -134,7 +118,7 @@ class _Reading:
         self._connection = connection
         self._most = most
         self._stream = stream
-        self._next = f"{_API}CONSUMER.MSG.NEXT.{stream}.{name}"
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"
         self._inbox = f"_INBOX.{secrets.token_hex(8)}"
         self._delivered = 0
         self._pending = 0
