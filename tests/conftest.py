@@ -68,3 +68,8 @@ async def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     """Give one `mesh up` to all tests of a module, which keep apart by their ids."""
     async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
         yield mesh
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: some are masked at random, and all processes must know a test by the same name."""
+    return argname if isinstance(val, bytes) else None
