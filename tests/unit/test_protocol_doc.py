@@ -11,7 +11,8 @@ from daena_mesh.layout import STREAM_OF_LETTER
 from daena_mesh.stored import Stored
 from mesh_edge.client_messages import Budget, answer
 from mesh_edge.closing import close_code_table
-from mesh_edge.envelope import control_frame, event_frame
+from mesh_edge.control import control_frame
+from mesh_edge.envelope import event_frame
 from tests.support.markdown import blocks
 from tests.support.tracked import ROOT
 

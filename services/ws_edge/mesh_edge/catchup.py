@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daena_mesh import replay
 from daena_mesh.codec import Poison
-from daena_mesh.cursors import Cursor, Positions
+from daena_mesh.cursors import Positions
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.layout import LETTERS, STREAM_OF_LETTER
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored
+from mesh_edge.control import gap_frame
 
 if TYPE_CHECKING:
     from mesh_edge.socket import Socket
@@ -110,7 +111,8 @@ class CatchUp:
         topic, follower = self._topic, self._topic.follower
         topic.flush()
         since = self._waiting.pop(socket)
-        positions, gaps = {}, []
+        positions: dict[str, int] = {}
+        gaps: list[bytes] = []
         for stream, chain in topic.chains():
             here = follower.position(stream)
             asked = since.get(LETTERS[stream])
@@ -118,7 +120,7 @@ class CatchUp:
                 positions[stream] = chain.position
             elif asked.epoch != here.epoch:
                 marker = self._log.epochs[stream].seq
-                gaps.append((asked, here._replace(seq=marker), "reset"))
+                gaps.append(gap_frame(asked, here._replace(seq=marker), "reset"))
                 positions[stream] = min(marker, chain.position)
             elif asked.seq > chain.seen:
                 self._waiting[socket] = since
@@ -126,19 +128,13 @@ class CatchUp:
                 return
             else:
                 positions[stream] = asked.seq
-        for before, after, reason in gaps:
-            socket.send(self._gap(before, after, reason))
+        for gap in gaps:
+            socket.send(gap)
         if all(positions[stream] >= chain.position for stream, chain in topic.chains()):
             self._join(socket, topic.positions())
         else:
             socket.send(topic.connection_frame(socket, "connected", recovered=False, positions=positions))
             self.begin(socket, positions)
-
-    @staticmethod
-    def _gap(before: Cursor, after: Cursor, reason: str) -> bytes:
-        from mesh_edge.topic import gap_frame
-
-        return gap_frame(before, after, "reset" if reason == "reset" else "expired")
 
     async def _compare(self, socket: Socket, since: Positions) -> None:
         """The client is ahead of us: either we have missed something, or its position is of no event of this topic."""
@@ -161,7 +157,7 @@ class CatchUp:
                 known[letter] = asked
             elif asked.seq > max(lasts[stream], chain.seen):
                 here = follower.position(stream)
-                socket.send(self._gap(asked, here, "reset"))
+                socket.send(gap_frame(asked, here, "reset"))
                 known[letter] = here
             elif follower.is_healing:
                 known[letter] = asked  # what lies before it is being fetched right now
@@ -245,7 +241,7 @@ class CatchUp:
         for stream, kept in chunk.expired.items():
             here = self._topic.follower.position(stream)
             before = here._replace(seq=socket.positions[stream])
-            socket.send(self._gap(before, here._replace(seq=kept - 1), "expired"))
+            socket.send(gap_frame(before, here._replace(seq=kept - 1), "expired"))
         socket.positions = chunk.positions
         if chunk.data:
             socket.send(chunk.data)

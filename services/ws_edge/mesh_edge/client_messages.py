@@ -9,7 +9,7 @@ import msgspec
 from daena_mesh.ids import now
 from mesh_edge import closing
 from mesh_edge.closing import Closing
-from mesh_edge.envelope import control_frame
+from mesh_edge.control import control_frame
 from mesh_edge.frames import text_frame
 
 MOST_ERRORS = 10

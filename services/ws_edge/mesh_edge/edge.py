@@ -17,7 +17,7 @@ from daena_mesh.errors import MeshUnavailable
 from daena_mesh.ids import now
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
-from mesh_edge.envelope import control_frame
+from mesh_edge.control import control_frame
 from mesh_edge.manager import ConnectionManager
 from mesh_edge.origin import OriginPolicy
 from mesh_edge.poison import PoisonCabinet

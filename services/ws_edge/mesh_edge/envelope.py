@@ -6,12 +6,10 @@ replayed one are the same.
 
 from __future__ import annotations
 
-import msgspec
-
 from daena_mesh import codec
 from daena_mesh.codec import Poison
 from daena_mesh.stored import Stored, kind_of
-from mesh_edge.frames import frame_head, text_frame
+from mesh_edge.frames import frame_head
 
 NOTICE = "system.notice"
 _PLAIN = b'{"topic":"%b","cursor":"%b","subject":"%b",'
@@ -50,8 +48,3 @@ def is_notice(message: Stored) -> bool:
     """Whether it is a notice: shown, but without a position."""
     kind = kind_of(message.subject)
     return kind is not None and kind.event_type == NOTICE
-
-
-def control_frame(event_type: str, **members: object) -> bytes:
-    """A frame of the edge's own, such as ``connection``, ``gap``, ``error`` or ``pong``."""
-    return text_frame(msgspec.json.encode({"event_type": event_type, **members}))

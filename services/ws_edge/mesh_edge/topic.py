@@ -21,7 +21,8 @@ from daena_mesh.layout import LETTERS, SIGNALS, STREAM_OF_LETTER
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
 from mesh_edge.catchup import CatchUp
-from mesh_edge.envelope import control_frame, event_frame, is_notice
+from mesh_edge.control import control_frame, gap_frame
+from mesh_edge.envelope import event_frame, is_notice
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.routes import EVENTS, TopicName
 
@@ -280,8 +281,3 @@ class Topic:
         if positions is not None:
             payload["cursors"] = self.cursors(positions)
         return control_frame("connection", payload=payload, timestamp=now())
-
-
-def gap_frame(before: Cursor, after: Cursor, reason: GapReason) -> bytes:
-    """The frame that tells of events which cannot be shown."""
-    return control_frame("gap", payload={"from": str(before), "to": str(after), "reason": reason}, timestamp=now())

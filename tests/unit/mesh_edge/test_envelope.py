@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from daena_mesh.codec import MAX_BODY_BYTES, Poison
 from daena_mesh.stored import Stored
-from mesh_edge.envelope import control_frame, event_frame, is_notice
+from mesh_edge.control import control_frame
+from mesh_edge.envelope import event_frame, is_notice
 
 TIME = b"2026-11-23T02:37:08.123456789Z"
 OURS = ("topic", "cursor", "prev", "subject")
