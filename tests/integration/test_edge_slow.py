@@ -59,7 +59,7 @@ def contents(ledger: Ledger) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_a_reader_that_stops_costs_nothing_and_reads_on_without_a_loss(edge: EdgeProcess, mesh: Mesh) -> None:
     stopped = await RawClient.connect(edge.port, "/ws/agent/busy")
-    swift = await RawClient.connect(edge.port, "/ws/agent/busy")
+    swift = await RawClient.connect(edge.port, "/ws/agent/busy", buffer_bytes=0)
     ledger, other = Ledger(), Ledger()
     try:
         await greeted(stopped, ledger)
@@ -87,7 +87,7 @@ async def test_a_reader_that_stops_costs_nothing_and_reads_on_without_a_loss(edg
 
 async def test_a_reader_at_a_tenth_of_the_rate_gets_all_of_it_in_order(edge: EdgeProcess, mesh: Mesh) -> None:
     slow = await RawClient.connect(edge.port, "/ws/events")
-    swift = await RawClient.connect(edge.port, "/ws/events")
+    swift = await RawClient.connect(edge.port, "/ws/events", buffer_bytes=0)
     ledger, other = Ledger(), Ledger()
     try:
         await greeted(slow, ledger)
@@ -110,7 +110,7 @@ async def test_a_reader_at_a_tenth_of_the_rate_gets_all_of_it_in_order(edge: Edg
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_fifty_slow_readers_at_once_share_what_they_are_given(edge: EdgeProcess, mesh: Mesh) -> None:
     crowd = [await RawClient.connect(edge.port, "/ws/agent/busy", buffer_bytes=4_096) for _ in range(50)]
-    swift = await RawClient.connect(edge.port, "/ws/agent/busy")
+    swift = await RawClient.connect(edge.port, "/ws/agent/busy", buffer_bytes=0)
     other, ledgers = Ledger(), [Ledger() for _ in crowd]
     try:
         for raw, ledger in zip((*crowd, swift), (*ledgers, other), strict=True):

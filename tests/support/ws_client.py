@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import socket
 import struct
@@ -165,11 +166,15 @@ class RawClient:
 
     @classmethod
     async def connect(cls, port: int, path: str, *, buffer_bytes: int = 16_384) -> Self:
-        """Shake hands."""
+        """Shake hands; ``buffer_bytes`` is what the kernel takes before the client reads, 0 its own choice."""
         loop = asyncio.get_running_loop()
         sock = socket.socket()
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+        if buffer_bytes:
+            # In segments as on a network: one of loopback's 64 kB would not fit, and be sent again ever more rarely.
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1_400)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         client = cls(sock)
         async with within():
             await loop.sock_connect(sock, ("127.0.0.1", port))
