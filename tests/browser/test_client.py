@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import async_playwright
 
 from daena_mesh import Mesh
-from tests.browser.test_page import FLAGS
+from tests.support.chromium import FLAGS
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import within
 from tests.support.running_mesh import RunningMesh

@@ -14,19 +14,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Request, Route, async_playwright, expect
 
+from tests.support.chromium import FLAGS
 from tests.support.running_mesh import RunningMesh
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 IDLE_S = 5.0
 HOSTILE = "<img src=x onerror=\"document.title='hacked';alert(1)\"><script>alert(2)</script>${7*7}"
 

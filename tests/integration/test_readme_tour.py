@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
+from tests.support.chromium import FLAGS
 from tests.support.deadlines import eventually, within
 from tests.support.markdown import Block, blocks
 from tests.support.real_parties import chromium_path, find, nats_cli_path, skip
@@ -30,7 +31,6 @@ from tests.support.tracked import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = list(blocks(README))
 ORIGIN = "http://127.0.0.1:8000"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 

@@ -6,6 +6,7 @@ no JSON at all.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -31,6 +32,8 @@ from daena_mesh.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:daena-mesh:problem:"
+_TRY_AGAIN = "The log cannot be reached at the moment. Try again; under the same Idempotency-Key nothing happens twice."
+_log = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
@@ -82,10 +85,10 @@ def problem_of(error: MeshError) -> Problem:
     kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)
     if kind is INTERNAL:
         return Problem(INTERNAL, "The log says more.")
-    headers = {}
     if isinstance(error, MeshUnavailable):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    return Problem(kind, str(error), headers)
+        _log.info("%s", error)  # it names servers, which are none of the caller's business
+        return Problem(kind, _TRY_AGAIN, {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))})
+    return Problem(kind, str(error))
 
 
 def respond(problem: Problem, path: str) -> Response:
