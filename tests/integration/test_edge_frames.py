@@ -16,7 +16,7 @@ from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import InvalidId
 from daena_mesh.log import Ack
 from mesh_edge import closing
-from mesh_edge.routes import topic_of
+from mesh_edge.topic_name import topic_of
 from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
 from tests.support.ws_client import Client, RawClient, masked
 

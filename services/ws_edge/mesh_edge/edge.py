@@ -26,7 +26,7 @@ from mesh_edge.socket import Socket
 from mesh_edge.topic import Topic, TopicContext
 
 if TYPE_CHECKING:
-    from mesh_edge.routes import TopicName
+    from mesh_edge.topic_name import TopicName
 
 _SLOTS = 15
 _DEAD_AFTER = 2.5

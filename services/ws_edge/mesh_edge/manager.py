@@ -21,7 +21,7 @@ from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import subject_for
 from mesh_edge import closing
 from mesh_edge.protocol import HAND_OVER
-from mesh_edge.routes import TopicName, topic_of
+from mesh_edge.topic_name import TopicName, topic_of
 
 if TYPE_CHECKING:
     from mesh_edge.socket import Socket

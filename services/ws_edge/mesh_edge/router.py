@@ -22,8 +22,8 @@ from daena_mesh.errors import ConfigurationError, InvalidCursor, InvalidId
 from daena_mesh.settings import load
 from mesh_edge.edge import Edge
 from mesh_edge.protocol import HAND_OVER
-from mesh_edge.routes import COUNCIL, EVENTS, topic_of
 from mesh_edge.settings import EdgeSettings
+from mesh_edge.topic_name import COUNCIL, EVENTS, topic_of
 
 
 class _Rest(Convertor[str]):

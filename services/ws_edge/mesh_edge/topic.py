@@ -24,7 +24,7 @@ from mesh_edge.catchup import CatchUp
 from mesh_edge.control import control_frame, gap_frame
 from mesh_edge.envelope import event_frame, is_notice
 from mesh_edge.poison import PoisonCabinet
-from mesh_edge.routes import EVENTS, TopicName
+from mesh_edge.topic_name import EVENTS, TopicName
 
 if TYPE_CHECKING:
     from mesh_edge.socket import Socket

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from daena_mesh.errors import InvalidId
 from daena_mesh.subjects import check_pattern
-from mesh_edge.routes import topic_of
+from mesh_edge.topic_name import topic_of
 
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 
