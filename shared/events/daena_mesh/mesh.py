@@ -21,7 +21,7 @@ from daena_mesh.layout import SIGNALS, TTL_S, Layout
 from daena_mesh.local import running_mesh
 from daena_mesh.log import Ack, Log
 from daena_mesh.outbox import Outbox
-from daena_mesh.provisioning import keep_epochs, provision
+from daena_mesh.provisioning import provision
 from daena_mesh.settings import MeshSettings, load
 from daena_mesh.subjects import Subject
 from daena_mesh.tending import tend
@@ -84,7 +84,6 @@ class Mesh:
         if not self._tasks:
             self._tasks = [asyncio.create_task(self.log.watch_leaders(), name="watch leaders")]
             if self._provisions:
-                self._tasks.append(asyncio.create_task(keep_epochs(self.log), name="keep epochs"))
                 self._tasks.append(asyncio.create_task(tend(self.log), name="tend streams"))
 
     async def close(self) -> None:

@@ -5,8 +5,6 @@ Idempotent, and repeated after every reconnect: a memory stream is gone after a 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from typing import Any
 
@@ -15,14 +13,11 @@ from daena_mesh.cursors import new_epoch
 from daena_mesh.errors import MeshUnavailable, ProvisioningError
 from daena_mesh.jetstream import NAME_IN_USE, NO_STREAM, ApiError, ApiReply, call
 from daena_mesh.layout import RECORDS, SIGNALS, Layout, epoch_subject
-from daena_mesh.log import Epoch, Log
-from daena_mesh.reader import StreamState
 from daena_mesh.settings import MeshSettings
 
 ASKS = "ASKS"
 _S = 1_000_000_000
 _TIMEOUT_S = 5.0
-_KEEP_EVERY_S = 1.0
 _FIXED = ("storage", "retention", "name")
 """What a stream cannot change, or must not under its users."""
 _log = logging.getLogger(__name__)
@@ -30,7 +25,6 @@ _log = logging.getLogger(__name__)
 
 class _Info(ApiReply):
     config: dict[str, Any] | None = None
-    state: StreamState | None = None
 
 
 def wanted_streams(layout: Layout, settings: MeshSettings) -> list[dict[str, Any]]:
@@ -106,7 +100,7 @@ async def provision(connection: Connection, layout: Layout, settings: MeshSettin
     for config in wanted_streams(layout, settings):
         await _provision(connection, config)
     for stream in layout.streams:
-        await _mark_epoch(connection, stream, new_epoch())
+        await mark_epoch(connection, stream, new_epoch())
 
 
 async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
@@ -153,32 +147,11 @@ async def _ask(connection: Connection, verb: str, request: dict[str, Any]) -> _I
     return await call(connection, f"STREAM.{verb}", request, _Info, timeout_s=_TIMEOUT_S)
 
 
-async def keep_epochs(log: Log) -> None:
-    """For ever: write the markers anew before a limit of size takes them, as the oldest that a stream has.
+async def mark_epoch(connection: Connection, stream: str, name: str, expect: int = 0) -> None:
+    """Write the marker of ``stream`` if the last one is at ``expect``; of several writers one wins.
 
-    Without its marker a stream would begin another life, and every position in it count for nothing.
+    Raises `MeshUnavailable`.
     """
-    while True:
-        await asyncio.sleep(_KEEP_EVERY_S)
-        for stream, epoch in tuple(log.epochs.items()):
-            with contextlib.suppress(MeshUnavailable):
-                await _keep_epoch(log.connection, stream, epoch)
-
-
-async def _keep_epoch(connection: Connection, stream: str, epoch: Epoch) -> None:
-    info = await _ask(connection, f"INFO.{stream}", {})
-    limit = (info.config or {}).get("max_bytes", -1)
-    if info.state is None or limit <= 0:
-        return
-    first, last = info.state.first_seq, info.state.last_seq
-    is_gone = first > epoch.seq  # a stream that was recreated would begin with 1
-    is_next = 2 * info.state.bytes >= limit and 2 * epoch.seq < first + last
-    if is_gone or is_next:
-        await _mark_epoch(connection, stream, epoch.name, 0 if is_gone else epoch.seq)
-
-
-async def _mark_epoch(connection: Connection, stream: str, name: str, expect: int = 0) -> None:
-    """Write the marker if the last one is at ``expect``; of several writers one wins, the others are refused."""
     headers = {"Nats-Expected-Last-Subject-Sequence": str(expect)}
     if stream == SIGNALS:
         headers["Nats-TTL"] = "never"  # it outlives the stream's age limit

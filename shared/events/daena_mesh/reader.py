@@ -26,7 +26,7 @@ _BATCH_SILENCE_S = 0.5
 _KEPT_FOR_S = 1.0
 _PRESSED = 0.8
 _MARKERS = 3
-"""How many markers of its epoch a stream may hold at a time (`daena_mesh.provisioning.keep_epochs`)."""
+"""How many markers of its epoch a stream may hold at a time (`daena_mesh.tending`)."""
 
 
 class Batch(NamedTuple):
