@@ -6,12 +6,14 @@ import signal
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from daena_mesh.embedded import NatsServer
 from daena_mesh.local import is_alive
-from tests.support.deadlines import within
-from tests.support.processes import all_gone, none_left
+from tests.support.deadlines import eventually, within
+from tests.support.processes import all_gone, children_of, none_left
+from tests.support.running_mesh import RunningMesh
 
 PARENT = """
 import asyncio, sys
@@ -72,3 +74,27 @@ async def test_ctrl_c_in_the_terminal_reaches_the_parent_alone(tmp_path: Path) -
         await parent.wait()
         await all_gone(server)
     assert groups[0] != groups[1]
+
+
+@pytest.mark.promise("P-STORE-3")
+async def test_a_mesh_whose_guardian_is_killed_comes_back_with_what_was_said(mesh_up: RunningMesh) -> None:
+    async with within(40), httpx.AsyncClient(base_url=mesh_up.url) as client:
+        said = (await client.post("/api/v1/daena/chat", json={"message": "Still there?"})).json()
+        (guardian,) = [
+            pid for pid, command in (await children_of(mesh_up.pid)).items() if command.startswith("/bin/sh")
+        ]
+        os.kill(guardian, signal.SIGKILL)
+
+        async def ready() -> int:
+            return (await client.get("/readyz")).status_code
+
+        async def is_down() -> bool:
+            return await ready() == 503
+
+        async def is_back() -> bool:
+            return await ready() == 200
+
+        await eventually(is_down)
+        await eventually(is_back, within_s=20)
+        session = (await client.get(f"/api/v1/chat-history/sessions/{said['session_id']}")).json()
+        assert [message["payload"]["content"] for message in session["messages"]] == ["Still there?"]
