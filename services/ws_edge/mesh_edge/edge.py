@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 import random
 import secrets
 import time
@@ -32,7 +31,6 @@ _SLOTS = 15
 _DEAD_AFTER = 2.5
 """Pauses between pings: two that were not answered, and half of one for the answer to travel."""
 _WAVES = 10
-_log = logging.getLogger(__name__)
 
 
 class Edge:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -25,7 +24,6 @@ _CLOSE_WITHIN_S = 2.0
 _MOST_LIVED = 16
 _MOST_UNREAD = 1_048_576
 """Bytes; a piece of a replay is a quarter of it."""
-_log = logging.getLogger(__name__)
 
 
 class Host(Protocol):

@@ -176,7 +176,6 @@ class Topic:
             asyncio.get_running_loop().call_soon(self.flush)  # what arrives in one turn goes out in one write
         elif self._pending_bytes + len(frame) > _MOST_AT_ONCE:
             self._write()  # a turn may bring megabytes, and who has no room for them would hold them all
-            asyncio.get_running_loop().call_soon(self.flush)
         self._pending.append(frame)
         self._pending_bytes += len(frame)
 

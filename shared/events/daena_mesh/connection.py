@@ -165,10 +165,6 @@ class Connection:
         """Await ``callback`` after each connect, in the order given, before anybody is told *connected*."""
         self._on_up.append(callback)
 
-    def remove_on_up(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Undo `on_up`."""
-        self._on_up.remove(callback)
-
     def watch(self, callback: Callable[[State], None]) -> None:
         """Call ``callback`` with each new state."""
         self._watchers.append(callback)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Sequence
 from types import TracebackType
@@ -23,10 +22,8 @@ from daena_mesh.log import Ack, Log
 from daena_mesh.outbox import Outbox
 from daena_mesh.provisioning import provision
 from daena_mesh.settings import MeshSettings, load
-from daena_mesh.subjects import Subject
+from daena_mesh.subjects import Subject, event_type_of
 from daena_mesh.tending import tend
-
-_log = logging.getLogger(__name__)
 
 
 class Mesh:
@@ -140,13 +137,12 @@ class Mesh:
             raise
 
     async def _store(self, subject: str, body: bytes, event_id: str) -> Ack:
-        ttl_s = TTL_S.get(Subject.parse(subject).event_type)
         return await self.log.append(
             subject,
             body,
             event_id=event_id,
             msg_id=dedup_id(subject, event_id),
-            ttl_s=ttl_s,
+            ttl_s=TTL_S.get(event_type_of(subject)),
             deadline_s=max(self._wait_s, 5.0),
         )
 
