@@ -202,7 +202,7 @@ async def test_those_who_vanish_are_cleaned_up(edge: RunningEdge, mesh: Mesh) ->
         assert [event["payload"]["content"] for event in await client.events(50)] == list(range(50))
         await eventually(lambda: edge.edge.manager.count("chat_v1") == 1)
         (topic,) = (topic for topic in edge.edge.topics() if topic.name == "chat_v1")
-        assert (len(topic.sockets), len(topic.ready), len(topic.behind)) == (1, 1, 0)
+        assert (len(topic.readers), len(topic.ready), len(topic.behind)) == (1, 1, 0)
 
 
 async def test_those_who_vanish_during_the_handshake_leave_nothing_behind(
@@ -219,7 +219,7 @@ async def test_those_who_vanish_during_the_handshake_leave_nothing_behind(
         await eventually(lambda: edge.edge.manager.count() == 1)
         assert await client.pong() == []
         (topic,) = (topic for topic in edge.edge.topics() if topic.name == "council")
-        await eventually(lambda: (len(topic.sockets), len(topic.ready) + len(topic.behind)) == (1, 1))
+        await eventually(lambda: (len(topic.readers), len(topic.ready) + len(topic.behind)) == (1, 1))
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 

@@ -148,7 +148,7 @@ async def test_a_stuck_reader_is_closed_with_a_code_to_resume_on_and_a_slow_one_
             async def is_alone() -> bool:
                 for frame in await slow.frames(2_000):
                     ledger.note(frame)
-                return len(topic.sockets) == 1
+                return len(topic.readers) == 1
 
             # 200 kB a second at most: it is behind all the time, and never stuck. It is pinged, and does not answer
             # before it has read what was said before.

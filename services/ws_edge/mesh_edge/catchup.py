@@ -22,7 +22,7 @@ from daena_mesh.stored import Stored
 from mesh_edge.control import gap_frame
 
 if TYPE_CHECKING:
-    from mesh_edge.socket import Socket
+    from mesh_edge.reader import Reader
     from mesh_edge.topic import Topic
 
 CHUNK_BYTES = 262_144
@@ -52,7 +52,7 @@ class Chunk:
     __slots__ = ("data", "ended", "expired", "positions", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: list[Socket] | None = []
+        self.waiting: list[Reader] | None = []
         """Who waits for it; None once it is there."""
         self.data = b""
         self.positions: dict[str, int] = {}
@@ -67,9 +67,9 @@ class CatchUp:
         """Nothing happens before a socket arrives."""
         self._topic = topic
         self._log = log
-        self._waiting: dict[Socket, Positions] = {}
-        self._ahead: dict[Socket, None] = {}
-        self._fetching: dict[Socket, None] = {}
+        self._waiting: dict[Reader, Positions] = {}
+        self._ahead: dict[Reader, None] = {}
+        self._fetching: dict[Reader, None] = {}
         self._chunks: dict[Key, Chunk] = {}
         self._shown: deque[Shown] | None = None
         self._shown_bytes = 0
@@ -80,37 +80,37 @@ class CatchUp:
 
     # -- coming in ----------------------------------------------------------------------------------------------
 
-    def arrive(self, socket: Socket, since: Positions) -> None:
+    def arrive(self, reader: Reader, since: Positions) -> None:
         """Admit a socket as soon as the topic knows where it stands."""
-        self._waiting[socket] = since
+        self._waiting[reader] = since
         if self._topic.follower.is_live and not self._topic.is_degraded:
-            self._admit(socket)
+            self._admit(reader)
 
     def admit_waiting(self) -> None:
         """The topic knows where it stands."""
-        for socket in tuple(self._waiting):
-            self._admit(socket)
+        for reader in tuple(self._waiting):
+            self._admit(reader)
         self.moved()
 
-    def leave(self, socket: Socket) -> None:
+    def leave(self, reader: Reader) -> None:
         """It is gone."""
-        self._waiting.pop(socket, None)
-        self._ahead.pop(socket, None)
-        self._fetching.pop(socket, None)
+        self._waiting.pop(reader, None)
+        self._ahead.pop(reader, None)
+        self._fetching.pop(reader, None)
 
-    def is_waiting(self, socket: Socket) -> bool:
+    def is_waiting(self, reader: Reader) -> bool:
         """Whether it was not admitted yet."""
-        return socket in self._waiting
+        return reader in self._waiting
 
     def stop(self) -> None:
         """Nobody catches up any more."""
         for task in self._tasks:
             task.cancel()
 
-    def _admit(self, socket: Socket) -> None:
+    def _admit(self, reader: Reader) -> None:
         topic, follower = self._topic, self._topic.follower
         topic.flush()
-        since = self._waiting.pop(socket)
+        since = self._waiting.pop(reader)
         positions: dict[str, int] = {}
         gaps: list[bytes] = []
         for stream, chain in topic.chains():
@@ -123,20 +123,20 @@ class CatchUp:
                 gaps.append(gap_frame(asked, here._replace(seq=marker), "reset"))
                 positions[stream] = min(marker, chain.position)
             elif asked.seq > chain.seen:
-                self._waiting[socket] = since
-                self._run(self._compare(socket, since))
+                self._waiting[reader] = since
+                self._run(self._compare(reader, since))
                 return
             else:
                 positions[stream] = asked.seq
         for gap in gaps:
-            socket.send(gap)
+            reader.send(gap)
         if all(positions[stream] >= chain.position for stream, chain in topic.chains()):
-            self._join(socket, topic.positions())
+            self._join(reader, topic.positions())
         else:
-            socket.send(topic.connection_frame(socket, "connected", recovered=False, positions=positions))
-            self.begin(socket, positions)
+            reader.send(topic.connection_frame(reader, "connected", recovered=False, positions=positions))
+            self.begin(reader, positions)
 
-    async def _compare(self, socket: Socket, since: Positions) -> None:
+    async def _compare(self, reader: Reader, since: Positions) -> None:
         """The client is ahead of us: either we have missed something, or its position is of no event of this topic."""
         follower = self._topic.follower
         try:
@@ -147,7 +147,7 @@ class CatchUp:
             _log.info("a resuming socket waits: %s", error)
             await asyncio.sleep(_RETRY_S)
             lasts = {}
-        if self._waiting.pop(socket, None) is None:
+        if self._waiting.pop(reader, None) is None:
             return
         known = {}
         for letter, asked in since.items():
@@ -157,18 +157,18 @@ class CatchUp:
                 known[letter] = asked
             elif asked.seq > max(lasts[stream], chain.seen):
                 here = follower.position(stream)
-                socket.send(gap_frame(asked, here, "reset"))
+                reader.send(gap_frame(asked, here, "reset"))
                 known[letter] = here
             elif follower.is_healing:
                 known[letter] = asked  # what lies before it is being fetched right now
             else:
                 # All that this topic has up to the leader's head was seen: it is the position of another topic.
                 known[letter] = asked._replace(seq=min(asked.seq, chain.seen))
-        self._waiting[socket] = Positions(known.values())
+        self._waiting[reader] = Positions(known.values())
         if follower.is_live and not follower.is_healing and not self._topic.is_degraded:
-            self._admit(socket)
+            self._admit(reader)
 
-    def _join(self, socket: Socket, positions: dict[str, int]) -> None:
+    def _join(self, reader: Reader, positions: dict[str, int]) -> None:
         """It is where the topic is: give it what was shown meanwhile, and let it follow live."""
         topic = self._topic
         topic.flush()
@@ -176,22 +176,22 @@ class CatchUp:
         begin = topic.positions()
         for shown in reversed(missing):
             begin[shown.stream] = shown.before
-        announce, socket.announce = socket.announce, False
-        socket.positions = None
-        socket.joined = positions
-        topic.set_ready(socket)
+        announce, reader.announce = reader.announce, False
+        reader.positions = None
+        reader.joined = positions
+        topic.set_ready(reader)
         if announce:
-            socket.send(topic.connection_frame(socket, "connected", recovered=True, positions=begin))
+            reader.send(topic.connection_frame(reader, "connected", recovered=True, positions=begin))
         if missing:
-            socket.send(b"".join(shown.frame for shown in missing))
+            reader.send(b"".join(shown.frame for shown in missing))
 
     # -- from the log -------------------------------------------------------------------------------------------
 
-    def begin(self, socket: Socket, positions: dict[str, int]) -> None:
+    def begin(self, reader: Reader, positions: dict[str, int]) -> None:
         """Serve a socket from the log, behind ``positions``; called again whenever it has taken all it was given."""
-        if socket in self._fetching:
+        if reader in self._fetching:
             return
-        socket.positions = positions
+        reader.positions = positions
         key = tuple(positions.values())
         if (chunk := self._chunks.get(key)) is None:
             chunk = self._chunks[key] = Chunk()
@@ -199,10 +199,10 @@ class CatchUp:
                 self._shown = deque()
             self._run(self._fetch(key, chunk, positions))
         if chunk.waiting is None:
-            self._give(socket, chunk)
+            self._give(reader, chunk)
         else:
-            self._fetching[socket] = None
-            chunk.waiting.append(socket)
+            self._fetching[reader] = None
+            chunk.waiting.append(reader)
 
     async def _fetch(self, key: Key, chunk: Chunk, positions: dict[str, int]) -> None:
         topic = self._topic
@@ -230,58 +230,58 @@ class CatchUp:
         chunk.data = b"".join(frames)
         chunk.positions, chunk.expired, chunk.ended = read.positions, read.expired, read.ended
         waiting, chunk.waiting = chunk.waiting or [], None
-        for socket in waiting:
-            self._give(socket, chunk)
+        for reader in waiting:
+            self._give(reader, chunk)
         asyncio.get_running_loop().call_later(_KEEP_S, self._drop, key, chunk)
 
-    def _give(self, socket: Socket, chunk: Chunk) -> None:
-        self._fetching.pop(socket, None)
-        if socket.positions is None or socket not in self._topic.sockets:
+    def _give(self, reader: Reader, chunk: Chunk) -> None:
+        self._fetching.pop(reader, None)
+        if reader.positions is None or reader not in self._topic.readers:
             return
         for stream, kept in chunk.expired.items():
             here = self._topic.follower.position(stream)
-            before = here._replace(seq=socket.positions[stream])
-            socket.send(gap_frame(before, here._replace(seq=kept - 1), "expired"))
-        socket.positions = chunk.positions
+            before = here._replace(seq=reader.positions[stream])
+            reader.send(gap_frame(before, here._replace(seq=kept - 1), "expired"))
+        reader.positions = chunk.positions
         if chunk.data:
-            socket.send(chunk.data)
+            reader.send(chunk.data)
         if chunk.ended:
-            self._ahead[socket] = None
-            self._settle(socket)
-        elif socket.is_drained:
-            asyncio.get_running_loop().call_soon(self.go_on, socket)
+            self._ahead[reader] = None
+            self._settle(reader)
+        elif reader.is_drained:
+            asyncio.get_running_loop().call_soon(self.go_on, reader)
 
-    def go_on(self, socket: Socket) -> None:
+    def go_on(self, reader: Reader) -> None:
         """It has taken all it was given."""
-        if socket.positions is not None and socket not in self._ahead and socket not in self._waiting:
-            self.begin(socket, socket.positions)
+        if reader.positions is not None and reader not in self._ahead and reader not in self._waiting:
+            self.begin(reader, reader.positions)
 
     def moved(self) -> None:
         """The topic has shown more."""
-        for socket in tuple(self._ahead):
-            self._settle(socket)
+        for reader in tuple(self._ahead):
+            self._settle(reader)
 
-    def _settle(self, socket: Socket) -> None:
+    def _settle(self, reader: Reader) -> None:
         """Let it join if the topic has come to where it is: the log may know an event before we see it live."""
-        positions = socket.positions
+        positions = reader.positions
         if positions is None or self._shown is None or self._topic.follower.is_healing:
             return
-        if not socket.is_drained:  # what was shown meanwhile would come on top: it goes on from the log when it is
-            del self._ahead[socket]
+        if not reader.is_drained:  # what was shown meanwhile would come on top: it goes on from the log when it is
+            del self._ahead[reader]
             return
         if any(chain.seen < positions[stream] for stream, chain in self._topic.chains()):
             if not self._is_auditing:
                 self._is_auditing = True
                 self._run(self._audit_soon())
             return
-        del self._ahead[socket]
+        del self._ahead[reader]
         if any(positions[stream] < seq for stream, seq in self._forgotten.items()):
             key = tuple(positions.values())
             if (chunk := self._chunks.get(key)) is not None and chunk.waiting is None:
                 del self._chunks[key]  # or it would be given what was there then; one being read has more
-            asyncio.get_running_loop().call_soon(self.go_on, socket)
+            asyncio.get_running_loop().call_soon(self.go_on, reader)
         else:
-            self._join(socket, positions)
+            self._join(reader, positions)
 
     async def _audit_soon(self) -> None:
         await asyncio.sleep(_AHEAD_S)
@@ -313,8 +313,8 @@ class CatchUp:
         again = [*self._fetching, *self._ahead]
         self._ahead.clear()
         self._fetching.clear()
-        for socket in again:
-            asyncio.get_running_loop().call_soon(self.go_on, socket)
+        for reader in again:
+            asyncio.get_running_loop().call_soon(self.go_on, reader)
 
     def _drop(self, key: Key, chunk: Chunk) -> None:
         if self._chunks.get(key) is chunk:

@@ -17,6 +17,7 @@ from daena_mesh.ids import now
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
 from mesh_edge.control import control_frame
+from mesh_edge.link import Link, Visitor
 from mesh_edge.manager import ConnectionManager
 from mesh_edge.origin import OriginPolicy
 from mesh_edge.poison import PoisonCabinet
@@ -52,10 +53,10 @@ class Edge:
         self.is_draining = False
         self._topics: dict[str, Topic] = {}
         self._lingering: dict[str, asyncio.TimerHandle] = {}
-        self._wheel: list[dict[Socket, None]] = [{} for _ in range(_SLOTS)]
+        self._wheel: list[dict[Link, None]] = [{} for _ in range(_SLOTS)]
         self._slots = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
-        self._user_agents: dict[str, str] = {}
+        self._visitors: dict[Visitor, Visitor] = {}
         self._context = TopicContext(self.edge_id, self.mesh.log, self.poison, self._linger)
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -117,18 +118,19 @@ class Edge:
         socket = Socket(transport, self._topic(name), self)
         transport.set_protocol(socket)  # before anything is written, or somebody else is told that it is held back
         socket.metadata = metadata
-        socket.user_agent = self._user_agents.setdefault(user_agent, user_agent)  # a few serve thousands
-        if len(self._user_agents) > 1_000:
-            self._user_agents.clear()
+        visitor = Visitor(user_agent)
+        socket.visitor = self._visitors.setdefault(visitor, visitor)  # a few serve thousands
+        if len(self._visitors) > 1_000:
+            self._visitors.clear()
         self._wheel[hash(socket) // 16 % _SLOTS][socket] = None
-        socket.topic.join(socket, since)
+        socket.reader.topic.join(socket.reader, since)
         return socket
 
-    def lost(self, socket: Socket) -> None:
-        """The connection of ``socket`` is gone."""
-        self._wheel[hash(socket) // 16 % _SLOTS].pop(socket, None)
+    def lost(self, link: Link) -> None:
+        """A connection is gone."""
+        self._wheel[hash(link) // 16 % _SLOTS].pop(link, None)
 
-    def sockets(self) -> Iterator[Socket]:
+    def sockets(self) -> Iterator[Link]:
         """All sockets of this edge."""
         return itertools.chain.from_iterable(self._wheel)
 
@@ -150,7 +152,7 @@ class Edge:
 
     def _forget(self, topic: Topic) -> None:
         self._lingering.pop(topic.name, None)
-        if not topic.sockets and self._topics.get(topic.name) is topic:
+        if not topic.readers and self._topics.get(topic.name) is topic:
             del self._topics[topic.name]
             topic.stop()
 

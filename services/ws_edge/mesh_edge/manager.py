@@ -24,6 +24,7 @@ from mesh_edge.protocol import HAND_OVER
 from mesh_edge.topic_name import TopicName, topic_of
 
 if TYPE_CHECKING:
+    from mesh_edge.link import Link
     from mesh_edge.socket import Socket
 
 _SUBPROTOCOL = "mesh.v1"
@@ -46,7 +47,7 @@ class Host(Protocol):
     ) -> Socket:
         """A client that was let in follows a topic."""
 
-    def sockets(self) -> Iterator[Socket]:
+    def sockets(self) -> Iterator[Link]:
         """All sockets of the edge."""
 
 
@@ -133,12 +134,12 @@ class ConnectionManager:
         return [
             {
                 "socket_id": socket.socket_id,
-                "connection_id": socket.topic.name,
-                "user_agent": socket.user_agent,
+                "connection_id": next((reader.topic.name for reader in socket.readers), ""),
+                "user_agent": socket.visitor.user_agent,
                 "address": socket.address,
                 "connected_since": _rfc3339(socket.connected_at),
                 "last_seen": _rfc3339(socket.heard),
-                "is_behind": socket.positions is not None,
+                "is_behind": any(reader.positions is not None for reader in socket.readers),
                 "metadata": socket.metadata or {},
             }
             for socket in self._host.sockets()
@@ -146,7 +147,11 @@ class ConnectionManager:
 
     def count(self, connection_id: str | None = None) -> int:
         """How many sockets of this edge are in a group, or in all."""
-        return sum(1 for socket in self._host.sockets() if connection_id in {None, socket.topic.name})
+        if connection_id is None:
+            return sum(1 for _ in self._host.sockets())
+        return sum(
+            1 for socket in self._host.sockets() if any(reader.topic.name == connection_id for reader in socket.readers)
+        )
 
 
 def _object(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from mesh_edge.poison import PoisonCabinet
 from mesh_edge.topic_name import EVENTS, TopicName
 
 if TYPE_CHECKING:
-    from mesh_edge.socket import Socket
+    from mesh_edge.reader import Reader
 
 _MOST_AT_ONCE = 65_536
 _SIGNALS_ONLY = {b"Nats-Stream: " + SIGNALS.encode(): SIGNALS}
@@ -57,7 +57,7 @@ class Topic:
             "is_degraded",
             "label",
             "name",
-            "sockets",
+            "readers",
         ),
         *("_context", "_fds", "_notices", "_pending", "_pending_bytes", "_prefixes"),
     )
@@ -66,9 +66,9 @@ class Topic:
         """Nothing happens before `start`."""
         self.name = name.name
         self.label = name.name.encode()
-        self.sockets: dict[Socket, None] = {}
-        self.ready: dict[int, Socket] = {}
-        self.behind: dict[Socket, None] = {}
+        self.readers: dict[Reader, None] = {}
+        self.ready: dict[int, Reader] = {}
+        self.behind: dict[Reader, None] = {}
         self.deliveries = 0
         self.flushed: dict[str, int] = {}
         """For each stream the position after what was written last."""
@@ -134,18 +134,18 @@ class Topic:
         self.catch_up.forget()
         frame = gap_frame(before, after, reason)
         stream = STREAM_OF_LETTER[after.letter]
-        for socket in self.sockets:
-            if not self.catch_up.is_waiting(socket):
-                socket.jump(stream, after.seq)
-                socket.send(frame)
+        for reader in self.readers:
+            if not self.catch_up.is_waiting(reader):
+                reader.jump(stream, after.seq)
+                reader.send(frame)
         self.flushed = {**self.flushed, stream: after.seq}
 
     def degraded(self) -> None:
-        """Tell every socket, once, that events may be missing for a while."""
+        """Tell every reader, once, that events may be missing for a while."""
         if not self.is_degraded:
             self.is_degraded = True
-            for socket in self.sockets:
-                socket.send(self.connection_frame(socket, "degraded", recovered=False, positions=None))
+            for reader in self.readers:
+                reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
 
     def healed(self) -> None:
         """Let in who waits for that, and tell who was told otherwise."""
@@ -154,11 +154,11 @@ class Topic:
             if self._context.log.connection.state != "connected":
                 return  # it tells once more when it is
             self.is_degraded = False
-            for socket in self.sockets:
-                if not self.catch_up.is_waiting(socket):
-                    positions = self.positions() if socket.positions is None else socket.positions
-                    recovered = socket.positions is None
-                    socket.send(self.connection_frame(socket, "connected", recovered=recovered, positions=positions))
+            for reader in self.readers:
+                if not self.catch_up.is_waiting(reader):
+                    positions = self.positions() if reader.positions is None else reader.positions
+                    recovered = reader.positions is None
+                    reader.send(self.connection_frame(reader, "connected", recovered=recovered, positions=positions))
         self.flushed = self.positions()
         self.catch_up.admit_waiting()
 
@@ -182,9 +182,9 @@ class Topic:
     def _show_late(self, message: Stored, frame: bytes) -> None:
         """A loss that later events did not reveal: whoever has not read it from the log is given it now."""
         self.flush()
-        for socket in tuple(self.sockets):
-            if socket.lacks(message):
-                socket.send(frame)
+        for reader in tuple(self.readers):
+            if reader.lacks(message):
+                reader.send(frame)
 
     def flush(self) -> None:
         """Write what is pending to every socket that follows live, and let in who waits for it."""
@@ -202,54 +202,56 @@ class Topic:
         if fds is None:  # a copy, since a write may change `ready`
             fds = self._fds = tuple(self.ready)
         if self.behind:
-            for socket in tuple(self.behind):
-                socket.write_behind(data, before)
+            for reader in tuple(self.behind):
+                reader.write_behind(data, before)
         for fd in fds:
             try:
                 sent = write(fd, data)
             except OSError:  # full or broken: the transport finds out which
                 sent = 0
             if sent != size:
-                self.ready[fd].transport.write(data[sent:])
+                self.ready[fd].link.transport.write(data[sent:])
         self.deliveries += count * (len(fds) + len(self.behind))
 
     # -- sockets ------------------------------------------------------------------------------------------------
 
-    def join(self, socket: Socket, since: Positions) -> None:
-        """Let a socket follow, from ``since`` on where that names a stream, else from now on."""
-        self.sockets[socket] = None
-        self.catch_up.arrive(socket, since)
+    def join(self, reader: Reader, since: Positions) -> None:
+        """Let a reader follow, from ``since`` on where that names a stream, else from now on."""
+        self.readers[reader] = None
+        self.catch_up.arrive(reader, since)
         if self.is_degraded:
-            socket.send(self.connection_frame(socket, "degraded", recovered=False, positions=None))
+            reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
 
-    def leave(self, socket: Socket) -> None:
+    def leave(self, reader: Reader) -> None:
         """It follows no longer."""
-        if self.sockets.pop(socket, self) is None:
-            self.set_aside(socket)
-            self.catch_up.leave(socket)
-            if not self.sockets:
+        if self.readers.pop(reader, self) is None:
+            self.set_aside(reader)
+            self.catch_up.leave(reader)
+            if not self.readers:
                 self._context.emptied(self)
 
-    def set_ready(self, socket: Socket) -> None:
+    def set_ready(self, reader: Reader) -> None:
         """It follows live: where nothing is held back, what comes is written straight to its descriptor."""
-        if socket.fd < 0 or not socket.is_drained:  # without a descriptor (TLS) the transport must see every byte
-            self.behind[socket] = None
+        if (
+            reader.link.fd < 0 or not reader.link.is_drained
+        ):  # without a descriptor (TLS) the transport must see every byte
+            self.behind[reader] = None
         else:
-            self.behind.pop(socket, None)
-            self.ready[socket.fd] = socket
+            self.behind.pop(reader, None)
+            self.ready[link.fd] = reader
             self._fds = None
 
-    def set_behind(self, socket: Socket) -> None:
+    def set_behind(self, reader: Reader) -> None:
         """It has something held back: write through its transport, up to a limit."""
-        if self.ready.pop(socket.fd, None) is not None:
+        if self.ready.pop(reader.link.fd, None) is not None:
             self._fds = None
-            self.behind[socket] = None
+            self.behind[reader] = None
 
-    def set_aside(self, socket: Socket) -> None:
+    def set_aside(self, reader: Reader) -> None:
         """It is not written to live."""
-        self.behind.pop(socket, None)
-        if self.ready.get(socket.fd) is socket:
-            del self.ready[socket.fd]
+        self.behind.pop(reader, None)
+        if self.ready.get(reader.link.fd) is reader:
+            del self.ready[reader.link.fd]
             self._fds = None
 
     def positions(self) -> dict[str, int]:
@@ -267,13 +269,13 @@ class Topic:
         }
 
     def connection_frame(
-        self, socket: Socket, status: str, *, recovered: bool, positions: dict[str, int] | None
+        self, reader: Reader, status: str, *, recovered: bool, positions: dict[str, int] | None
     ) -> bytes:
         """The frame that tells a socket how it is connected, and from which positions it goes on."""
         payload = {
             "status": status,
             "connection_id": self.name,
-            "socket_id": socket.socket_id,
+            "socket_id": reader.link.socket_id,
             "edge": self._context.edge_id,
             "recovered": recovered,
         }

@@ -19,6 +19,7 @@ from daena_mesh.log import Log
 from daena_mesh.stored import Stored
 from mesh_edge.catchup import CatchUp
 from mesh_edge.protocol import HandoverProtocol
+from mesh_edge.reader import Reader
 from mesh_edge.socket import Socket
 from mesh_edge.topic import Topic
 
@@ -42,8 +43,8 @@ class Group:
         return lambda *_args, **_named: self.told.append(name)
 
 
-class Reader:
-    """A socket."""
+class Client:
+    """A reader."""
 
     positions: dict[str, int] | None = None
     is_drained = True
@@ -62,7 +63,7 @@ def stored(seq: int) -> Stored:
 
 async def remembering() -> CatchUp:
     catch_up = CatchUp(cast("Topic", Group()), cast("Log", Away()))
-    catch_up.begin(cast("Socket", Reader()), {"RECORDS": 0})
+    catch_up.begin(cast("Reader", Client()), {"RECORDS": 0})
     catch_up.stop()
     return catch_up
 
@@ -88,12 +89,12 @@ async def test_nothing_is_remembered_while_nobody_catches_up() -> None:
 async def test_one_that_leaves_while_its_position_is_looked_up_does_not_come_back() -> None:
     group = Group()
     catch_up = CatchUp(cast("Topic", group), cast("Log", Away()))
-    socket = cast("Socket", Reader())
-    catch_up.arrive(socket, Positions.parse("Rabc-99"))
-    assert catch_up.is_waiting(socket)
-    catch_up.leave(socket)
+    reader = cast("Reader", Client())
+    catch_up.arrive(reader, Positions.parse("Rabc-99"))
+    assert catch_up.is_waiting(reader)
+    catch_up.leave(reader)
     await asyncio.gather(*catch_up._tasks)
-    assert not catch_up.is_waiting(socket)
+    assert not catch_up.is_waiting(reader)
     assert "set_ready" not in group.told
 
 
@@ -110,20 +111,20 @@ async def test_who_must_read_once_more_does_not_take_away_what_others_wait_for()
     """One has come to 10, but what was shown since is forgotten; others wait for the piece behind 10."""
     group = Group()
     catch_up = CatchUp(cast("Topic", group), cast("Log", Away()))
-    one, other = Reader(), Reader()
+    one, other = Client(), Client()
     one.positions = {"RECORDS": 10}
-    catch_up.begin(cast("Socket", other), {"RECORDS": 10})
+    catch_up.begin(cast("Reader", other), {"RECORDS": 10})
     chunk = catch_up._chunks[10,]
-    catch_up._ahead[cast("Socket", one)] = None
+    catch_up._ahead[cast("Reader", one)] = None
     catch_up._forgotten = {"RECORDS": 12}
-    catch_up._settle(cast("Socket", one))
+    catch_up._settle(cast("Reader", one))
     assert catch_up._chunks[10,] is chunk
     await asyncio.sleep(0)
     assert cast("list[object]", chunk.waiting) == [other, one]
     # A piece that is there has nothing that came since.
     chunk.waiting = None
     catch_up._fetching.clear()
-    catch_up._ahead[cast("Socket", one)] = None
-    catch_up._settle(cast("Socket", one))
+    catch_up._ahead[cast("Reader", one)] = None
+    catch_up._settle(cast("Reader", one))
     assert catch_up._chunks == {}
     catch_up.stop()

@@ -9,6 +9,7 @@ import pytest
 
 from daena_mesh.stored import Stored
 from mesh_edge import closing
+from mesh_edge.link import Link
 from mesh_edge.socket import Socket
 from mesh_edge.topic import Topic
 from tests.support.ws_client import masked
@@ -50,7 +51,7 @@ class Group:
         self.catch_up = self
 
     def __getattr__(self, name: str) -> Any:
-        return lambda _socket: self.told.append(name)
+        return lambda _reader: self.told.append(name)
 
 
 class Host:
@@ -58,10 +59,10 @@ class Host:
     frame_bytes = 65_536
 
     def __init__(self) -> None:
-        self.lost_sockets: list[Socket] = []
+        self.lost_links: list[Link] = []
 
-    def lost(self, socket: Socket) -> None:
-        self.lost_sockets.append(socket)
+    def lost(self, link: Link) -> None:
+        self.lost_links.append(link)
 
 
 @pytest.fixture
@@ -85,35 +86,35 @@ def stored(seq: int, stream: str = "RECORDS") -> Stored:
 
 def join(socket: Socket, seq: int) -> None:
     """As `CatchUp` does."""
-    socket.positions, socket.joined = None, {"RECORDS": seq}
+    socket.reader.positions, socket.reader.joined = None, {"RECORDS": seq}
 
 
 def fall_behind(socket: Socket, wire: Wire, seq: int) -> None:
     """Live frames come that do not fit, after those up to ``seq``."""
     wire.held_back, socket.is_drained = 1_000, False
-    socket.write_behind(b"x" * 10, {"RECORDS": seq})
+    socket.reader.write_behind(b"x" * 10, {"RECORDS": seq})
 
 
 def test_a_socket_that_is_served_from_the_log_lacks_nothing(socket: Socket) -> None:
-    socket.positions = {"RECORDS": 100}
-    assert not any(socket.lacks(stored(seq)) for seq in (1, 99, 100, 101))
+    socket.reader.positions = {"RECORDS": 100}
+    assert not any(socket.reader.lacks(stored(seq)) for seq in (1, 99, 100, 101))
 
 
 def test_a_live_socket_lacks_what_was_missed_since_it_joined(socket: Socket) -> None:
     join(socket, 5)
-    assert [seq for seq in range(10) if socket.lacks(stored(seq))] == [6, 7, 8, 9]
-    assert socket.lacks(stored(1, "SIGNALS"))
+    assert [seq for seq in range(10) if socket.reader.lacks(stored(seq))] == [6, 7, 8, 9]
+    assert socket.reader.lacks(stored(1, "SIGNALS"))
 
 
 def test_what_was_missed_while_it_was_live_is_owed_also_after_it_read_the_log(socket: Socket, wire: Wire) -> None:
     """It was live behind 5 up to 9, read the log up to 20, and is live again behind that."""
     join(socket, 5)
     fall_behind(socket, wire, 9)
-    assert [seq for seq in range(30) if socket.lacks(stored(seq))] == [6, 7, 8, 9]
-    socket.positions = {"RECORDS": 20}
-    assert [seq for seq in range(30) if socket.lacks(stored(seq))] == [6, 7, 8, 9]
+    assert [seq for seq in range(30) if socket.reader.lacks(stored(seq))] == [6, 7, 8, 9]
+    socket.reader.positions = {"RECORDS": 20}
+    assert [seq for seq in range(30) if socket.reader.lacks(stored(seq))] == [6, 7, 8, 9]
     join(socket, 20)
-    assert [seq for seq in range(24) if socket.lacks(stored(seq))] == [6, 7, 8, 9, 21, 22, 23]
+    assert [seq for seq in range(24) if socket.reader.lacks(stored(seq))] == [6, 7, 8, 9, 21, 22, 23]
 
 
 def test_however_often_it_fell_behind_nothing_is_forgotten_and_memory_is_bounded(socket: Socket, wire: Wire) -> None:
@@ -122,8 +123,8 @@ def test_however_often_it_fell_behind_nothing_is_forgotten_and_memory_is_bounded
         join(socket, begin)
         fall_behind(socket, wire, begin + 10)
         lacking |= set(range(begin + 1, begin + 11))
-    assert len(socket.lived) <= 16
-    found = {seq for seq in range(10_100) if socket.lacks(stored(seq))}
+    assert len(socket.reader.lived) <= 16
+    found = {seq for seq in range(10_100) if socket.reader.lacks(stored(seq))}
     assert lacking <= found
     assert found - lacking <= set(range(8_500))  # of long ago perhaps a little more, never less
 
@@ -131,23 +132,23 @@ def test_however_often_it_fell_behind_nothing_is_forgotten_and_memory_is_bounded
 def test_a_jump_moves_where_it_stands_and_nothing_before_it_is_owed(socket: Socket, wire: Wire) -> None:
     join(socket, 5)
     fall_behind(socket, wire, 9)
-    socket.jump("RECORDS", 50)
-    assert socket.positions == {"RECORDS": 50}
-    assert not any(socket.lacks(stored(seq)) for seq in range(60))
+    socket.reader.jump("RECORDS", 50)
+    assert socket.reader.positions == {"RECORDS": 50}
+    assert not any(socket.reader.lacks(stored(seq)) for seq in range(60))
     join(socket, 5)
-    socket.jump("RECORDS", 50)
-    assert [seq for seq in range(53) if socket.lacks(stored(seq))] == [51, 52]
+    socket.reader.jump("RECORDS", 50)
+    assert [seq for seq in range(53) if socket.reader.lacks(stored(seq))] == [51, 52]
 
 
 def test_a_socket_with_too_much_held_back_keeps_its_position_alone(socket: Socket, wire: Wire, group: Group) -> None:
     join(socket, 5)
     wire.held_back, socket.is_drained = 900, False
-    socket.write_behind(b"x" * 100, {"RECORDS": 9})
-    assert (wire.written, socket.positions) == ([b"x" * 100], None)
+    socket.reader.write_behind(b"x" * 100, {"RECORDS": 9})
+    assert (wire.written, socket.reader.positions) == ([b"x" * 100], None)
     wire.held_back = 1_000
-    socket.write_behind(b"y", {"RECORDS": 10})
+    socket.reader.write_behind(b"y", {"RECORDS": 10})
     assert wire.written == [b"x" * 100]
-    assert socket.positions == {"RECORDS": 10}
+    assert socket.reader.positions == {"RECORDS": 10}
     assert group.told == ["set_aside"]
     socket.resume_writing()
     assert group.told == ["set_aside", "go_on"]

@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
-from mesh_edge.socket import Socket
+from mesh_edge.reader import Reader
 from mesh_edge.topic import Topic
 
 
@@ -23,7 +23,7 @@ class Behind:
 def topic_of(socket: Behind, moves: list[int]) -> Topic:
     """A topic with the state that writing needs."""
     topic = object.__new__(Topic)
-    topic.ready, topic.behind, topic._fds = {}, {cast("Socket", socket): None}, ()
+    topic.ready, topic.behind, topic._fds = {}, {cast("Reader", socket): None}, ()
     topic._pending, topic._pending_bytes, topic.flushed, topic.deliveries = [], 0, {}, 0
     topic.follower = cast("Any", SimpleNamespace(chains={}))
     topic.catch_up = cast("Any", SimpleNamespace(moved=lambda: moves.append(len(socket.writes))))
