@@ -232,9 +232,8 @@ class Topic:
 
     def set_ready(self, reader: Reader) -> None:
         """It follows live: where nothing is held back, what comes is written straight to its descriptor."""
-        if (
-            reader.link.fd < 0 or not reader.link.is_drained
-        ):  # without a descriptor (TLS) the transport must see every byte
+        link = reader.link
+        if link.fd < 0 or not link.is_drained:  # without a descriptor (TLS) the transport must see every byte
             self.behind[reader] = None
         else:
             self.behind.pop(reader, None)
