@@ -19,6 +19,8 @@ class NatsProxy:
         self.loses: Loses | None = None
         self.lost = 0
         """How many messages were lost."""
+        self.delay_s = 0.0
+        """How much later than it came something is passed on."""
         self.connections = 0
         """How many connections were made in all."""
         self._port = port
@@ -57,6 +59,8 @@ class NatsProxy:
             while data := await reader.read(65_536):
                 if writer in self._frozen:
                     continue
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 if to_client:
                     data, rest = self._without_lost(rest + data)
                 writer.write(data)

@@ -18,6 +18,7 @@ from daena_mesh.mesh import Mesh
 from mesh_edge import closing
 from mesh_edge.control import control_frame
 from mesh_edge.link import Link, Visitor
+from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
 from mesh_edge.origin import OriginPolicy
 from mesh_edge.poison import PoisonCabinet
@@ -71,6 +72,7 @@ class Edge:
 
     async def close(self) -> None:
         """End; sockets that are still here are closed."""
+        self.is_draining = True
         for task in self._tasks:
             task.cancel()
         for timer in self._lingering.values():
@@ -126,6 +128,10 @@ class Edge:
         socket.reader.topic.join(socket.reader, since)
         return socket
 
+    def lobby(self, name: TopicName) -> Lobby:
+        """Where the clients of a topic wait that are about to `enter`; its topic is followed from now on."""
+        return self._topic(name).lobby
+
     def lost(self, link: Link) -> None:
         """A connection is gone."""
         self._wheel[hash(link) // 16 % _SLOTS].pop(link, None)
@@ -152,7 +158,7 @@ class Edge:
 
     def _forget(self, topic: Topic) -> None:
         self._lingering.pop(topic.name, None)
-        if not topic.readers and self._topics.get(topic.name) is topic:
+        if topic.is_unused and self._topics.get(topic.name) is topic:
             del self._topics[topic.name]
             topic.stop()
 

@@ -20,6 +20,7 @@ from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import subject_for
 from mesh_edge import closing
+from mesh_edge.lobby import Lobby
 from mesh_edge.protocol import HAND_OVER
 from mesh_edge.topic_name import TopicName, topic_of
 
@@ -47,6 +48,9 @@ class Host(Protocol):
     ) -> Socket:
         """A client that was let in follows a topic."""
 
+    def lobby(self, name: TopicName) -> Lobby:
+        """Where clients wait for their topic."""
+
     def sockets(self) -> Iterator[Link]:
         """All sockets of the edge."""
 
@@ -68,6 +72,8 @@ class ConnectionManager:
     ) -> Socket:
         """Accept a WebSocket into a group, and take it over: the edge answers it from here on.
 
+        It is accepted once its topic knows where it stands, so that whatever is published from then on is shown to it.
+
         Raises `InvalidId` for a ``connection_id`` that names no group, and `ConfigurationError` where uvicorn does not
         run with ``--ws mesh_edge.protocol:HandoverProtocol``.
         """
@@ -78,13 +84,14 @@ class ConnectionManager:
                 "the edge needs uvicorn's sockets: run it with --ws mesh_edge.protocol:HandoverProtocol"
             )
         offered = websocket.scope.get("subprotocols", [])
-        await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
         user_agent = websocket.headers.get("user-agent", "")[:_MOST_USER_AGENT]
-        socket: Socket = hand_over(
-            lambda transport: self._host.enter(
-                transport, name, since or Positions(), user_agent=user_agent, metadata=metadata
+        async with self._host.lobby(name).wait():
+            await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
+            socket: Socket = hand_over(
+                lambda transport: self._host.enter(
+                    transport, name, since or Positions(), user_agent=user_agent, metadata=metadata
+                )
             )
-        )
         # Not in a reference cycle with the handshake, which ends with this endpoint.
         websocket.scope["extensions"]["mesh.socket"] = socket
         return socket

@@ -70,9 +70,9 @@ async def _enter(websocket: WebSocket, connection_id: str) -> None:
         shown = ascii((origins or ["none"])[0][:100])
         return await _refuse(websocket, 403, f"pages of origin {shown} may not connect here; MESH_ORIGINS allows more")
     if edge.is_draining:
-        return await _refuse(websocket, 503, "this edge is being stopped", {"Retry-After": "1"})
+        return await _refuse_draining(websocket)
     try:
-        topic_of(connection_id)
+        topic = topic_of(connection_id)
         since = websocket.query_params.get("since")
         positions = Positions.parse(since) if since else Positions()
     except (InvalidId, InvalidCursor) as error:
@@ -81,8 +81,19 @@ async def _enter(websocket: WebSocket, connection_id: str) -> None:
         detail = "run uvicorn with --ws mesh_edge.protocol:HandoverProtocol: the edge takes its sockets over"
         await _refuse(websocket, 500, detail)
         raise ConfigurationError(detail)
-    await edge.manager.connect(websocket, connection_id, since=positions)
-    return None
+    async with edge.lobby(topic).wait():
+        return await _connect(websocket, edge, connection_id, positions)
+
+
+async def _connect(websocket: WebSocket, edge: Edge, connection_id: str, since: Positions) -> None:
+    if edge.is_draining:
+        await _refuse_draining(websocket)
+    else:
+        await edge.manager.connect(websocket, connection_id, since=since)
+
+
+async def _refuse_draining(websocket: WebSocket) -> None:
+    await _refuse(websocket, 503, "this edge is being stopped", {"Retry-After": "1"})
 
 
 async def _refuse(websocket: WebSocket, status: int, detail: str, headers: dict[str, str] | None = None) -> None:

@@ -23,6 +23,7 @@ from daena_mesh.stored import Stored, read_live
 from mesh_edge.catchup import CatchUp
 from mesh_edge.control import control_frame, gap_frame
 from mesh_edge.envelope import event_frame, is_notice
+from mesh_edge.lobby import Lobby
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.topic_name import EVENTS, TopicName
 
@@ -56,6 +57,7 @@ class Topic:
             "flushed",
             "is_degraded",
             "label",
+            "lobby",
             "name",
             "readers",
         ),
@@ -79,6 +81,7 @@ class Topic:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._prefixes: dict[str, bytes] = {}
+        self.lobby = Lobby(late=self.degraded, emptied=self._emptied)
         self.follower = Follower(context.log, name.patterns, self)
         self.catch_up = CatchUp(self, context.log)
         # The topic of all events has every notice among its subjects.
@@ -146,6 +149,7 @@ class Topic:
             self.is_degraded = True
             for reader in self.readers:
                 reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
+        self.lobby.open()
 
     def healed(self) -> None:
         """Let in who waits for that, and tell who was told otherwise."""
@@ -161,6 +165,7 @@ class Topic:
                     reader.send(self.connection_frame(reader, "connected", recovered=recovered, positions=positions))
         self.flushed = self.positions()
         self.catch_up.admit_waiting()
+        self.lobby.open()
 
     def _notice(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
         message = read_live(_SIGNALS_ONLY, subject, reply, headers, body)
@@ -227,8 +232,16 @@ class Topic:
         if self.readers.pop(reader, self) is None:
             self.set_aside(reader)
             self.catch_up.leave(reader)
-            if not self.readers:
-                self._context.emptied(self)
+            self._emptied()
+
+    def _emptied(self) -> None:
+        if self.is_unused:
+            self._context.emptied(self)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it has no reader, and none is on its way in."""
+        return not self.readers and self.lobby.is_empty
 
     def set_ready(self, reader: Reader) -> None:
         """It follows live: where nothing is held back, what comes is written straight to its descriptor."""
