@@ -18,7 +18,6 @@ from daena_mesh.cursors import Positions
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.layout import LETTERS, STREAM_OF_LETTER
 from daena_mesh.log import Log
-from daena_mesh.stored import Stored
 from mesh_edge.control import gap_frame
 
 if TYPE_CHECKING:
@@ -197,6 +196,7 @@ class CatchUp:
             chunk = self._chunks[key] = Chunk()
             if self._shown is None:
                 self._shown = deque()
+                self._topic.is_remembering = True
             self._run(self._fetch(key, chunk, positions))
         if chunk.waiting is None:
             self._give(reader, chunk)
@@ -295,11 +295,11 @@ class CatchUp:
 
     # -- what is shown meanwhile --------------------------------------------------------------------------------
 
-    def remember(self, message: Stored, before: int, frame: bytes) -> None:
+    def remember(self, stream: str, seq: int, before: int, frame: bytes) -> None:
         """The topic shows an event; who is about to join will want it."""
         if self._shown is None:
             return
-        self._shown.append(Shown(message.stream, message.seq, before, frame))
+        self._shown.append(Shown(stream, seq, before, frame))
         self._shown_bytes += len(frame)
         while len(self._shown) > _MOST_REMEMBERED or self._shown_bytes > _MOST_REMEMBERED_BYTES:
             oldest = self._shown.popleft()
@@ -323,6 +323,7 @@ class CatchUp:
                 self._remember_nothing()
 
     def _remember_nothing(self) -> None:
+        self._topic.is_remembering = False
         self._shown, self._shown_bytes, self._forgotten = None, 0, {}
 
     def _run(self, work: Coroutine[None, None, None]) -> None:

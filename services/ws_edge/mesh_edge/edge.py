@@ -17,6 +17,7 @@ from daena_mesh.ids import now
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
 from mesh_edge.control import control_frame
+from mesh_edge.fanout import Turn
 from mesh_edge.link import Link, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
@@ -58,7 +59,9 @@ class Edge:
         self._slots = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
         self._visitors: dict[Visitor, Visitor] = {}
-        self._context = TopicContext(self.edge_id, self.mesh.log, self.poison, self._linger)
+        self._context = TopicContext(
+            self.edge_id, self.mesh.log, self.poison, Turn(self.mesh.connection), self._linger
+        )
 
     # -- life ---------------------------------------------------------------------------------------------------
 

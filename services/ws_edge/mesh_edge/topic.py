@@ -7,8 +7,6 @@ its own pace (`catchup`). Nothing is queued for a client here.
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +21,7 @@ from daena_mesh.stored import Stored, read_live
 from mesh_edge.catchup import CatchUp
 from mesh_edge.control import control_frame, gap_frame
 from mesh_edge.envelope import event_frame, is_notice
+from mesh_edge.fanout import Fanout, Lane, Turn
 from mesh_edge.lobby import Lobby
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.topic_name import EVENTS, TopicName
@@ -30,7 +29,6 @@ from mesh_edge.topic_name import EVENTS, TopicName
 if TYPE_CHECKING:
     from mesh_edge.reader import Reader
 
-_MOST_AT_ONCE = 65_536
 _SIGNALS_ONLY = {b"Nats-Stream: " + SIGNALS.encode(): SIGNALS}
 
 
@@ -40,49 +38,29 @@ class TopicContext(NamedTuple):
     edge_id: str
     log: Log
     poison: PoisonCabinet
+    turn: Turn
     emptied: Callable[[Topic], None]
-    """Called when the last socket has left."""
+    """Called when the last reader has left."""
 
 
-class Topic:
-    """Follows its subjects for all sockets at once, and is what they are shown through."""
+class Topic(Fanout):
+    """Follows its subjects for all readers at once, and is what they are shown through."""
 
-    __slots__ = (
-        *(
-            "ready",
-            "behind",
-            "catch_up",
-            "follower",
-            "deliveries",
-            "flushed",
-            "is_degraded",
-            "label",
-            "lobby",
-            "name",
-            "readers",
-        ),
-        *("_context", "_fds", "_notices", "_pending", "_pending_bytes", "_prefixes"),
-    )
+    __slots__ = ("is_degraded", "label", "lobby", "name", "readers", *("_context", "_notices", "_prefixes"))
 
     def __init__(self, name: TopicName, context: TopicContext) -> None:
         """Nothing happens before `start`."""
+        super().__init__(context.log.connection, context.turn, context.log.settings.max_body_bytes)
         self.name = name.name
         self.label = name.name.encode()
         self.readers: dict[Reader, None] = {}
-        self.ready: dict[int, Reader] = {}
-        self.behind: dict[Reader, None] = {}
-        self.deliveries = 0
-        self.flushed: dict[str, int] = {}
-        """For each stream the position after what was written last."""
         self._context = context
         self.is_degraded = False
-        """Its sockets were told that events may be missing for a while."""
-        self._fds: tuple[int, ...] | None = ()
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
+        """Its readers were told that events may be missing for a while."""
         self._prefixes: dict[str, bytes] = {}
         self.lobby = Lobby(late=self.degraded, emptied=self._emptied)
         self.follower = Follower(context.log, name.patterns, self)
+        self.lanes = tuple(Lane(stream, chain) for stream, chain in self.follower.chains.items())
         self.catch_up = CatchUp(self, context.log)
         # The topic of all events has every notice among its subjects.
         about_us = () if name.name == EVENTS else (f"live.system.{name.name}.notice", "live.system.all.notice")
@@ -90,7 +68,7 @@ class Topic:
 
     def start(self) -> None:
         """Follow."""
-        self.follower.start()
+        self.follower.start(self.receive)
 
     def stop(self) -> None:
         """Follow no longer."""
@@ -109,14 +87,16 @@ class Topic:
             self._context.poison.note(message, str(error))
             return False
         if is_notice(message):
-            self._queue(frame)
+            self.queue(frame)
             return False
-        before = self.follower.chains[message.stream].position
-        if message.seq < before:
+        chain = self.follower.chains[message.stream]
+        if message.seq < chain.position:
             self._show_late(message, frame)
             return True
-        self._queue(frame)
-        self.catch_up.remember(message, before, frame)
+        self.queue(frame)
+        self.catch_up.remember(message.stream, message.seq, chain.position, frame)
+        if prev is not None:
+            self.learn(self.label, self._prefixes[message.stream], message, chain)
         return True
 
     def frame(self, message: Stored, prev: int | None) -> bytes:
@@ -134,6 +114,7 @@ class Topic:
         """Tell every socket what it cannot be shown."""
         self.flush()
         self._prefixes.clear()
+        self.unlearn()
         self.catch_up.forget()
         frame = gap_frame(before, after, reason)
         stream = STREAM_OF_LETTER[after.letter]
@@ -141,7 +122,9 @@ class Topic:
             if not self.catch_up.is_waiting(reader):
                 reader.jump(stream, after.seq)
                 reader.send(frame)
-        self.flushed = {**self.flushed, stream: after.seq}
+        for lane in self.lanes:
+            if lane.stream == stream:
+                lane.flushed = after.seq
 
     def degraded(self) -> None:
         """Tell every reader, once, that events may be missing for a while."""
@@ -163,7 +146,8 @@ class Topic:
                     positions = self.positions() if reader.positions is None else reader.positions
                     recovered = reader.positions is None
                     reader.send(self.connection_frame(reader, "connected", recovered=recovered, positions=positions))
-        self.flushed = self.positions()
+        for lane in self.lanes:
+            lane.flushed = lane.chain.position
         self.catch_up.admit_waiting()
         self.lobby.open()
 
@@ -172,17 +156,9 @@ class Topic:
         if message is None:
             return
         try:
-            self._queue(self.frame(message, None))
+            self.queue(self.frame(message, None))
         except Poison as error:
             self._context.poison.note(message, str(error))
-
-    def _queue(self, frame: bytes) -> None:
-        if not self._pending:
-            asyncio.get_running_loop().call_soon(self.flush)  # what arrives in one turn goes out in one write
-        elif self._pending_bytes + len(frame) > _MOST_AT_ONCE:
-            self._write()  # a turn may bring megabytes, and who has no room for them would hold them all
-        self._pending.append(frame)
-        self._pending_bytes += len(frame)
 
     def _show_late(self, message: Stored, frame: bytes) -> None:
         """A loss that later events did not reveal: whoever has not read it from the log is given it now."""
@@ -191,34 +167,7 @@ class Topic:
             if reader.lacks(message):
                 reader.send(frame)
 
-    def flush(self) -> None:
-        """Write what is pending to every socket that follows live, and let in who waits for it."""
-        if self._pending:
-            self._write()
-            self.catch_up.moved()
-
-    def _write(self) -> None:
-        count = len(self._pending)
-        data = self._pending[0] if count == 1 else b"".join(self._pending)
-        self._pending.clear()
-        self._pending_bytes = 0
-        before, self.flushed = self.flushed, self.positions()
-        fds, size, write = self._fds, len(data), os.write
-        if fds is None:  # a copy, since a write may change `ready`
-            fds = self._fds = tuple(self.ready)
-        if self.behind:
-            for reader in tuple(self.behind):
-                reader.write_behind(data, before)
-        for fd in fds:
-            try:
-                sent = write(fd, data)
-            except OSError:  # full or broken: the transport finds out which
-                sent = 0
-            if sent != size:
-                self.ready[fd].link.transport.write(data[sent:])
-        self.deliveries += count * (len(fds) + len(self.behind))
-
-    # -- sockets ------------------------------------------------------------------------------------------------
+    # -- readers ------------------------------------------------------------------------------------------------
 
     def join(self, reader: Reader, since: Positions) -> None:
         """Let a reader follow, from ``since`` on where that names a stream, else from now on."""
@@ -242,29 +191,6 @@ class Topic:
     def is_unused(self) -> bool:
         """Whether it has no reader, and none is on its way in."""
         return not self.readers and self.lobby.is_empty
-
-    def set_ready(self, reader: Reader) -> None:
-        """It follows live: where nothing is held back, what comes is written straight to its descriptor."""
-        link = reader.link
-        if link.fd < 0 or not link.is_drained:  # without a descriptor (TLS) the transport must see every byte
-            self.behind[reader] = None
-        else:
-            self.behind.pop(reader, None)
-            self.ready[link.fd] = reader
-            self._fds = None
-
-    def set_behind(self, reader: Reader) -> None:
-        """It has something held back: write through its transport, up to a limit."""
-        if self.ready.pop(reader.link.fd, None) is not None:
-            self._fds = None
-            self.behind[reader] = None
-
-    def set_aside(self, reader: Reader) -> None:
-        """It is not written to live."""
-        self.behind.pop(reader, None)
-        if self.ready.get(reader.link.fd) is reader:
-            del self.ready[reader.link.fd]
-            self._fds = None
 
     def positions(self) -> dict[str, int]:
         """For each stream the position of what was shown last."""

@@ -27,7 +27,7 @@ class Verdict(Enum):
 class Chain:
     """The state of one stream within one follower."""
 
-    __slots__ = ("_by_subject", "_floor", "position", "reach", "seen", "verified", "whole")
+    __slots__ = ("_floor", "by_subject", "position", "reach", "seen", "verified", "whole")
 
     def __init__(self, *, whole: bool) -> None:
         """``whole`` says that every message of the stream is followed, so that sequences must be contiguous."""
@@ -40,21 +40,22 @@ class Chain:
         """The newest message that is known to exist: a replay is complete when it has come to it."""
         self.verified = 0
         """Up to here the log was asked for the last message on each subject, and none was missing."""
-        self._by_subject: dict[bytes, int] = {}
+        self.by_subject: dict[bytes, int] = {}
+        """The last sequence that was seen on each subject that is remembered; empty where all of them are followed."""
         self._floor = 0
 
     def begin(self, position: int) -> None:
         """Forget everything: what lies up to ``position`` is behind."""
         self.seen = self.position = self.reach = self.verified = self._floor = position
-        self._by_subject.clear()
+        self.by_subject.clear()
 
     def known(self, subject: bytes) -> int:
         """The last sequence that was seen on ``subject``, or where the follower began."""
-        return self._by_subject.get(subject, self._floor)
+        return self.by_subject.get(subject, self._floor)
 
     def is_new_subject(self, subject: bytes) -> bool:
         """Whether nothing on ``subject`` was accepted yet."""
-        return subject not in self._by_subject
+        return subject not in self.by_subject
 
     def judge(self, message: Stored) -> Verdict:
         """What to do with a live message; changes nothing."""
@@ -70,12 +71,14 @@ class Chain:
         self.seen = max(self.seen, seq)
         self.reach = max(self.reach, seq)
         if not self.whole:
-            by_subject = self._by_subject
-            by_subject.pop(message.subject, None)
-            by_subject[message.subject] = seq
-            if len(by_subject) > MOST_SUBJECTS:
-                # The subject that was silent for longest: from its last message on, what is unknown may be a gap.
-                self._floor = max(self._floor, by_subject.pop(next(iter(by_subject))))
+            self.by_subject[message.subject] = seq
+            if len(self.by_subject) > MOST_SUBJECTS:
+                self._forget_silent()
+
+    def _forget_silent(self) -> None:
+        """Forget the eighth that was silent for longest: from the last of it on, what is unknown may be a gap."""
+        subjects = sorted(self.by_subject, key=self.by_subject.__getitem__)[: MOST_SUBJECTS // 8]
+        self._floor = max(self._floor, *(self.by_subject.pop(subject) for subject in subjects))
 
     def show(self, seq: int) -> int:
         """An event is shown; returns the position before it, the ``prev`` of its frame."""

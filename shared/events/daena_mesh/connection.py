@@ -73,6 +73,7 @@ class Connection:
         self._reason = "not connected yet"
         self._client: Client | None = None
         self._tap: Tap | None = None
+        self._unsent: list[bytes] = []
         self._handlers: dict[bytes, Handler] = {}
         self._subjects: dict[bytes, bytes] = {}
         self._ids = itertools.count(1)
@@ -255,6 +256,7 @@ class Connection:
         if client is not self._client:
             return
         self._tap = None
+        self._unsent.clear()
         self._down.set()
         self._answer_nobody()
 
@@ -264,6 +266,7 @@ class Connection:
             give(None)
 
     async def _drop_client(self) -> None:
+        self._send()
         client, self._client, self._tap = self._client, None, None
         self._answer_nobody()
         if client is not None:
@@ -293,11 +296,16 @@ class Connection:
                 self._write(b"UNSUB %b\r\n" % subscription.sid)
 
     def after_turn(self, callback: Callable[[], None]) -> None:
-        """Within a handler: call ``callback`` once everything that arrived with this message is handled."""
-        if self._tap is None:
-            callback()
-        else:
+        """Call ``callback`` once everything that arrived with the message at hand is handled, or soon without one."""
+        if self._tap is not None and self._tap.is_handling:
             self._tap.after_turn(callback)
+        else:
+            asyncio.get_running_loop().call_soon(callback)
+
+    def rest(self, seconds: float) -> None:
+        """Leave NATS unread for a while: what comes meanwhile is handled in one turn."""
+        if self._tap is not None:
+            self._tap.rest(seconds)
 
     def publish(self, subject: str, body: bytes, headers: bytes = b"", reply: bytes = b"") -> None:
         """Send, without an acknowledgement; ``headers`` is a block as `header_block` makes it.
@@ -353,6 +361,7 @@ class Connection:
     async def flush(self, timeout_s: float = 2.0) -> None:
         """Wait until the server has taken everything that was sent; raises `MeshUnavailable`."""
         try:
+            self._send()
             await self.client.flush(max(1, round(timeout_s)))
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise MeshUnavailable(f"NATS does not answer: {str(error) or 'timed out'}") from None
@@ -360,7 +369,15 @@ class Connection:
     def _write(self, data: bytes) -> None:
         if self._tap is None or self._tap.transport is None:
             raise self.unavailable()
-        self._tap.transport.write(data)
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._unsent.append(data)
+
+    def _send(self) -> None:
+        """Send what was written in this turn of the event loop, in one system call: it costs more than the rest."""
+        if self._unsent and self._tap is not None and self._tap.transport is not None:
+            self._tap.transport.write(b"".join(self._unsent))
+        self._unsent.clear()
 
     def _answer(self, subject: bytes, _reply: bytes, headers: bytes, body: bytes) -> None:
         if give := self._waiting.get(subject[len(self._inbox) :]):
@@ -377,10 +394,10 @@ async def _end(client: Client) -> None:
 
 def header_block(headers: dict[str, str]) -> bytes:
     """Headers as NATS wants them; CR, LF and NUL, which would forge others, are refused with `ValueError`."""
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    if any(char in line for line in lines for char in "\r\n\0"):
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if not lines.count("\r") == lines.count("\n") == len(headers) or "\0" in lines:
         raise ValueError("a header has a line break or NUL in it")
-    return "\r\n".join(["NATS/1.0", *lines, "\r\n"]).encode()
+    return f"NATS/1.0\r\n{lines}\r\n".encode()
 
 
 def _without_secret(url: str) -> str:

@@ -21,6 +21,7 @@ from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.layout import LETTERS, epoch_subject
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
+from daena_mesh.tap import Handler
 
 GapReason = Literal["reset", "expired"]
 
@@ -62,9 +63,10 @@ class Follower:
         self._epochs = dict.fromkeys(self.filters, "")
         self._streams = {b"Nats-Stream: " + stream.encode(): stream for stream in self.filters}
         self._subscriptions: list[Subscription] = []
-        self._hold: Hold | None = Hold()
+        self.hold: Hold | None = Hold()
+        """Live messages that wait until the log has been read; None while they are shown as they come."""
         self._oriented = False
-        self._connects = 0
+        self.connects = 0
         """The connection on which it learned where the streams stand; on a later one something may have been missed."""
         self._behind: dict[str, int] = {}
         self._healing: asyncio.Task[None] | None = None
@@ -73,10 +75,14 @@ class Follower:
 
     # -- life ---------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Subscribe and begin to catch up; the sink is told `healed` when that is done."""
+    def start(self, receive: Handler | None = None) -> None:
+        """Subscribe and begin to catch up; the sink is told `healed` when that is done.
+
+        Live messages go to ``receive``, if given, which hands on to the follower's own what it does not show itself.
+        """
         connection = self._log.connection
-        self._subscriptions = [connection.subscribe("live." + pattern, self._receive) for pattern in self.patterns]
+        handler = receive or self.receive
+        self._subscriptions = [connection.subscribe("live." + pattern, handler) for pattern in self.patterns]
         self._log.on_change(self._disturbed)
         connection.watch(self._state_changed)
         self._heal()
@@ -102,7 +108,7 @@ class Follower:
     @property
     def is_healing(self) -> bool:
         """Whether live messages wait until the log has been read."""
-        return self._hold is not None
+        return self.hold is not None
 
     async def wait_live(self) -> None:
         """Wait until it is live."""
@@ -119,23 +125,24 @@ class Follower:
 
     # -- live messages ------------------------------------------------------------------------------------------
 
-    def _receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+    def receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+        """Take a live message off the wire: show it, hold it, or read first what is missing before it."""
         message = read_live(self._streams, subject, reply, headers, body)
         if message is None:
             return
         if self.chains[message.stream].is_new_subject(message.subject) and not self._is_owned(message):
             return
-        if self._connects != self._log.connection.connects and self._hold is None:
+        if self.connects != self._log.connection.connects and self.hold is None:
             self._oriented = False
-            self._hold = Hold()  # `_disturbed` heals, once the connection is ready
-        if self._hold is not None:
-            self._hold.add(message)
-            if self._hold.overflowed:
+            self.hold = Hold()  # `_disturbed` heals, once the connection is ready
+        if self.hold is not None:
+            self.hold.add(message)
+            if self.hold.overflowed:
                 chain = self.chains[message.stream]
                 chain.reach = max(chain.reach, message.seq)
         elif not self._take(message):
-            self._hold = Hold()
-            self._hold.add(message)
+            self.hold = Hold()
+            self.hold.add(message)
             self._heal()
 
     def _is_owned(self, message: Stored) -> bool:
@@ -168,19 +175,19 @@ class Follower:
     def _disturbed(self) -> None:
         """After a reconnect, or with a new epoch, only the log knows what was missed."""
         self._oriented = False
-        self._hold = self._hold or Hold()
+        self.hold = self.hold or Hold()
         self._heal()
 
     def _state_changed(self, state: str) -> None:
         if state == "degraded":
             self._sink.degraded()
-        elif state == "connected" and self._hold is None:
+        elif state == "connected" and self.hold is None:
             self._sink.healed()
         elif state == "closed":
             self.stop()
 
     async def _heal_until_live(self) -> None:
-        while self._hold is not None:
+        while self.hold is not None:
             try:
                 async with self._log.replays:
                     if not self._oriented:
@@ -201,7 +208,7 @@ class Follower:
 
     async def audit(self) -> None:
         """Find a loss that no later message reveals, by asking the leaders; raises `MeshUnavailable`."""
-        if self._hold is not None:
+        if self.hold is not None:
             return
         heads = await self._heads()
         lost = await self._unseen(heads)
@@ -209,7 +216,7 @@ class Follower:
             self._behind.update(lost)
             for stream, chain in self.chains.items():
                 chain.reach = max(chain.reach, heads[stream])
-            self._hold = Hold()
+            self.hold = Hold()
             self._heal()
 
     async def _unseen(self, heads: Mapping[str, int]) -> dict[str, int]:
@@ -255,7 +262,7 @@ class Follower:
         if connects != self._log.connection.connects or not self._log.epochs.keys() >= self.filters.keys():
             raise MeshUnavailable("the connection was lost, or made, meanwhile")
         since, self._since = self._since, None
-        self._connects = connects
+        self.connects = connects
         self._behind = {**lost, **self._behind}
         for stream, chain in self.chains.items():
             epoch, head = self._log.epochs[stream], heads[stream]
@@ -279,19 +286,19 @@ class Follower:
 
     async def _catch_up(self) -> None:
         """Read the log from where each stream stands up to its head, and release what was held meanwhile."""
-        while (hold := self._hold) is not None:
+        while (hold := self.hold) is not None:
             if self._behind or any(chain.seen < chain.reach for chain in self.chains.values()):
                 await self._look_behind()
                 await self._replay()
-            if self._connects != self._log.connection.connects:
+            if self.connects != self._log.connection.connects:
                 self._oriented = False  # what is held came over another connection than what was read
                 return
             if hold.overflowed:
-                self._hold = Hold()  # the log has what could not be held
+                self.hold = Hold()  # the log has what could not be held
             elif hold.release(self._take):
                 if not self._oriented:
                     return
-                self._hold = None
+                self.hold = None
 
     async def _look_behind(self) -> None:
         """What is read now must not hide that another subject lost something before it."""

@@ -38,6 +38,8 @@ class Tap(asyncio.Protocol):
         self._lost = lost
         self._rest = b""
         self._after_turn: list[Callable[[], None]] = []
+        self.is_handling = False
+        """A turn's messages are being handled: what is left for `after_turn` is called at its end."""
         self.transport: asyncio.Transport | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -69,38 +71,22 @@ class Tap(asyncio.Protocol):
         """Call ``callback`` once everything that has arrived by now is handled; for use within a handler."""
         self._after_turn.append(callback)
 
-    def data_received(self, data: bytes) -> None:  # noqa: C901, PLR0912 - the hot path, kept in one frame
+    def rest(self, seconds: float) -> None:
+        """Leave the socket unread for a while: what comes meanwhile is handled in one turn."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_later(seconds, self._read_on, self.transport)
+
+    @staticmethod
+    def _read_on(transport: asyncio.Transport) -> None:
+        if not transport.is_closing():
+            transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
         """Hand on what `data` completes: our messages to their handlers, the rest to nats-py."""
-        if self._rest:
-            data = self._rest + data
-        start, size = 0, len(data)
-        while (eol := data.find(b"\r\n", start)) >= 0:
-            kind = data[start]
-            if kind == _H and data.startswith(b"HMSG ", start):
-                args = data[start:eol].split(b" ")  # HMSG subject sid [reply] header-size size
-                head = eol + 2
-                end = head + int(args[-1])
-                if end + 2 > size:
-                    break
-                if args[2][:1] == b"L":
-                    body = head + int(args[-2])
-                    self._deliver(args, 6, data[head:body], data[body:end])
-                else:
-                    self._inner.data_received(data[start : end + 2])
-            elif kind == _M and data.startswith(b"MSG ", start):
-                args = data[start:eol].split(b" ")  # MSG subject sid [reply] size
-                end = eol + 2 + int(args[-1])
-                if end + 2 > size:
-                    break
-                if args[2][:1] == b"L":
-                    self._deliver(args, 5, b"", data[eol + 2 : end])
-                else:
-                    self._inner.data_received(data[start : end + 2])
-            else:  # INFO, PING, PONG, +OK, -ERR
-                end = eol
-                self._inner.data_received(data[start : end + 2])
-            start = end + 2
-        self._rest = data[start:]
+        self.is_handling = True
+        self._rest = self._hand_on(self._rest + data if self._rest else data)
+        self.is_handling = False
         while self._after_turn:
             callbacks, self._after_turn = self._after_turn, []
             for callback in callbacks:
@@ -109,13 +95,35 @@ class Tap(asyncio.Protocol):
                 except Exception:  # noqa: BLE001 - nor must what was left
                     _log.exception("what was left for the end of a turn failed")
 
-    def _deliver(self, args: list[bytes], most: int, headers: bytes, body: bytes) -> None:
-        if (handler := self._handlers.get(args[2])) is None:
-            return  # unsubscribed while it was on its way
-        try:
-            handler(args[1], args[3] if len(args) == most else b"", headers, body)
-        except Exception:  # noqa: BLE001 - one message must not end the connection
-            _log.exception("a message on %.80r could not be handled", args[1])
+    def _hand_on(self, data: bytes) -> bytes:
+        """The hot path, kept in one frame; returns what is left of an incomplete message."""
+        find, handlers, start, size = data.find, self._handlers, 0, len(data)
+        while (eol := find(b"\r\n", start)) >= 0:
+            kind = data[start]
+            if kind == _H or (kind == _M and data[start : start + 4] == b"MSG "):
+                args = data[start:eol].split(b" ")  # HMSG subject sid [reply] header-size size; MSG … has no headers
+                head = eol + 2
+                end = head + int(args[-1])
+                if end + 2 > size:
+                    break
+                sid = args[2]
+                if (handler := handlers.get(sid)) is not None:
+                    try:
+                        if kind == _H:
+                            body = head + int(args[-2])
+                            reply = args[3] if len(args) == 6 else b""
+                            handler(args[1], reply, data[head:body], data[body:end])
+                        else:
+                            handler(args[1], args[3] if len(args) == 5 else b"", b"", data[head:end])
+                    except Exception:  # noqa: BLE001 - one message must not end the connection
+                        _log.exception("a message on %.80r could not be handled", args[1])
+                elif sid[:1] != b"L":  # one of ours was unsubscribed while this was on its way
+                    self._inner.data_received(data[start : end + 2])
+            else:  # INFO, PING, PONG, +OK, -ERR
+                end = eol
+                self._inner.data_received(data[start : end + 2])
+            start = end + 2
+        return data[start:]
 
 
 class TapTransport(TcpTransport):

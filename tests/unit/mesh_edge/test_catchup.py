@@ -16,7 +16,6 @@ from daena_mesh.chain import Chain
 from daena_mesh.cursors import Cursor, Positions
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.log import Log
-from daena_mesh.stored import Stored
 from mesh_edge.catchup import CatchUp
 from mesh_edge.protocol import HandoverProtocol
 from mesh_edge.reader import Reader
@@ -57,10 +56,6 @@ class Away:
         raise MeshUnavailable(stream)
 
 
-def stored(seq: int) -> Stored:
-    return Stored("RECORDS", b"chat.s1.message", seq, 0, b"", b"", b"{}")
-
-
 async def remembering() -> CatchUp:
     catch_up = CatchUp(cast("Topic", Group()), cast("Log", Away()))
     catch_up.begin(cast("Reader", Client()), {"RECORDS": 0})
@@ -73,7 +68,7 @@ async def test_what_is_remembered_is_bounded_in_number_and_in_bytes(size: int, k
     catch_up = await remembering()
     frame = bytes(size)
     for seq in range(1, 5_001):
-        catch_up.remember(stored(seq), seq - 1, frame)
+        catch_up.remember("RECORDS", seq, seq - 1, frame)
     shown = list(catch_up._shown or ())
     assert [event.seq for event in shown] == list(range(5_001 - kept, 5_001))
     # Whoever stands before what was forgotten reads the log once more.
@@ -82,7 +77,7 @@ async def test_what_is_remembered_is_bounded_in_number_and_in_bytes(size: int, k
 
 async def test_nothing_is_remembered_while_nobody_catches_up() -> None:
     catch_up = CatchUp(cast("Topic", Group()), cast("Log", Away()))
-    catch_up.remember(stored(1), 0, b"frame")
+    catch_up.remember("RECORDS", 1, 0, b"frame")
     assert catch_up._shown is None
 
 

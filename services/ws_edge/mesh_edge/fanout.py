@@ -1,0 +1,291 @@
+"""The hot path: from a message that NATS sent to write(2), for all the sockets of a topic.
+
+`daena_mesh.tap` cuts messages out of the bytes of the connection and calls `Fanout.receive`. That looks at what the
+server says of the message, checks the body, makes the frame and queues it. At the end of the turn of the event loop
+`Turn` has every topic written: one `os.write` for each socket, whatever the number of frames.
+
+Only the usual message is handled here: one that fits on what was shown before, with a whole envelope, on a subject that
+was seen. Everything else goes to the follower, which knows every case (`daena_mesh.follower`), and comes back through
+`Fanout.queue`. So nothing here decides what is shown; it is a shorter way to the same frame.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from struct import Struct as Layout
+from typing import TYPE_CHECKING
+
+from daena_mesh.chain import Chain
+from daena_mesh.codec import check_whole
+from daena_mesh.connection import Connection
+from daena_mesh.follower import Follower
+from daena_mesh.stored import Stored
+from daena_mesh.subjects import event_type_of
+
+if TYPE_CHECKING:
+    from mesh_edge.catchup import CatchUp
+    from mesh_edge.reader import Reader
+
+_MOST_AT_ONCE = 65_536
+_MOST_TRACKS = 4_096
+_OPENING_BRACE = 0x7B
+_QUIET_S = 0.000_6
+_LEAST_REST_S = 0.001
+_MOST_REST_S = 0.004
+_FEW_FRAMES = 4
+_log = logging.getLogger(__name__)
+
+_short_head = Layout(">BB").pack
+_middle_head = Layout(">BBH").pack
+_long_head = Layout(">BBQ").pack
+
+
+class Track:
+    """What does not change from one message on a subject to the next: its headers, and the text of its frames."""
+
+    __slots__ = ("begin", "chain", "end", "event_type", "middle", "stream", "stream_line", "subject", "subject_line")
+
+    def __init__(self, label: bytes, epoch: bytes, message: Stored, chain: Chain) -> None:
+        """Of a message that was shown; ``label`` names the topic, ``epoch`` begins cursors, such as ``Rk3f-``."""
+        self.stream = message.stream
+        self.subject = message.subject
+        self.event_type = event_type_of(message.subject.decode())
+        self.chain = chain
+        self.stream_line = b"Nats-Stream: " + message.stream.encode()
+        self.subject_line = b"Nats-Subject: " + message.subject
+        self.begin = b'{"topic":"%b","cursor":"%b' % (label, epoch)
+        self.middle = b'","prev":"%b' % epoch
+        self.end = b'","subject":"%b",' % message.subject
+
+
+class Lane:
+    """One stream of a topic: where it stands, and up to where it was written."""
+
+    __slots__ = ("chain", "flushed", "stream")
+
+    def __init__(self, stream: str, chain: Chain) -> None:
+        self.stream = stream
+        self.chain = chain
+        self.flushed = 0
+
+
+class Fanout:
+    """Takes live messages of one topic, and writes them to its sockets."""
+
+    __slots__ = (
+        *("behind", "catch_up", "deliveries", "follower", "is_remembering", "lanes", "ready"),
+        *("_connection", "_fds", "_most_bytes", "_pending", "_pending_bytes", "_tracks", "_turn"),
+    )
+
+    catch_up: CatchUp
+    follower: Follower
+
+    def __init__(self, connection: Connection, turn: Turn, most_bytes: int) -> None:
+        """``most_bytes`` is the largest body that is shown."""
+        self.ready: dict[int, Reader] = {}
+        """Who has nothing held back, by descriptor: what is written there is in order."""
+        self.behind: dict[Reader, None] = {}
+        """Who holds something back, and is written to through the transport."""
+        self.deliveries = 0
+        self.is_remembering = False
+        """Somebody catches up, and will want what is shown meanwhile."""
+        self.lanes: tuple[Lane, ...] = ()
+        self._connection = connection
+        self._turn = turn
+        self._most_bytes = most_bytes
+        self._tracks: dict[bytes, Track] = {}
+        self._fds: tuple[int, ...] | None = ()
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+
+    # -- from NATS ----------------------------------------------------------------------------------------------
+
+    def receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:  # noqa: C901 - read from top to bottom
+        """Take a live message; see `daena_mesh.stored.read_live` for what makes one believable."""
+        follower = self.follower
+        track = self._tracks.get(subject)
+        if track is None or reply or follower.hold is not None or follower.connects != self._connection.connects:
+            return follower.receive(subject, reply, headers, body)
+
+        # The server's headers are the last: stream, subject, sequence, time, last sequence on the subject, "", "".
+        lines = headers.rsplit(b"\r\n", 7)
+        if (
+            len(lines) != 8
+            or lines[1] != track.stream_line
+            or lines[2] != track.subject_line
+            or lines[3][:15] != b"Nats-Sequence: "
+            or lines[5][:20] != b"Nats-Last-Sequence: "
+            or lines[6]
+            or lines[7]
+        ):
+            return follower.receive(subject, reply, headers, body)
+
+        # Does it fit on what was shown?
+        chain = track.chain
+        seq = int(lines[3][15:])
+        if chain.whole:
+            if seq != chain.seen + 1:
+                return follower.receive(subject, reply, headers, body)
+        elif seq <= chain.seen or int(lines[5][20:]) > chain.by_subject.get(track.subject, -1):
+            return follower.receive(subject, reply, headers, body)
+
+        # Is it a whole event?
+        if len(body) > self._most_bytes or body[:1] != b"{" or not check_whole(body, track.event_type):
+            return follower.receive(subject, reply, headers, body)
+
+        before = chain.position
+        chain.seen = chain.position = seq
+        chain.reach = max(chain.reach, seq)
+        if not chain.whole:
+            chain.by_subject[track.subject] = seq
+        text = b"%b%d%b%d%b%b" % (track.begin, seq, track.middle, before, track.end, body[1:])
+        size = len(text)
+        if size < 126:
+            frame = _short_head(0x81, size) + text
+        elif size < 65_536:
+            frame = _middle_head(0x81, 126, size) + text
+        else:
+            frame = _long_head(0x81, 127, size) + text
+        self.queue(frame)
+        if self.is_remembering:
+            self.catch_up.remember(track.stream, seq, before, frame)
+        return None
+
+    def learn(self, label: bytes, epoch: bytes, message: Stored, chain: Chain) -> None:
+        """The follower showed a live message: the next one on its subject may take the short way."""
+        if len(self._tracks) >= _MOST_TRACKS:
+            self._tracks.clear()
+        self._tracks[b"live." + message.subject] = Track(label, epoch, message, chain)
+
+    def unlearn(self) -> None:
+        """Positions changed their meaning."""
+        self._tracks.clear()
+
+    # -- to the sockets -----------------------------------------------------------------------------------------
+
+    def queue(self, frame: bytes) -> None:
+        """Have a frame written at the end of this turn, together with what else it brings."""
+        pending = self._pending
+        if not pending:
+            self._turn.add(self)
+        elif self._pending_bytes + len(frame) > _MOST_AT_ONCE:
+            self._write()  # a turn may bring megabytes, and who has no room for them would hold them all
+        pending.append(frame)
+        self._pending_bytes += len(frame)
+
+    def flush(self) -> int:
+        """Write what is pending to every socket that follows live, and let in who waits for it; how many frames."""
+        count = len(self._pending)
+        if count:
+            self._write()
+            if self.is_remembering:
+                self.catch_up.moved()
+        return count
+
+    def _write(self) -> None:
+        pending = self._pending
+        count = len(pending)
+        data = pending[0] if count == 1 else b"".join(pending)
+        pending.clear()
+        self._pending_bytes = 0
+        if self.behind:
+            before = {lane.stream: lane.flushed for lane in self.lanes}
+            for lane in self.lanes:
+                lane.flushed = lane.chain.position
+            for reader in tuple(self.behind):
+                reader.write_behind(data, before)
+        else:
+            for lane in self.lanes:
+                lane.flushed = lane.chain.position
+        fds, size, write = self._fds, len(data), os.write
+        if fds is None:  # a copy, since a write may change `ready`
+            fds = self._fds = tuple(self.ready)
+        for fd in fds:
+            try:
+                sent = write(fd, data)
+            except OSError:  # full or broken: the transport finds out which
+                sent = 0
+            if sent != size:
+                self.ready[fd].link.transport.write(data[sent:])
+        self.deliveries += count * (len(fds) + len(self.behind))
+
+    def set_ready(self, reader: Reader) -> None:
+        """It follows live: where nothing is held back, what comes is written straight to its descriptor."""
+        link = reader.link
+        if link.fd < 0 or not link.is_drained:  # without a descriptor (TLS) the transport must see every byte
+            self.behind[reader] = None
+        else:
+            self.behind.pop(reader, None)
+            self.ready[link.fd] = reader
+            self._fds = None
+
+    def set_behind(self, reader: Reader) -> None:
+        """It has something held back: write through its transport, up to a limit."""
+        if self.ready.get(reader.link.fd) is reader:
+            del self.ready[reader.link.fd]
+            self._fds = None
+            self.behind[reader] = None
+
+    def set_aside(self, reader: Reader) -> None:
+        """It is not written to live."""
+        self.behind.pop(reader, None)
+        if self.ready.get(reader.link.fd) is reader:
+            del self.ready[reader.link.fd]
+            self._fds = None
+
+
+class Turn:
+    """What one turn of the event loop brought, for all topics of an edge.
+
+    After a busy turn NATS is left unread for a moment. What comes meanwhile is written together: fewer, larger writes,
+    as network cards do it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """Of the edge whose messages come through ``connection``."""
+        self._connection = connection
+        self._topics: list[Fanout] = []
+        self._ended = 0.0
+        self._rest_s = 0.0
+
+    def add(self, topic: Fanout) -> None:
+        """``topic`` has something to write."""
+        if not self._topics:
+            self._connection.after_turn(self._end)
+        self._topics.append(topic)
+
+    def _end(self) -> None:
+        began = time.perf_counter()
+        topics, self._topics = self._topics, []
+        frames = 0
+        for topic in topics:
+            try:
+                frames += topic.flush()
+            except Exception:  # noqa: BLE001 - one topic must not hold up the others
+                _log.exception("a topic could not be written")
+        ended = time.perf_counter()
+        self._rest_s = rest_s(ended - began, frames, began - self._ended, self._rest_s)
+        self._ended = ended + self._rest_s
+        if self._rest_s:
+            self._connection.rest(self._rest_s)
+
+
+def rest_s(spent_s: float, frames: int, quiet_s: float, rested_s: float) -> float:
+    """How long NATS is left unread after a turn, in seconds, in steps of milliseconds: the timers of event loops.
+
+    Args:
+        spent_s: how long the turn's writes took.
+        frames: how many frames it brought.
+        quiet_s: the time between the end of the rest before it and its beginning.
+        rested_s: how long that rest was.
+    """
+    if quiet_s >= _QUIET_S:
+        rest = 0.0
+    elif rested_s and frames < _FEW_FRAMES:
+        rest = rested_s / 2
+    else:
+        rest = max(_LEAST_REST_S, 2 * rested_s)
+    rest = min(max(rest, spent_s), _MOST_REST_S)
+    return rest if rest >= _LEAST_REST_S else 0.0
