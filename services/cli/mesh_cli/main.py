@@ -219,6 +219,50 @@ def emit(
     raise typer.Exit(run(publish(subject, payload, nats_url=nats_url or None)))
 
 
+@commands.command()
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="What to run: fanout, direct, idle …; all, where none is named."),
+    ] = None,
+    *,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="How often each is done; medians are shown.")] = 1,
+    scale: Annotated[
+        float, typer.Option(min=0.001, max=10, help="1 is full size; sockets, topics and rates follow it.")
+    ] = 1.0,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHO", help="Only ours and this one, such as limit; may be given again. By default all."),
+    ] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Only ours, against nobody.")] = False,
+    json: Annotated[Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Keep the outcome there.")] = None,
+) -> None:
+    """Measure what the mesh costs on this machine, beside others that do the same work.
+
+    ```
+    # everything, three rounds, kept
+    mesh bench --rounds 3 --json outcome.json
+
+    # one event to a thousand sockets, against a C program that only writes
+    mesh bench fanout --against limit
+
+    # a first look, at a tenth of the size
+    mesh bench --scale 0.1
+    ```
+
+    It starts all that it needs and ends it, on Linux, with a C compiler: what is measured on one core, the load on
+    another. CPU is user and system time of what is measured. The load generator checks every frame: a contender
+    that loses, repeats or swaps one fails. `docs/performance.md` says what the figures mean, and what they do not.
+    """
+    from mesh_cli.bench.command import bench as measure
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+
+    log_to_nobody()
+    others = [] if alone else against
+    raise typer.Exit(run(measure(names or (), rounds=rounds, scale=scale, against=others, json=json)))
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command; what goes wrong is one sentence on standard error and an exit code above 0."""
     try:

@@ -36,7 +36,7 @@ class Child:
     async def start(
         cls,
         name: str,
-        command: Sequence[str | Path],
+        command: Sequence[str],
         *,
         core: int,
         log: Path,
@@ -46,7 +46,7 @@ class Child:
         """Start ``command`` on a core; what it writes to standard error goes to ``log``."""
         with log.open("ab") as errors, on_core(core):
             process = await asyncio.create_subprocess_exec(
-                *map(str, command),
+                *command,
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=errors,

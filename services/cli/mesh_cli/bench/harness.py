@@ -10,7 +10,14 @@ from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from daena_mesh.settings import MeshSettings
 from mesh_cli.bench.child import Child
+from mesh_cli.bench.compiler import compile_program
 from mesh_cli.bench.machine import Cores, pin
+
+
+async def provision(nats_url: str) -> None:
+    """Make all streams, as the API does."""
+    async with Mesh(MeshSettings(nats_url=nats_url), name="bench", provisions=True):
+        pass
 
 
 class Bench:
@@ -40,6 +47,7 @@ class Bench:
         self.notes: list[str] = []
         self._against = against
         self._made = 0
+        self._programs: dict[str, str] = {}
 
     def sized(self, full: float, least: int = 1) -> int:
         """Give a number of sockets, topics or events at this run's scale."""
@@ -59,20 +67,25 @@ class Bench:
         self._made += 1
         return self.folder / f"{self._made:04}-{name}"
 
+    async def program(self, name: str) -> str:
+        """Give the path of a C program of the benches, compiled when it is first asked for."""
+        if name not in self._programs:
+            self._programs[name] = await compile_program(name, self.folder)
+        return self._programs[name]
+
     @contextlib.asynccontextmanager
     async def mesh(self) -> AsyncIterator[NatsServer]:
         """Give an empty nats-server as `mesh up` starts it, with all streams, on the load's core."""
         async with await NatsServer.start(self.path("nats"), port=0) as nats:
             pin(nats.pid, self.cores.load)
-            async with Mesh(MeshSettings(nats_url=nats.url), name="bench", provisions=True):
-                pass
+            await provision(nats.url)
             yield nats
 
     @contextlib.asynccontextmanager
     async def start(
         self,
         name: str,
-        command: Sequence[str | Path],
+        command: Sequence[str],
         *,
         core: int,
         environ: Mapping[str, str] | None = None,

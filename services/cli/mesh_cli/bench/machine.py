@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import resource
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -14,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from daena_mesh.errors import MeshError
+from daena_mesh.nats_binary import find_binary
 
 _SPARE_FILES = 200
 _PACKAGES = ("daena-mesh", "nats-py", "msgspec", "uvicorn", "uvloop", "fastapi", "websockets")
@@ -132,3 +134,11 @@ def _cpu_model() -> str:
             if name.strip() == "model name":
                 return value.strip()
     return platform.machine()
+
+
+def nats_server_version() -> str:
+    """Ask the nats-server that is used for its version."""
+    output = subprocess.run(
+        [find_binary(), "--version"], capture_output=True, text=True, check=False, timeout=10
+    ).stdout
+    return output.rpartition(" v")[2].strip()

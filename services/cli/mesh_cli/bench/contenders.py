@@ -1,0 +1,140 @@
+"""Who does the same work: ours, the limit in C, a send loop in FastAPI, and nats-server's own WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from daena_mesh.embedded import NatsServer
+from daena_mesh.nats_binary import find_binary
+from daena_mesh.nats_config import NatsConfig, read_ports
+from mesh_cli.bench.child import Child
+from mesh_cli.bench.compiler import source
+from mesh_cli.bench.harness import Bench, provision
+from mesh_cli.bench.load import Guest
+from mesh_cli.bench.machine import CannotBench
+from mesh_cli.bench.work import OURS
+from mesh_cli.listening import bind, until_ready
+
+LIMIT = "limit"
+NAIVE = "naive"
+NATS = "nats-server"
+EVERYBODY = (OURS, LIMIT, NAIVE, NATS)
+
+_READY_WITHIN_S = 30.0
+_POLL_S = 0.02
+
+# Ends the server with our standard input; the server itself does not look at its own.
+_LIFELINE = '"$@" </dev/null >&2 & server=$!; read -r _; kill -TERM $server; wait $server'
+_WEBSOCKET = """
+websocket {
+    host: "127.0.0.1"
+    port: -1
+    no_tls: true
+}
+"""
+
+
+class Running:
+    """A contender that lets sockets in."""
+
+    def __init__(self, name: str, child: Child, port: int, nats_port: int) -> None:
+        self.name = name
+        self.child = child
+        self.port = port
+        """Where it lets sockets in."""
+        self.nats_port = nats_port
+        """Where to publish for it."""
+
+    @property
+    def load_arguments(self) -> list[str]:
+        """What the load generator has to know to tell that a socket has joined."""
+        if self.name == NATS:
+            return ["--nats"]
+        return ["--joined-by", '"recovered":true'] if self.name == OURS else []
+
+    def guest(self, agent: str, *, since: str = "", token: str = "") -> Guest:
+        """Describe a socket that follows an agent."""
+        if self.name == NATS:
+            return Guest("/", subject=f"live.agent.{agent}.>")
+        query = f"?since={since}" if since else ""
+        return Guest(f"/ws/agent/{agent}{query}", protocol=f"mesh.v1, bearer.{token}" if token else "-")
+
+
+@contextlib.asynccontextmanager
+async def running(name: str, bench: Bench, **settings: str) -> AsyncIterator[Running]:
+    """Give a contender with a NATS of its own, ready for sockets; ``settings`` are ours, such as ``MESH_DRAIN_S``."""
+    if name == NATS:
+        async with _nats_websocket(bench) as contender:
+            yield contender
+        return
+    async with bench.mesh() as nats:
+        starting = {OURS: _ours, LIMIT: _limit, NAIVE: _naive}[name]
+        async with starting(bench, nats, settings) as contender:
+            yield contender
+
+
+class _Port(msgspec.Struct):
+    port: int
+
+
+@contextlib.asynccontextmanager
+async def _ours(bench: Bench, nats: NatsServer, settings: dict[str, str]) -> AsyncIterator[Running]:
+    listener = bind("127.0.0.1", 0)
+    try:
+        descriptor = listener.socket.fileno()
+        command = [sys.executable, "-m", "mesh_cli", "edge", "--inherit", str(descriptor), "--nats-url", nats.url]
+        environ = {"MESH_DRAIN_S": "0", **settings}
+        async with bench.start("edge", command, core=bench.cores.edge, environ=environ, pass_fds=[descriptor]) as child:
+            try:
+                await asyncio.wait_for(until_ready(listener), _READY_WITHIN_S)
+            except TimeoutError:
+                raise child.failure("it does not get ready") from None
+            yield Running(OURS, child, listener.port, nats.port)
+    finally:
+        listener.socket.close()
+
+
+@contextlib.asynccontextmanager
+async def _limit(bench: Bench, nats: NatsServer, _settings: dict[str, str]) -> AsyncIterator[Running]:
+    program = await bench.program("limit")
+    async with bench.start("limit", [program, str(nats.port)], core=bench.cores.edge) as child:
+        yield Running(LIMIT, child, (await child.answer(_Port)).port, nats.port)
+
+
+@contextlib.asynccontextmanager
+async def _naive(bench: Bench, nats: NatsServer, _settings: dict[str, str]) -> AsyncIterator[Running]:
+    command = [sys.executable, str(source("naive.py")), nats.url]
+    async with bench.start("naive", command, core=bench.cores.edge) as child:
+        yield Running(NAIVE, child, (await child.answer(_Port)).port, nats.port)
+
+
+@contextlib.asynccontextmanager
+async def _nats_websocket(bench: Bench) -> AsyncIterator[Running]:
+    """Give a nats-server under test: it holds the log as well, so that is in its figures."""
+    folder = bench.path("nats-websocket")
+    config = NatsConfig(data_dir=folder, host="127.0.0.1", port=0, log_path=folder / "log")
+    config.ports_dir.mkdir(parents=True)
+    config.path.write_text(config.render() + _WEBSOCKET, encoding="utf-8")
+    command = ["/bin/sh", "-c", _LIFELINE, "nats-server", str(find_binary()), "-c", str(config.path)]
+    async with bench.start("nats-server", command, core=bench.cores.edge) as child:
+        child.log = config.log_path
+        async with asyncio.timeout(_READY_WITHIN_S):
+            while (ports := read_ports(config.ports_dir)) is None:  # noqa: ASYNC110 - the news is in a file
+                await asyncio.sleep(_POLL_S)
+        child.pid = ports.pid
+        await provision(f"nats://127.0.0.1:{ports.port}")
+        yield Running(NATS, child, _websocket_port(config.ports_dir), ports.port)
+
+
+def _websocket_port(folder: Path) -> int:
+    for path in folder.glob("*.ports"):
+        listed: dict[str, list[str]] = msgspec.json.decode(path.read_bytes())
+        if urls := listed.get("websocket"):
+            return int(urls[0].rpartition(":")[2])
+    raise CannotBench("nats-server does not say where its WebSocket is")

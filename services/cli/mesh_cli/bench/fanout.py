@@ -1,0 +1,55 @@
+"""`fanout` and `direct`: what it costs to deliver one event to one socket."""
+
+from __future__ import annotations
+
+from mesh_cli.bench.contenders import EVERYBODY, LIMIT
+from mesh_cli.bench.delivery import delivering
+from mesh_cli.bench.harness import Bench
+from mesh_cli.bench.work import Figure, Target, Work
+
+CPU = "CPU a delivery"
+_WARM_UP_S = 1.0
+_SECONDS = 5.0
+
+
+async def _deliver(bench: Bench, work: Work, *, sockets: int, topics: int, rate: float) -> list[Figure]:
+    figures = []
+    for name in filter(bench.wants, work.contenders):
+        bench.tell(f"{work.name}: {name}")
+        async with delivering(bench, name, sockets=sockets, topics=topics) as delivery:
+            await delivery.deliver(round(rate * _WARM_UP_S), rate)
+            delivered = await delivery.deliver(bench.sized(rate * _SECONDS), rate)
+        delivery.note_bottleneck(work.name, delivered)
+        report = delivered.report
+        figures += [
+            Figure(contender=name, measure=CPU, value=delivered.cpu_ns / report.events / 1e3, unit="µs"),
+            Figure(contender=name, measure="p99 of the delay", value=report.p99_us / 1e3, unit="ms"),
+        ]
+    return figures
+
+
+async def _fanout(bench: Bench) -> list[Figure]:
+    return await _deliver(bench, FANOUT, sockets=bench.sized(1_000), topics=1, rate=50)
+
+
+async def _direct(bench: Bench) -> list[Figure]:
+    topics = bench.sized(1_000)
+    return await _deliver(bench, DIRECT, sockets=topics, topics=topics, rate=bench.sized(8_000))
+
+
+FANOUT = Work(
+    name="fanout",
+    about="One topic, 1,000 sockets, 50 events a second.",
+    contenders=EVERYBODY,
+    baseline=LIMIT,
+    run=_fanout,
+    targets=(Target(measure=CPU, at_most=1.15, times_baseline=True),),
+)
+DIRECT = Work(
+    name="direct",
+    about="1,000 agents with one socket each, 8,000 events a second.",
+    contenders=EVERYBODY,
+    baseline=LIMIT,
+    run=_direct,
+    targets=(Target(measure=CPU, at_most=10),),
+)
