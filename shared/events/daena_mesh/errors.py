@@ -7,6 +7,7 @@ MeshError
 ├── InvalidSubject (ValueError)    a subject or pattern that breaks the grammar
 ├── InvalidCursor (ValueError)     a position that no mesh has given out
 ├── InvalidEvent (ValueError)      a body that is no event, or too large
+├── InvalidToken                   a token that is wrong, expired, or not signed by us
 ├── NotCovered                     no stream takes the subject
 ├── MeshUnavailable                NATS, or the leader of a stream, does not answer
 ├── Conflict                       another writer was first
@@ -38,6 +39,10 @@ class InvalidCursor(MeshError, ValueError):
 
 class InvalidEvent(MeshError, ValueError):
     """A body that is no event: not UTF-8, not a JSON object, too large, or of another type than its subject."""
+
+
+class InvalidToken(MeshError):
+    """A token that is wrong, expired, or not signed with one of our keys."""
 
 
 class NotCovered(MeshError):

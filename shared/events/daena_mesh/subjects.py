@@ -127,7 +127,7 @@ def covers(pattern: str, other: str) -> bool:
     have, want = pattern.split("."), other.split(".")
     for i, word in enumerate(have):
         if word == ">":
-            return len(want) > i
+            return len(want) > i == len(have) - 1
         if i >= len(want) or want[i] == ">" or word not in ("*", want[i]):
             return False
     return len(have) == len(want)

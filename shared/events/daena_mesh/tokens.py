@@ -1,0 +1,196 @@
+"""Tokens of browsers: JSON Web Tokens (RFC 7519), signed with HMAC SHA-256 (RFC 7515) by the standard library.
+
+A token says who somebody is, until when, and what they may read and write, as patterns of subjects::
+
+    {"sub": "ada", "exp": 1795401600, "mesh": {"read": ["chat.s1.>", "session.s1.>"], "write": ["chat.s1.message"]}}
+
+HS256 is the only algorithm that is ever computed, whatever a token asks for.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b64encode
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from daena_mesh.errors import ConfigurationError, InvalidToken
+from daena_mesh.settings import MeshSettings
+from daena_mesh.subjects import covers
+
+LEAST_KEY_BYTES = 32
+"""RFC 7518 section 3.2: a key as long as the hash, or longer."""
+
+MOST_TOKEN_BYTES = 8_192
+_MOST_KEYS = 8
+_MOST_HEADS = 64
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+
+
+class TokenSettings(MeshSettings, frozen=True, kw_only=True):
+    """What services are told that check tokens."""
+
+    token_key: Annotated[
+        str,
+        Meta(
+            description="The key of HS256 tokens, 32 bytes at least; more keys, separated by spaces, are accepted too. "
+            "Empty, without a file: nobody authenticates."
+        ),
+    ] = ""
+    token_key_file: Annotated[str, Meta(description="A file with the same, so that it is in no environment.")] = ""
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"{type(self).__name__}(…)"
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """Patterns of subjects that somebody may read and write."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+
+    def may_read(self, patterns: Iterable[str]) -> bool:
+        """Whether all that ``patterns`` match may be read: each of them is covered by one of ours."""
+        read = self.read
+        return all(pattern in read or any(covers(mine, pattern) for mine in read) for pattern in patterns)
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a token says that was signed with one of our keys and has not expired."""
+
+    sub: Annotated[str, Meta(min_length=1, max_length=256)]
+    exp: int | float
+    """Seconds since 1970."""
+    nbf: int | float = 0
+    mesh: Rights = Rights()
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """A JOSE header."""
+
+    alg: str
+    crit: Any = msgspec.UNSET
+
+
+_claims_of = msgspec.json.Decoder(Claims).decode
+_head_of = msgspec.json.Decoder(_Head).decode
+
+
+class Keyring:
+    """The keys of tokens: all of them are accepted, so that one takes the place of another without a break.
+
+    Args:
+        keys: secrets of 32 bytes at least.
+
+    Raises:
+        ConfigurationError: there is none, there are too many, or one is too short; the message shows none of them.
+    """
+
+    __slots__ = ("_heads", "_keys")
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not 1 <= len(keys) <= _MOST_KEYS:
+            raise ConfigurationError(f"tokens need 1 to {_MOST_KEYS} keys, not {len(keys)}")
+        if short := [len(key) for key in keys if len(key) < LEAST_KEY_BYTES]:
+            raise ConfigurationError(
+                f"a key of tokens has {min(short)} bytes and needs {LEAST_KEY_BYTES}: make one by openssl rand -base64 32"
+            )
+        self._keys = tuple(keys)
+        self._heads: set[bytes] = set()
+        """Headers that came with a valid signature and say HS256."""
+
+    @classmethod
+    def load(cls, settings: TokenSettings) -> Keyring | None:
+        """Read the keys that are configured; None where there are none. Raises `ConfigurationError`."""
+        text, variable = settings.token_key, "MESH_TOKEN_KEY"
+        if settings.token_key_file:
+            if text:
+                raise ConfigurationError("MESH_TOKEN_KEY and MESH_TOKEN_KEY_FILE are both set: one of them must go")
+            variable = "MESH_TOKEN_KEY_FILE"
+            try:
+                text = Path(settings.token_key_file).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+                raise ConfigurationError(f"{variable}: {settings.token_key_file!a} cannot be read: {why}") from None
+        elif not text:
+            return None
+        try:
+            return cls([key.encode() for key in text.split()])
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{variable}: {error}") from None
+
+    def __repr__(self) -> str:
+        return f"Keyring({len(self._keys)} keys)"
+
+    def verify(self, token: bytes, at: float) -> Claims:
+        """Read a token.
+
+        Args:
+            token: in compact form, three parts of base64url joined by dots.
+            at: the time, in seconds since 1970; it must lie before ``exp``, and not before ``nbf``.
+
+        Raises:
+            InvalidToken: it is none, is not signed by us with HS256, or its time has not come or is over.
+        """
+        if len(token) > MOST_TOKEN_BYTES:
+            raise InvalidToken("the token is too long")
+        signed, _, signature = token.rpartition(b".")
+        for key in self._keys:
+            if hmac.compare_digest(_signature(key, signed), signature):
+                break
+        else:
+            raise InvalidToken("the token's signature is not ours")
+        head, _, body = signed.partition(b".")
+        try:
+            if head not in self._heads:
+                self._check_head(head)
+            claims = _claims_of(_decoded(body))
+        except (msgspec.DecodeError, Base64Error, UnicodeDecodeError):
+            raise InvalidToken("the token does not say what it must: sub, exp, mesh") from None
+        if not claims.exp > at:
+            raise InvalidToken("the token has expired")
+        if claims.nbf > at:
+            raise InvalidToken("the token is not valid yet")
+        return claims
+
+    def _check_head(self, head: bytes) -> None:
+        said = _head_of(_decoded(head))
+        if said.alg != "HS256" or said.crit is not msgspec.UNSET:
+            raise InvalidToken("the token is signed in a way that is not known here")
+        if len(self._heads) < _MOST_HEADS:
+            self._heads.add(head)
+
+    def mint(self, claims: Claims) -> str:
+        """Sign ``claims`` with the first key."""
+        return mint(claims, self._keys[0])
+
+
+def mint(claims: Claims | dict[str, Any], key: bytes) -> str:
+    """Sign ``claims`` with ``key``: the token in compact form."""
+    signed = _encoded(b'{"alg":"HS256","typ":"JWT"}') + b"." + _encoded(msgspec.json.encode(claims))
+    return (signed + b"." + _signature(key, signed)).decode()
+
+
+def _signature(key: bytes, signed: bytes) -> bytes:
+    return _encoded(hmac.digest(key, signed, "sha256"))
+
+
+def _encoded(data: bytes) -> bytes:
+    """Base64url without padding, RFC 7515 section 2."""
+    return b64encode(data).translate(_TO_URL).rstrip(b"=")
+
+
+def _decoded(text: bytes) -> bytes:
+    """The inverse; raises `binascii.Error` for whatever `_encoded` would not have written."""
+    data = a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4))
+    if _encoded(data) != text:
+        raise Base64Error
+    return data
