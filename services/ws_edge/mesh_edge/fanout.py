@@ -136,7 +136,7 @@ class Fanout:
             return follower.receive(subject, reply, headers, body)
 
         before = chain.position
-        chain.seen = chain.position = seq
+        chain.seen = seq
         chain.reach = max(chain.reach, seq)
         if not chain.whole:
             chain.by_subject[track.subject] = seq
@@ -149,6 +149,7 @@ class Fanout:
         else:
             frame = _long_head(0x81, 127, size) + text
         self.queue(frame)
+        chain.position = seq  # not before: queueing may write what came until now, and note up to where that was
         if self.is_remembering:
             self.catch_up.remember(track.stream, seq, before, frame)
         return None
