@@ -83,10 +83,15 @@ async def test_the_story_of_the_document_happens(tmp_path: Path) -> None:
             await second.send('{"type":"ping","timestamp":1795401600123}')
             await second.send('{"type":"sing"}')
             assert await hear(second, 2) == shown("### `pong`, `error`")
+            sent, acknowledged, refused = shown("## Sending")
+            await second.send(sent)
+            assert set(await hear(second, 2)) >= {acknowledged}  # it is shown as an event too, before or after
+            await second.send(sent.replace("chat.s1.message", "agent.scout.status").replace("7c1e", "7c1f"))
+            assert await hear(second) == [refused]
 
         async with connect(f"{url}?since=Rzzzzzz-3") as third:
             assert await hear(third) == shown("### `gap`")
-            await hear(third, 7)
+            await hear(third, 8)
             async with within():
                 draining = asyncio.create_task(running.edge.drain())
                 assert await hear(third) == shown("### `reconnect`")

@@ -17,7 +17,8 @@ from tests.support.markdown import blocks
 from tests.support.tracked import ROOT
 
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
-FRAMES = [line for block in blocks(DOCUMENT) if block.language == "json" for line in block.code.splitlines()]
+WRITTEN = [line for block in blocks(DOCUMENT) if block.language == "json" for line in block.code.splitlines()]
+FRAMES = [line for line in WRITTEN if not line.startswith('{"type"')]
 EVENTS = [line for line in FRAMES if line.startswith('{"topic"')]
 CONTROL = [line for line in FRAMES if not line.startswith('{"topic"')]
 
@@ -50,7 +51,7 @@ def stored_as(frame: dict[str, Any]) -> Stored:
 
 def test_the_document_shows_every_kind_of_frame() -> None:
     types = {msgspec.json.decode(line)["event_type"] for line in FRAMES}
-    assert types >= {"connection", "gap", "reconnect", "error", "pong", "system.notice", "chat.message"}
+    assert types >= {"connection", "gap", "reconnect", "error", "pong", "ack", "system.notice", "chat.message"}
 
 
 @pytest.mark.parametrize("line", EVENTS)
@@ -70,7 +71,7 @@ def test_a_frame_of_the_edges_own_is_written_as_shown(line: str) -> None:
 
 
 def test_answers_to_a_clients_messages_are_those_shown() -> None:
-    shown = {frame["event_type"]: frame for frame in map(msgspec.json.decode, CONTROL)}
+    shown = {frame["event_type"]: frame for frame in map(msgspec.json.decode, reversed(CONTROL))}
     pong, _ = answer('{"type":"ping","timestamp":1795401600123}', Budget())
     assert msgspec.json.decode(text_of(pong)) == shown["pong"]
     error, _ = answer('{"type":"sing"}', Budget())

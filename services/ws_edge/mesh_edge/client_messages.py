@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from daena_mesh.ids import now
 from mesh_edge import closing
@@ -17,10 +19,19 @@ _WITHIN_S = 60.0
 
 
 class ClientMessage(msgspec.Struct):
-    """The members that the edge looks at."""
+    """The members that the edge looks at first."""
 
     type: str
     timestamp: msgspec.Raw = msgspec.Raw(b"null")
+    id: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def client_id(self) -> str | None:
+        """The id under which it is answered, where it has one that can be."""
+        try:
+            return _client_id(self.id)
+        except (msgspec.DecodeError, RecursionError):
+            return None
 
 
 class Budget:
@@ -41,14 +52,28 @@ class Budget:
         return self._errors < MOST_ERRORS
 
 
+ClientId = Annotated[str, Meta(min_length=1, max_length=128)]
+
 _decode = msgspec.json.Decoder(ClientMessage).decode
+_client_id = msgspec.json.Decoder(ClientId).decode
+
+
+def read(text: str) -> ClientMessage | None:
+    """What a client says, as far as every message has it; None for what is no message."""
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def answer(text: str, budget: Budget) -> tuple[bytes, Closing | None]:
     """The frame to answer with (perhaps empty), and why to close, if at all."""
-    try:
-        message = _decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    return respond(read(text), budget)
+
+
+def respond(message: ClientMessage | None, budget: Budget) -> tuple[bytes, Closing | None]:
+    """The same for a message that was `read`."""
+    if message is None:
         return _error(budget, "bad_message", "a message is a JSON object with a member 'type'")
     if message.type == "ping":
         # The same bytes come back: the client's clock is none of our business.
@@ -56,7 +81,7 @@ def answer(text: str, budget: Budget) -> tuple[bytes, Closing | None]:
     if message.type == "pong":
         return b"", None
     shown = ascii(message.type[:40])
-    return _error(budget, "unknown_type", f"the type {shown} is not known; 'ping' and 'pong' are")
+    return _error(budget, "unknown_type", f"the type {shown} is not known; 'ping', 'pong' and 'send' are")
 
 
 def _error(budget: Budget, code: str, message: str) -> tuple[bytes, Closing | None]:

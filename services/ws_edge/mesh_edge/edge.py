@@ -17,12 +17,14 @@ from daena_mesh.ids import now
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
 from mesh_edge.control import control_frame
+from mesh_edge.conversation import Rules
 from mesh_edge.fanout import Turn
 from mesh_edge.link import Link, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
 from mesh_edge.origin import OriginPolicy
 from mesh_edge.poison import PoisonCabinet
+from mesh_edge.sending import Desk, patterns
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.socket import Socket
 from mesh_edge.topic import Topic, TopicContext
@@ -52,6 +54,7 @@ class Edge:
         )
         self.poison = PoisonCabinet(self.mesh, self.edge_id)
         self.manager = ConnectionManager(self)
+        self.rules = Rules(Desk(self.mesh), settings.messages_per_s, patterns(settings.open_write))
         self.is_draining = False
         self._topics: dict[str, Topic] = {}
         self._lingering: dict[str, asyncio.TimerHandle] = {}

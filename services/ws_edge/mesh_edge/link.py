@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mesh_edge.closing import Closing
+    from mesh_edge.conversation import Rules
     from mesh_edge.reader import Reader
 
 
@@ -18,6 +19,7 @@ class Host(Protocol):
 
     behind_bytes: int
     frame_bytes: int
+    rules: Rules
 
     def lost(self, link: Link) -> None:
         """The connection is gone."""
@@ -29,6 +31,8 @@ class Visitor(NamedTuple):
     user_agent: str = ""
     user: str | None = None
     """The ``sub`` of its token; None where nobody asked for one."""
+    may_write: tuple[str, ...] | None = None
+    """The patterns of subjects on which it may send; None: what everybody may who has no token."""
 
 
 class Link(asyncio.BaseProtocol):

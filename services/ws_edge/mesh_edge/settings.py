@@ -44,3 +44,10 @@ class EdgeSettings(MeshSettings, frozen=True, kw_only=True):
     drain_s: Annotated[
         float, Meta(ge=0, le=600, description="Over how long sockets are sent away when an edge stops, in seconds.")
     ] = 2.0
+    open_write: Annotated[
+        str,
+        Meta(description="What clients may send that have no token: patterns of subjects, separated by commas."),
+    ] = "chat.*.message,chat.*.typing"
+    messages_per_s: Annotated[
+        float, Meta(gt=0, le=100_000, description="How many messages a client may write in a second, all in all.")
+    ] = 100.0

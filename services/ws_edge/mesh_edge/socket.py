@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from mesh_edge import closing
-from mesh_edge.client_messages import Budget, answer
 from mesh_edge.closing import Closing
+from mesh_edge.conversation import Conversation
 from mesh_edge.frame_parser import Pending, parse
 from mesh_edge.frames import close_frame, ping_frame, pong_frame
 from mesh_edge.link import Host, Link
@@ -27,13 +27,13 @@ _MOST_UNREAD = 1_048_576
 class WebSocket(Link, asyncio.Protocol):
     """A connection that speaks RFC 6455; whom it feeds is said by its kinds."""
 
-    __slots__ = ("_budget", "_pending")
+    __slots__ = ("_conversation", "_pending")
 
     def __init__(self, transport: asyncio.Transport, host: Host) -> None:
         """Takes over ``transport``."""
         super().__init__(transport, host)
         self._pending: Pending | None = None
-        self._budget: Budget | None = None
+        self._conversation: Conversation | None = None
 
     # -- to the client ------------------------------------------------------------------------------------------
 
@@ -47,6 +47,8 @@ class WebSocket(Link, asyncio.Protocol):
         if self._closing:
             return
         self.leave()
+        if self._conversation is not None:
+            self._conversation.closed(why)
         self.transport.write(close_frame(why.code, reason or why.reason))
         self._closing = True
         asyncio.get_running_loop().call_later(_CLOSE_WITHIN_S, self.transport.abort)
@@ -92,13 +94,9 @@ class WebSocket(Link, asyncio.Protocol):
                 self.close(closing.UNSUPPORTED_DATA)
 
     def _answer(self, text: str) -> None:
-        if self._budget is None:
-            self._budget = Budget()
-        reply, ends = answer(text, self._budget)
-        if reply:
-            self.send(reply)
-        if ends:
-            self.close(ends)
+        if self._conversation is None:
+            self._conversation = Conversation(self, self._host.rules)
+        self._conversation.hear(text)
 
     def text_received(self, text: str) -> None:
         """A message that was read before the hand-over."""
