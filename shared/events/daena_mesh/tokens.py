@@ -39,12 +39,14 @@ class TokenSettings(MeshSettings, frozen=True, kw_only=True):
 
     token_key: Annotated[
         str,
-        Meta(
-            description="The key of HS256 tokens, 32 bytes at least; more keys, separated by spaces, are accepted too. "
-            "Empty, without a file: nobody authenticates."
-        ),
+        Meta(description="The key of HS256 tokens, 32 bytes at least. Empty, without a file: nobody authenticates."),
     ] = ""
-    token_key_file: Annotated[str, Meta(description="A file with the same, so that it is in no environment.")] = ""
+    token_key_previous: Annotated[
+        str, Meta(description="The key before, accepted as well until all tokens that it signed have expired.")
+    ] = ""
+    token_key_file: Annotated[
+        str, Meta(description="A file with the keys instead, one a line, the present one first.")
+    ] = ""
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -101,7 +103,7 @@ class Keyring:
             raise ConfigurationError(f"tokens need 1 to {_MOST_KEYS} keys, not {len(keys)}")
         if short := [len(key) for key in keys if len(key) < LEAST_KEY_BYTES]:
             raise ConfigurationError(
-                f"a key of tokens has {min(short)} bytes and needs {LEAST_KEY_BYTES}: make one by openssl rand -base64 32"
+                f"a key has {min(short)} bytes and needs {LEAST_KEY_BYTES}; `openssl rand -base64 32` makes one"
             )
         self._keys = tuple(keys)
         self._heads: set[bytes] = set()
@@ -110,20 +112,19 @@ class Keyring:
     @classmethod
     def load(cls, settings: TokenSettings) -> Keyring | None:
         """Read the keys that are configured; None where there are none. Raises `ConfigurationError`."""
-        text, variable = settings.token_key, "MESH_TOKEN_KEY"
+        given = [key for key in (settings.token_key, settings.token_key_previous) if key]
+        variable = "MESH_TOKEN_KEY"
         if settings.token_key_file:
-            if text:
+            if given:
                 raise ConfigurationError("MESH_TOKEN_KEY and MESH_TOKEN_KEY_FILE are both set: one of them must go")
             variable = "MESH_TOKEN_KEY_FILE"
-            try:
-                text = Path(settings.token_key_file).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-                raise ConfigurationError(f"{variable}: {settings.token_key_file!a} cannot be read: {why}") from None
-        elif not text:
+            given = _lines(settings.token_key_file, variable)
+        elif not given:
             return None
+        elif not settings.token_key:
+            raise ConfigurationError("MESH_TOKEN_KEY_PREVIOUS is set, and MESH_TOKEN_KEY is not")
         try:
-            return cls([key.encode() for key in text.split()])
+            return cls([key.encode() for key in given])
         except ConfigurationError as error:
             raise ConfigurationError(f"{variable}: {error}") from None
 
@@ -177,6 +178,15 @@ def mint(claims: Claims | dict[str, Any], key: bytes) -> str:
     """Sign ``claims`` with ``key``: the token in compact form."""
     signed = _encoded(b'{"alg":"HS256","typ":"JWT"}') + b"." + _encoded(msgspec.json.encode(claims))
     return (signed + b"." + _signature(key, signed)).decode()
+
+
+def _lines(path: str, variable: str) -> list[str]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigurationError(f"{variable}: {path!a} cannot be read: {why}") from None
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _signature(key: bytes, signed: bytes) -> bytes:
