@@ -74,9 +74,12 @@ async def running(name: str, bench: Bench, **settings: str) -> AsyncIterator[Run
             yield contender
         return
     async with bench.mesh() as nats:
-        starting = {OURS: _ours, LIMIT: _limit, NAIVE: _naive}[name]
-        async with starting(bench, nats, settings) as contender:
-            yield contender
+        if name == OURS:
+            async with ours(bench, nats, **settings) as contender:
+                yield contender
+        else:
+            async with {LIMIT: _limit, NAIVE: _naive}[name](bench, nats) as contender:
+                yield contender
 
 
 class _Port(msgspec.Struct):
@@ -84,7 +87,8 @@ class _Port(msgspec.Struct):
 
 
 @contextlib.asynccontextmanager
-async def _ours(bench: Bench, nats: NatsServer, settings: dict[str, str]) -> AsyncIterator[Running]:
+async def ours(bench: Bench, nats: NatsServer, **settings: str) -> AsyncIterator[Running]:
+    """Give an edge as `mesh edge` starts it."""
     listener = bind("127.0.0.1", 0)
     try:
         descriptor = listener.socket.fileno()
@@ -101,14 +105,14 @@ async def _ours(bench: Bench, nats: NatsServer, settings: dict[str, str]) -> Asy
 
 
 @contextlib.asynccontextmanager
-async def _limit(bench: Bench, nats: NatsServer, _settings: dict[str, str]) -> AsyncIterator[Running]:
+async def _limit(bench: Bench, nats: NatsServer) -> AsyncIterator[Running]:
     program = await bench.program("limit")
     async with bench.start("limit", [program, str(nats.port)], core=bench.cores.edge) as child:
         yield Running(LIMIT, child, (await child.answer(_Port)).port, nats.port)
 
 
 @contextlib.asynccontextmanager
-async def _naive(bench: Bench, nats: NatsServer, _settings: dict[str, str]) -> AsyncIterator[Running]:
+async def _naive(bench: Bench, nats: NatsServer) -> AsyncIterator[Running]:
     command = [sys.executable, str(source("naive.py")), nats.url]
     async with bench.start("naive", command, core=bench.cores.edge) as child:
         yield Running(NAIVE, child, (await child.answer(_Port)).port, nats.port)

@@ -12,7 +12,7 @@ from mesh_cli.bench.contenders import Running, running
 from mesh_cli.bench.harness import Bench
 from mesh_cli.bench.load import Load, Report
 from mesh_cli.bench.machine import CannotBench, allow_sockets
-from mesh_cli.bench.publisher import Published, agent
+from mesh_cli.bench.publisher import PREFIX, Published, agent
 
 MOST_UNACKNOWLEDGED = 4_000
 OPEN_RATE = 2_000
@@ -31,7 +31,7 @@ async def loading(bench: Bench, contender: Running) -> AsyncIterator[Load]:
 @contextlib.asynccontextmanager
 async def publishing(bench: Bench, contender: Running, topics: int) -> AsyncIterator[Child]:
     """Give a publisher to a number of topics, on the load's core."""
-    command = [sys.executable, "-m", "mesh_cli.bench.publisher", str(contender.nats_port), str(topics)]
+    command = [sys.executable, "-m", "mesh_cli.bench.publisher", str(contender.nats_port), str(topics), PREFIX]
     async with bench.start("publisher", command, core=bench.cores.load) as child:
         yield child
 

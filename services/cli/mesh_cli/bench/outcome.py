@@ -100,4 +100,4 @@ def _is_reached(target: Target, ours: float | None, base: float | None) -> bool 
 def _words(target: Target, baseline: str) -> str:
     times = f" × {baseline}" if target.times_baseline else ""
     parts: Sequence[tuple[str, float | None]] = (("≥", target.at_least), ("≤", target.at_most))
-    return ", ".join(f"{sign} {bound:,g}{times}" for sign, bound in parts if bound is not None)
+    return ", ".join(f"{sign} {bound:,.10g}{times}" for sign, bound in parts if bound is not None)

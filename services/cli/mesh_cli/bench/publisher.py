@@ -3,10 +3,10 @@
 Run as a program it connects to NATS, takes commands as lines on standard input, answers each with a JSON object on a
 line, and ends with its standard input::
 
-    python -m mesh_cli.bench.publisher NATS_PORT TOPICS
+    python -m mesh_cli.bench.publisher NATS_PORT TOPICS PREFIX
 
-    publish COUNT RATE UNACKNOWLEDGED   publish COUNT events in turn to the agents b0000 … at RATE a second, with at
-                                        most UNACKNOWLEDGED under way; answers when all were acknowledged
+    publish COUNT RATE UNACKNOWLEDGED   publish COUNT events in turn to the agents PREFIX0000 … at RATE a second,
+                                        with at most UNACKNOWLEDGED under way; answers when all were acknowledged
 
 It writes the lines of the protocol itself, because on its core it has to leave time to nats-server and to the
 load generator. What it writes is what the SDK would: a header with ``Nats-Msg-Id``, a reply subject for the
@@ -26,6 +26,7 @@ import msgspec
 
 from daena_mesh.ids import now, uuid7
 
+PREFIX = "b"
 SUBJECT = "agent.{agent}.activity"
 _TICK_S = 0.001
 _READ_BYTES = 262_144
@@ -52,15 +53,15 @@ class Published(msgspec.Struct, kw_only=True):
     cpu_seconds: float
 
 
-def agent(topic: int) -> str:
+def agent(topic: int, prefix: str = PREFIX) -> str:
     """Name the agent that a topic is of."""
-    return f"b{topic:04}"
+    return f"{prefix}{topic:04}"
 
 
 class Publisher:
     """One connection to NATS that publishes in turn to a number of topics."""
 
-    def __init__(self, port: int, topics: int) -> None:
+    def __init__(self, port: int, topics: int, prefix: str = PREFIX) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(
@@ -68,8 +69,8 @@ class Publisher:
             b"SUB %b* 1\r\n" % _INBOX
         )
         self._socket.setblocking(False)
-        self._agents = [agent(topic).encode() for topic in range(topics)]
-        self._subjects = [SUBJECT.format(agent=agent(topic)).encode() for topic in range(topics)]
+        self._agents = [agent(topic, prefix).encode() for topic in range(topics)]
+        self._subjects = [SUBJECT.format(agent=name.decode()).encode() for name in self._agents]
         self._run = os.urandom(8).hex().encode()
         self._next = 0
         self._rest = b""
@@ -160,7 +161,7 @@ class Publisher:
 
 def main() -> None:
     """Obey until standard input ends."""
-    publisher = Publisher(int(sys.argv[1]), int(sys.argv[2]))
+    publisher = Publisher(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
     for line in sys.stdin:
         _verb, count, rate, most_unacknowledged = line.split()
         result = publisher.publish(int(count), float(rate), int(most_unacknowledged))

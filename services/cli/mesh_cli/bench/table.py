@@ -25,7 +25,8 @@ def _table(done: Done) -> Table:
     table.add_column("measure")
     table.add_column("who")
     table.add_column("median", justify="right")
-    table.add_column(f"× {done.baseline}", justify="right")
+    has_ratios = any(row.ratio is not None for measure in done.measures for row in measure.rows)
+    table.add_column(f"× {done.baseline}" if has_ratios else "", justify="right")
     table.add_column("to reach")
     for measure in done.measures:
         for number, row in enumerate(measure.rows):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mesh_cli.bench import fanout, idle
+from mesh_cli.bench import connect, fanout, flood, idle, resume
 from mesh_cli.bench.work import Work
 
-WORKS: dict[str, Work] = {work.name: work for work in (fanout.FANOUT, fanout.DIRECT, idle.WORK)}
+WORKS: dict[str, Work] = {
+    work.name: work for work in (fanout.FANOUT, flood.WORK, fanout.DIRECT, idle.WORK, connect.WORK, resume.WORK)
+}
