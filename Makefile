@@ -7,7 +7,7 @@ BIN = .venv/bin
 ARGS =
 WORKERS = 2
 
-.PHONY: help up install test lint format wheel lock docs clean
+.PHONY: help up install test fuzz lint format wheel lock docs clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,10 @@ install: ## install into .venv what requirements.lock pins
 test: lint ## install, lint, and run every test
 	@echo "pytest: started"
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=10 --durations-min=1 $(ARGS) 2>&1
+
+# ARGS="--target frames --inputs 5000000" for one target, and longer; --reproduce for what it found.
+fuzz: install ## a million inputs, in many minutes, for each place where bytes of strangers come in
+	@exec $(BIN)/python -m tests.fuzz $(ARGS) 2>&1
 
 lint: install ## ruff, mypy --strict, import-linter, codespell
 	@sh scripts/timed "ruff check" $(BIN)/ruff check --quiet --output-format concise . 2>&1

@@ -3,7 +3,7 @@
 They agree on messages and verdict, with these differences, each of which is looked for:
 
 - *The shortest length.* Ours refuses a length that is written in more bytes than it needs, as RFC 6455 section 5.2
-  asks; theirs takes any form.
+  asks, and so any longer form in a control frame; theirs takes any form.
 - *A close inside a fragmented message.* Ours takes it, since section 5.4 lets control frames in between fragments;
   theirs refuses it.
 - *Small messages, large control frames.* Theirs counts a control frame against the limit on messages.
@@ -31,6 +31,8 @@ ACCEPTED: frozenset[int | None] = frozenset({None})
 _LONGEST_HEAD = 14
 _IN_TEXT = "a text message is not UTF-8"
 """Tells the text of a message from the reason of a close, which may be of a code that is wrong too."""
+
+_LENGTHS = {"a length is not in its shortest form", "a control frame is longer than 125 bytes"}
 
 
 class Ours(NamedTuple):
@@ -113,7 +115,7 @@ def disagreement(stream: bytes, limit_bytes: int) -> str | None:
     mine = ours([stream], limit_bytes)
     to_its_end = bytes(limit_bytes + _LONGEST_HEAD) if mine.violation is not None else b""
     other = theirs(stream + to_its_end, limit_bytes)
-    if mine.violation is not None and mine.violation.reason == "a length is not in its shortest form":
+    if mine.violation is not None and mine.violation.reason in _LENGTHS:
         agrees = other.messages[: len(mine.messages)] == mine.messages
     elif "incomplete fragmented message" in str(other.refusal):
         agrees = other.messages == mine.messages[:-1] and isinstance(mine.messages[-1], Close)

@@ -177,8 +177,9 @@ def test_what_cannot_go_on_names_the_one_command_that_helps(
     assert not (machine.project / ".venv").exists()
 
 
-def test_where_playwright_has_nothing_it_is_left_out(machine: Machine, tools: Path) -> None:
-    lock = "a==1 \\\n    --hash=sha256:0\nplaywright==1 \\\n    --hash=sha256:1\n    # via b\nz==1\n"
+def test_what_has_nothing_for_a_machine_is_left_out(machine: Machine, tools: Path) -> None:
+    lock = "a==1 \\\n    --hash=sha256:0\natheris==1 \\\n    --hash=sha256:2\n"
+    lock += "playwright==1 \\\n    --hash=sha256:1\n    # via b\nz==1\n"
     (machine.project / "requirements.lock").write_text(lock)
     machine.python("3.13", musl=True)
     run = machine.bootstrap(tools=tools)

@@ -36,20 +36,21 @@ def wanted() -> list[Requirement]:
     return [Requirement(text) for text in texts]
 
 
+def environment_of(machine: dict[str, str]) -> dict[str, str]:
+    environment = {**default_environment(), **machine, "python_full_version": f"{machine['python_version']}.0"}
+    return {key: str(value) for key, value in environment.items()}
+
+
 def pins_on(machine: dict[str, str]) -> dict[str, Requirement]:
-    environment = {**default_environment(), **machine}
+    environment = environment_of(machine)
     pins = [Requirement(pin) for pin in PINS]
-    return {
-        canonicalize_name(pin.name): pin
-        for pin in pins
-        if pin.marker is None or pin.marker.evaluate({key: str(value) for key, value in environment.items()})
-    }
+    return {canonicalize_name(pin.name): pin for pin in pins if pin.marker is None or pin.marker.evaluate(environment)}
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: "-".join(machine.values()))
 def test_all_that_is_asked_for_is_pinned_within_its_range(machine: dict[str, str]) -> None:
     pins = pins_on(machine)
-    environment = {key: str(value) for key, value in {**default_environment(), **machine}.items()}
+    environment = environment_of(machine)
     for requirement in wanted():
         if requirement.marker is not None and not requirement.marker.evaluate(environment):
             continue
