@@ -48,7 +48,7 @@ def create_app(settings: ApiSettings | None = None, *, with_page: bool = False) 
     problems.install(app, lambda path: openapi.allowed(app, path))
     app.add_middleware(Guard, max_request_bytes=settings.max_request_bytes, requests=requests)
     for router in (chat.router, sessions.router, events.router, brain.router, health.router, docs.router):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # as they are: an included router is searched twice for each request
     if with_page:
         app.include_router(page_router())
     return app

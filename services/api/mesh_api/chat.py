@@ -17,12 +17,13 @@ from daena_mesh.subjects import check_id
 from mesh_api import asks
 from mesh_api.bodies import ChatBody, answer, read
 from mesh_api.context import Context, context_of
+from mesh_api.direct_route import DirectRoute
 from mesh_api.facts import title_of
 from mesh_api.idempotency import Ids, check_same, ids_of
 from mesh_api.openapi import answers, takes
 from mesh_api.writing import Draft, message_payload
 
-router = APIRouter(prefix="/api/v1", tags=["chat"])
+router = APIRouter(prefix="/api/v1", tags=["chat"], route_class=DirectRoute)
 
 
 class ChatAnswer(msgspec.Struct, frozen=True, kw_only=True):

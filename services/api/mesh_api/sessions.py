@@ -15,6 +15,7 @@ from daena_mesh.subjects import check_id
 from mesh_api.bodies import NewMessage, NewSession, SessionChanges, answer, read
 from mesh_api.chat import say
 from mesh_api.context import Context, context_of
+from mesh_api.direct_route import DirectRoute
 from mesh_api.facts import LastMessage
 from mesh_api.idempotency import check_same, ids_of
 from mesh_api.openapi import answers, takes
@@ -23,7 +24,7 @@ from mesh_api.problems import CHANGED, WRONG_BODY, Problem
 from mesh_api.projection import Row
 from mesh_api.writing import message_payload
 
-router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"])
+router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"], route_class=DirectRoute)
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Filter = Annotated[str | None, Query(max_length=128)]

@@ -10,6 +10,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mesh_cli.one_write import OneWrite
+
 HEAD_WITHIN_S = 10.0
 MOST_HEAD_BYTES = 64 * 1024
 
@@ -25,10 +27,12 @@ class BoundedHeads(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._in_head = False
         self._head_bytes = 0
+        self._responses: OneWrite | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there."""
         super().connection_made(transport)
+        self._responses = OneWrite(self.loop, transport)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -64,11 +68,20 @@ class BoundedHeads(HttpToolsProtocol):
         self._in_head = False
         if self._head_bytes > MOST_HEAD_BYTES:
             raise ValueError("the head of the request is too large")  # the parser stops here, before any upgrade
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # it has not begun yet
+            self.cycle.transport = self._responses  # type: ignore[assignment] # it writes, and closes
+
+    def shutdown(self) -> None:
+        """The server stops: nothing more is asked here."""
+        self._flush()
+        super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """The parser has stopped."""
         self._stop_waiting()
+        self._flush()
         if self._head_bytes > MOST_HEAD_BYTES:
             self._refuse(_TOO_LARGE)
         else:
@@ -85,6 +98,11 @@ class BoundedHeads(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         self._stop_waiting()
         self._in_head = False
+        self._flush()
         if not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.close()
+
+    def _flush(self) -> None:
+        if self._responses is not None:
+            self._responses.flush()
