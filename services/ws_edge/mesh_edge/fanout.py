@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from struct import Struct as Layout
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from daena_mesh.chain import Chain
 from daena_mesh.codec import check_whole
 from daena_mesh.connection import Connection
 from daena_mesh.follower import Follower
+from daena_mesh.layout import LETTERS
 from daena_mesh.stored import Stored
 from daena_mesh.subjects import event_type_of
 
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
 
 _MOST_AT_ONCE = 65_536
 _MOST_TRACKS = 4_096
-_OPENING_BRACE = 0x7B
 _QUIET_S = 0.000_6
 _LEAST_REST_S = 0.001
 _MOST_REST_S = 0.004
 _FEW_FRAMES = 4
+_STREAM_LINES = {stream: b"Nats-Stream: " + stream.encode() for stream in LETTERS}
 _log = logging.getLogger(__name__)
 
 _short_head = Layout(">BB").pack
@@ -45,44 +47,33 @@ _long_head = Layout(">BBQ").pack
 class Track:
     """What does not change from one message on a subject to the next: its headers, and the text of its frames."""
 
-    __slots__ = ("begin", "chain", "end", "event_type", "middle", "stream", "stream_line", "subject", "subject_line")
+    __slots__ = ("chain", "event_type", "frame", "stream", "stream_line", "subject", "subject_line")
 
     def __init__(self, label: bytes, epoch: bytes, message: Stored, chain: Chain) -> None:
         """Of a message that was shown; ``label`` names the topic, ``epoch`` begins cursors, such as ``Rk3f-``."""
         self.stream = message.stream
         self.subject = message.subject
-        self.event_type = event_type_of(message.subject.decode())
+        self.event_type = sys.intern(event_type_of(message.subject.decode()))
         self.chain = chain
-        self.stream_line = b"Nats-Stream: " + message.stream.encode()
+        self.stream_line = _STREAM_LINES[message.stream]
         self.subject_line = b"Nats-Subject: " + message.subject
-        self.begin = b'{"topic":"%b","cursor":"%b' % (label, epoch)
-        self.middle = b'","prev":"%b' % epoch
-        self.end = b'","subject":"%b",' % message.subject
-
-
-class Lane:
-    """One stream of a topic: where it stands, and up to where it was written."""
-
-    __slots__ = ("chain", "flushed", "stream")
-
-    def __init__(self, stream: str, chain: Chain) -> None:
-        self.stream = stream
-        self.chain = chain
-        self.flushed = 0
+        head = b'{"topic":"%b","cursor":"%b\0","prev":"%b\0","subject":"%b",' % (label, epoch, epoch, message.subject)
+        self.frame = head.replace(b"%", b"%%").replace(b"\0", b"%d") + b"%b"
+        """For the sequence, the position before it, and the body without its opening brace."""
 
 
 class Fanout:
     """Takes live messages of one topic, and writes them to its sockets."""
 
     __slots__ = (
-        *("behind", "catch_up", "deliveries", "follower", "is_remembering", "lanes", "ready"),
-        *("_connection", "_fds", "_most_bytes", "_pending", "_pending_bytes", "_tracks", "_turn"),
+        *("behind", "catch_up", "deliveries", "follower", "is_remembering", "ready"),
+        *("_fds", "_most_bytes", "_pending", "_pending_bytes", "_tracks", "_turn"),
     )
 
     catch_up: CatchUp
     follower: Follower
 
-    def __init__(self, connection: Connection, turn: Turn, most_bytes: int) -> None:
+    def __init__(self, turn: Turn, most_bytes: int) -> None:
         """``most_bytes`` is the largest body that is shown."""
         self.ready: dict[int, Reader] = {}
         """Who has nothing held back, by descriptor: what is written there is in order."""
@@ -91,8 +82,6 @@ class Fanout:
         self.deliveries = 0
         self.is_remembering = False
         """Somebody catches up, and will want what is shown meanwhile."""
-        self.lanes: tuple[Lane, ...] = ()
-        self._connection = connection
         self._turn = turn
         self._most_bytes = most_bytes
         self._tracks: dict[bytes, Track] = {}
@@ -104,10 +93,9 @@ class Fanout:
 
     def receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:  # noqa: C901 - read from top to bottom
         """Take a live message; see `daena_mesh.stored.read_live` for what makes one believable."""
-        follower = self.follower
         track = self._tracks.get(subject)
-        if track is None or reply or follower.hold is not None or follower.connects != self._connection.connects:
-            return follower.receive(subject, reply, headers, body)
+        if track is None or reply:
+            return self.follower.receive(subject, reply, headers, body)
 
         # The server's headers are the last: stream, subject, sequence, time, last sequence on the subject, "", "".
         lines = headers.rsplit(b"\r\n", 7)
@@ -120,27 +108,27 @@ class Fanout:
             or lines[6]
             or lines[7]
         ):
-            return follower.receive(subject, reply, headers, body)
+            return self.follower.receive(subject, reply, headers, body)
 
         # Does it fit on what was shown?
         chain = track.chain
         seq = int(lines[3][15:])
         if chain.whole:
             if seq != chain.seen + 1:
-                return follower.receive(subject, reply, headers, body)
+                return self.follower.receive(subject, reply, headers, body)
         elif seq <= chain.seen or int(lines[5][20:]) > chain.by_subject.get(track.subject, -1):
-            return follower.receive(subject, reply, headers, body)
+            return self.follower.receive(subject, reply, headers, body)
 
         # Is it a whole event?
         if len(body) > self._most_bytes or body[:1] != b"{" or not check_whole(body, track.event_type):
-            return follower.receive(subject, reply, headers, body)
+            return self.follower.receive(subject, reply, headers, body)
 
         before = chain.position
         chain.seen = seq
         chain.reach = max(chain.reach, seq)
         if not chain.whole:
             chain.by_subject[track.subject] = seq
-        text = b"%b%d%b%d%b%b" % (track.begin, seq, track.middle, before, track.end, body[1:])
+        text = track.frame % (seq, before, body[1:])
         size = len(text)
         if size < 126:
             frame = _short_head(0x81, size) + text
@@ -161,7 +149,7 @@ class Fanout:
         self._tracks[b"live." + message.subject] = Track(label, epoch, message, chain)
 
     def unlearn(self) -> None:
-        """Positions changed their meaning."""
+        """Live messages are held back, or their positions changed their meaning: the follower takes all that come."""
         self._tracks.clear()
 
     # -- to the sockets -----------------------------------------------------------------------------------------
@@ -191,15 +179,12 @@ class Fanout:
         data = pending[0] if count == 1 else b"".join(pending)
         pending.clear()
         self._pending_bytes = 0
-        if self.behind:
-            before = {lane.stream: lane.flushed for lane in self.lanes}
-            for lane in self.lanes:
-                lane.flushed = lane.chain.position
-            for reader in tuple(self.behind):
-                reader.write_behind(data, before)
-        else:
-            for lane in self.lanes:
-                lane.flushed = lane.chain.position
+        chains = self.follower.chains
+        before = {stream: chain.flushed for stream, chain in chains.items()} if self.behind else {}
+        for chain in chains.values():
+            chain.flushed = chain.position
+        for reader in tuple(self.behind):
+            reader.write_behind(data, before)
         fds, size, write = self._fds, len(data), os.write
         if fds is None:  # a copy, since a write may change `ready`
             fds = self._fds = tuple(self.ready)

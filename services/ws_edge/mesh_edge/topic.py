@@ -21,7 +21,7 @@ from daena_mesh.stored import Stored, read_live
 from mesh_edge.catchup import CatchUp
 from mesh_edge.control import control_frame, gap_frame
 from mesh_edge.envelope import event_frame, is_notice
-from mesh_edge.fanout import Fanout, Lane, Turn
+from mesh_edge.fanout import Fanout, Turn
 from mesh_edge.lobby import Lobby
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.topic_name import EVENTS, TopicName
@@ -50,7 +50,7 @@ class Topic(Fanout):
 
     def __init__(self, name: TopicName, context: TopicContext) -> None:
         """Nothing happens before `start`."""
-        super().__init__(context.log.connection, context.turn, context.log.settings.max_body_bytes)
+        super().__init__(context.turn, context.log.settings.max_body_bytes)
         self.name = name.name
         self.label = name.name.encode()
         self.readers: dict[Reader, None] = {}
@@ -60,7 +60,6 @@ class Topic(Fanout):
         self._prefixes: dict[str, bytes] = {}
         self.lobby = Lobby(late=self.degraded, emptied=self._emptied)
         self.follower = Follower(context.log, name.patterns, self)
-        self.lanes = tuple(Lane(stream, chain) for stream, chain in self.follower.chains.items())
         self.catch_up = CatchUp(self, context.log)
         # The topic of all events has every notice among its subjects.
         about_us = () if name.name == EVENTS else (f"live.system.{name.name}.notice", "live.system.all.notice")
@@ -68,7 +67,7 @@ class Topic(Fanout):
 
     def start(self) -> None:
         """Follow."""
-        self.follower.start(self.receive)
+        self.follower.start(self)
 
     def stop(self) -> None:
         """Follow no longer."""
@@ -95,7 +94,7 @@ class Topic(Fanout):
             return True
         self.queue(frame)
         self.catch_up.remember(message.stream, message.seq, chain.position, frame)
-        if prev is not None:
+        if prev is not None and self.follower.hold is None:
             self.learn(self.label, self._prefixes[message.stream], message, chain)
         return True
 
@@ -122,9 +121,7 @@ class Topic(Fanout):
             if not self.catch_up.is_waiting(reader):
                 reader.jump(stream, after.seq)
                 reader.send(frame)
-        for lane in self.lanes:
-            if lane.stream == stream:
-                lane.flushed = after.seq
+        self.follower.chains[stream].flushed = after.seq
 
     def degraded(self) -> None:
         """Tell every reader, once, that events may be missing for a while."""
@@ -146,8 +143,8 @@ class Topic(Fanout):
                     positions = self.positions() if reader.positions is None else reader.positions
                     recovered = reader.positions is None
                     reader.send(self.connection_frame(reader, "connected", recovered=recovered, positions=positions))
-        for lane in self.lanes:
-            lane.flushed = lane.chain.position
+        for _, chain in self.chains():
+            chain.flushed = chain.position
         self.catch_up.admit_waiting()
         self.lobby.open()
 

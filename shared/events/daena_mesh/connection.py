@@ -79,6 +79,7 @@ class Connection:
         self._ids = itertools.count(1)
         self._waiting: dict[bytes, Callable[[Reply | None], None]] = {}
         self._on_up: list[Callable[[], Awaitable[None]]] = []
+        self._on_renewal: dict[Callable[[], None], None] = {}
         self._watchers: list[Callable[[State], None]] = []
         self._ready = asyncio.Event()
         self._was_ready = False
@@ -166,6 +167,14 @@ class Connection:
         """Await ``callback`` after each connect, in the order given, before anybody is told *connected*."""
         self._on_up.append(callback)
 
+    def on_renewal(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` on each connect, before any message comes through it."""
+        self._on_renewal[callback] = None
+
+    def remove_on_renewal(self, callback: Callable[[], None]) -> None:
+        """Undo `on_renewal`."""
+        self._on_renewal.pop(callback, None)
+
     def watch(self, callback: Callable[[State], None]) -> None:
         """Call ``callback`` with each new state."""
         self._watchers.append(callback)
@@ -241,6 +250,8 @@ class Connection:
         self._tap = transport.tap
         self._urls.extend(uri.geturl() for uri in client.discovered_servers if uri.geturl() not in self._urls)
         self.connects += 1  # before anything is received: who holds an older number knows that it missed something
+        for renewed in tuple(self._on_renewal):
+            renewed()
         self._write(b"".join(b"SUB %b %b\r\n" % (subject, sid) for sid, subject in self._subjects.items()))
         await self.flush(_CONNECT_TIMEOUT_S)
         for callback in tuple(self._on_up):

@@ -21,7 +21,6 @@ from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.layout import LETTERS, epoch_subject
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
-from daena_mesh.tap import Handler
 
 GapReason = Literal["reset", "expired"]
 
@@ -49,6 +48,16 @@ class Sink(Protocol):
         """Everything up to the heads was shown."""
 
 
+class ShortWay(Protocol):
+    """What takes live messages in place of a follower's own `Follower.receive`, and hands on what it does not show."""
+
+    def receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+        """Take a live message off the wire."""
+
+    def unlearn(self) -> None:
+        """Hand on all messages from now on: they may have to wait for others, or be of another life of the stream."""
+
+
 class Follower:
     """Follows patterns from now on, or from given positions on."""
 
@@ -63,8 +72,8 @@ class Follower:
         self._epochs = dict.fromkeys(self.filters, "")
         self._streams = {b"Nats-Stream: " + stream.encode(): stream for stream in self.filters}
         self._subscriptions: list[Subscription] = []
-        self.hold: Hold | None = Hold()
-        """Live messages that wait until the log has been read; None while they are shown as they come."""
+        self._hold: Hold | None = Hold()
+        self._short_way: ShortWay | None = None
         self._oriented = False
         self.connects = 0
         """The connection on which it learned where the streams stand; on a later one something may have been missed."""
@@ -75,14 +84,13 @@ class Follower:
 
     # -- life ---------------------------------------------------------------------------------------------------
 
-    def start(self, receive: Handler | None = None) -> None:
-        """Subscribe and begin to catch up; the sink is told `healed` when that is done.
-
-        Live messages go to ``receive``, if given, which hands on to the follower's own what it does not show itself.
-        """
+    def start(self, short_way: ShortWay | None = None) -> None:
+        """Subscribe and begin to catch up; the sink is told `healed` when that is done."""
+        self._short_way = short_way
+        handler = self.receive if short_way is None else short_way.receive
         connection = self._log.connection
-        handler = receive or self.receive
         self._subscriptions = [connection.subscribe("live." + pattern, handler) for pattern in self.patterns]
+        connection.on_renewal(self._renewed)
         self._log.on_change(self._disturbed)
         connection.watch(self._state_changed)
         self._heal()
@@ -93,12 +101,24 @@ class Follower:
         for subscription in self._subscriptions:
             connection.unsubscribe(subscription)
         if self._subscriptions:
+            connection.remove_on_renewal(self._renewed)
             self._log.remove_on_change(self._disturbed)
             connection.unwatch(self._state_changed)
         self._subscriptions = []
         for task in (self._healing, self._looking):
             if task is not None:
                 task.cancel()
+
+    @property
+    def hold(self) -> Hold | None:
+        """Live messages that wait until the log has been read; None while they are shown as they come."""
+        return self._hold
+
+    @hold.setter
+    def hold(self, hold: Hold | None) -> None:
+        self._hold = hold
+        if hold is not None and self._short_way is not None:
+            self._short_way.unlearn()
 
     @property
     def is_live(self) -> bool:
@@ -132,9 +152,6 @@ class Follower:
             return
         if self.chains[message.stream].is_new_subject(message.subject) and not self._is_owned(message):
             return
-        if self.connects != self._log.connection.connects and self.hold is None:
-            self._oriented = False
-            self.hold = Hold()  # `_disturbed` heals, once the connection is ready
         if self.hold is not None:
             self.hold.add(message)
             if self.hold.overflowed:
@@ -171,6 +188,12 @@ class Follower:
     def _heal(self) -> None:
         if self._healing is None or self._healing.done():
             self._healing = asyncio.create_task(self._heal_until_live(), name=f"heal {self.patterns[0]}")
+
+    def _renewed(self) -> None:
+        """What comes from now on comes over another connection; `_disturbed` heals, once that is ready."""
+        if self._hold is None:
+            self._oriented = False
+            self.hold = Hold()
 
     def _disturbed(self) -> None:
         """After a reconnect, or with a new epoch, only the log knows what was missed."""

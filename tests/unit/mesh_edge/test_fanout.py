@@ -55,7 +55,7 @@ def topic_of(edge: Edge, name: TopicName) -> Topic:
     """A topic that stands at 0, with nothing to wait for."""
     topic = edge._topics[name.name] = Topic(name, edge._context)
     follower = topic.follower
-    follower.hold, follower._oriented = None, True
+    follower.hold, follower._oriented, follower._short_way = None, True, topic
     for stream, chain in follower.chains.items():
         follower._epochs[stream] = edge.mesh.log.epochs[stream].name
         chain.begin(0)
@@ -136,9 +136,6 @@ async def test_the_usual_message_takes_the_short_way() -> None:
     with_follower = 0
 
     class Watched:
-        hold = None
-        connects = 0
-
         def receive(self, *message: bytes) -> None:
             nonlocal with_follower
             with_follower += 1
