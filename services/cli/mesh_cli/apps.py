@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from mesh_api.app import create_app as create_api
 from mesh_edge import edge_of, websocket_router
 from mesh_edge.app import create_app as create_edge
+from mesh_edge.siblings import Siblings
 
 
 def mesh_app(nats_url: str) -> FastAPI:
@@ -24,10 +25,12 @@ def api_app(nats_url: str) -> FastAPI:
     return create_api(with_page=True)
 
 
-def edge_app(nats_url: str) -> FastAPI:
-    """Make an edge."""
+def edge_app(nats_url: str, siblings: Siblings | None = None) -> FastAPI:
+    """Make an edge; ``siblings`` are the processes that share its port."""
     _tell_all(nats_url)
-    return create_edge()
+    if siblings and (edge_id := os.environ.get("MESH_EDGE_ID")):
+        os.environ["MESH_EDGE_ID"] = f"{edge_id}-{siblings.number}"
+    return create_edge(siblings)
 
 
 async def drain(app: FastAPI) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from daena_mesh.errors import MeshError
 
 _BACKLOG = 2048
 _POLL_S = 0.02
+_SAYS_SO_AFTER_S = 3.0
+_log = logging.getLogger(__name__)
 
 
 class CannotServe(MeshError):
@@ -23,6 +27,8 @@ class Listener:
 
     socket: socket.socket
     url: str
+    is_shared: bool = False
+    """The socket only holds the port; several processes listen there, each with a socket of its own."""
 
     @property
     def port(self) -> int:
@@ -30,13 +36,14 @@ class Listener:
         return int(self.socket.getsockname()[1])
 
 
-def bind(host: str, port: int, *, flag: str = "--port") -> Listener:
+def bind(host: str, port: int, *, flag: str = "--port", is_shared: bool = False) -> Listener:
     """Take a port of this machine.
 
     Args:
         host: a loopback name or address.
         port: 0 takes a free one.
         flag: the option that the sentence names when the port is taken.
+        is_shared: only hold it, for children that share it.
 
     Raises:
         CannotServe: the port is taken, or the address is not on loopback: no authentication is configured.
@@ -54,19 +61,52 @@ def bind(host: str, port: int, *, flag: str = "--port") -> Listener:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(_BACKLOG)
+        if is_shared:  # only now: whoever listens there already, for itself or with others, is not joined by accident
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        else:
+            listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
         raise CannotServe(
             f"port {port} on {host} is not free ({error.strerror}): choose another with {flag}"
         ) from error
-    return listener_of(listening, host)
+    return listener_of(listening, host, is_shared=is_shared)
 
 
-def listener_of(listening: socket.socket, host: str) -> Listener:
+def listener_of(listening: socket.socket, host: str, *, is_shared: bool = False) -> Listener:
     """Wrap a socket that is bound already."""
     name = f"[{host}]" if ":" in host else host
-    return Listener(listening, f"http://{name}:{listening.getsockname()[1]}")
+    return Listener(listening, f"http://{name}:{listening.getsockname()[1]}", is_shared)
+
+
+def for_child(listener: Listener) -> socket.socket:
+    """A socket for a child to inherit, to be closed here once it has; raises `OSError`.
+
+    Where the port is shared it belongs to the child alone, so that nobody waits in line at a child that died. Else it
+    is this very one, so that whoever comes while a child is started again waits for it.
+    """
+    if not listener.is_shared:
+        return listener.socket.dup()
+    own = socket.socket(listener.socket.family, listener.socket.type)
+    try:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        own.bind(listener.socket.getsockname())
+    except OSError:
+        own.close()
+        raise
+    return own
+
+
+async def announce(listener: Listener, on_ready: Callable[[], Awaitable[None]]) -> None:
+    """Await ``on_ready`` when ``/readyz`` answers 200; say so in the log where that takes long."""
+    try:
+        async with asyncio.timeout(_SAYS_SO_AFTER_S):
+            await until_ready(listener)
+    except TimeoutError:
+        _log.warning("%s is not ready yet, and waits; %s/readyz says for what", listener.url, listener.url)
+        await until_ready(listener)
+    await on_ready()
 
 
 async def until_ready(listener: Listener) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -141,26 +142,42 @@ def edge(
     host: Host = HOST,
     port: Port = PORT + 1,
     nats_url: NatsUrl = "",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the port.")] = 1,
     verbose: Verbose = False,
     inherit: Annotated[int, typer.Option(hidden=True)] = -1,
+    worker: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Serve WebSockets alone, for a mesh whose NATS runs already; start as many as you like.
 
     ```
     mesh edge --nats-url nats://127.0.0.1:4222
     mesh edge --port 8002
+
+    # four processes on one port, ready, measured and stopped as one
+    mesh edge --workers 4
     ```
 
     Browsers connect to `ws://127.0.0.1:8001/ws/chat/ID`, `/ws/events`, `/ws/council` and `/ws/agent/ID`.
+    SIGTERM or Ctrl-C sends them elsewhere, then ends it; a second one ends it at once.
     """
-    from mesh_cli.apps import edge_app
     from mesh_cli.logs import log_to_stderr
     from mesh_cli.loop import run
-    from mesh_cli.single import serve_alone
 
     log_to_stderr(verbose=verbose)
+    if workers > 1:
+        from mesh_cli.workers import serve_workers
+
+        raise typer.Exit(run(serve_workers(workers, host=host, port=port, nats_url=nats_url, verbose=verbose)))
+    from mesh_cli.apps import edge_app
+    from mesh_cli.single import serve_alone
+    from mesh_edge.siblings import Siblings
+
     descriptor = inherit if inherit >= 0 else None
-    raise typer.Exit(run(serve_alone("edge", edge_app, host=host, port=port, nats_url=nats_url, inherit=descriptor)))
+    siblings = Siblings.parse(worker) if worker else None
+    app = partial(edge_app, siblings=siblings)
+    raise typer.Exit(
+        run(serve_alone("edge", app, host=host, port=port, nats_url=nats_url, inherit=descriptor, siblings=siblings))
+    )
 
 
 @commands.command()

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import select
 from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
 
 from mesh_cli.http_heads import BoundedHeads
-from mesh_cli.listening import Listener, until_ready
+from mesh_cli.listening import Listener, announce
 from mesh_cli.stopping import Stop
 from mesh_edge.protocol import HandoverProtocol
 
 REQUESTS_END_WITHIN_S = 3
 _KEEP_ALIVE_S = 15
-_SAYS_SO_AFTER_S = 3.0
-_log = logging.getLogger(__name__)
+_LINE_WITHIN_S = 1.0
+_ARRIVED_WITHIN_S = 1.0
+_POLL_S = 0.02
 
 
 async def serve(
@@ -26,7 +27,7 @@ async def serve(
     listener: Listener,
     stop: Stop,
     *,
-    on_ready: Callable[[], Awaitable[None]],
+    on_ready: Callable[[], Awaitable[None]] | None,
     drain: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve ``app`` until ``stop`` is asked for, then drain it and close.
@@ -35,7 +36,7 @@ async def serve(
         app: run with its lifespan; what that raises comes out of here.
         listener: where.
         stop: asks for the end.
-        on_ready: awaited once, when ``/readyz`` answers 200.
+        on_ready: awaited once, when ``/readyz`` answers 200; None where somebody else asks for that.
         drain: awaited before any connection is closed.
     """
     async with app.router.lifespan_context(app):
@@ -54,19 +55,21 @@ async def serve(
         server = _Server(config)
         stop.started()
         serving = asyncio.create_task(server.serve([listener.socket]), name="uvicorn")
-        readiness = asyncio.create_task(_announce(listener, on_ready), name="readiness")
         asked = asyncio.create_task(stop.asked.wait(), name="stop")
+        waiting = {serving, asked}
+        if on_ready is not None:
+            waiting.add(asyncio.create_task(announce(listener, on_ready), name="readiness"))
         try:
-            done, _ = await asyncio.wait({serving, asked, readiness}, return_when=asyncio.FIRST_COMPLETED)
-            if readiness in done:
-                await readiness
-                await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+            while not (serving.done() or asked.done()):
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
             if not serving.done():
-                server.stop_accepting()
-                await drain()
+                await asyncio.gather(drain(), server.stop_accepting())
+                await server.answer_who_arrived()
         finally:
-            readiness.cancel()
-            asked.cancel()
+            for task in waiting - {serving}:
+                task.cancel()
             server.should_exit = True
             await serving
 
@@ -74,21 +77,37 @@ async def serve(
 class _Server(uvicorn.Server):
     """uvicorn's server, with signals left to `Stop`: it would close sockets before they are drained."""
 
-    def stop_accepting(self) -> None:
-        """Close the door; who is inside stays."""
-        for listening in self.servers:
-            listening.close()
+    async def stop_accepting(self) -> None:
+        """Close the door behind those who wait in front of it; who is inside stays.
+
+        The system resets connections that wait in line at a socket that is closed.
+        """
+        for server in self.servers:
+            line = select.poll()
+            for listening in server.sockets:
+                line.register(listening.fileno(), select.POLLIN)
+            empty_turns = 0
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LINE_WITHIN_S):
+                    # Two, for asyncio makes a transport one turn after it accepted, if the server is still open then.
+                    while (empty_turns := 0 if line.poll(0) else empty_turns + 1) < 2:  # noqa: ASYNC110
+                        await asyncio.sleep(0)
+            server.close()
+
+    async def answer_who_arrived(self) -> None:
+        """Wait, for a moment, until those who came last have asked and were answered; uvicorn would cut them off."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ARRIVED_WITHIN_S):
+                while any(map(_has_just_come, self.server_state.connections)):  # noqa: ASYNC110 - uvicorn does not tell
+                    await asyncio.sleep(_POLL_S)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-async def _announce(listener: Listener, on_ready: Callable[[], Awaitable[None]]) -> None:
-    try:
-        async with asyncio.timeout(_SAYS_SO_AFTER_S):
-            await until_ready(listener)
-    except TimeoutError:
-        _log.warning("%s is not ready yet, and waits; %s/readyz says for what", listener.url, listener.url)
-        await until_ready(listener)
-    await on_ready()
+def _has_just_come(connection: object) -> bool:
+    """Whether a connection still has to ask for the first time, or is in the middle of a WebSocket's handshake."""
+    if isinstance(connection, HandoverProtocol):
+        return not connection.handshake_complete
+    return isinstance(connection, BoundedHeads) and connection.cycle is None

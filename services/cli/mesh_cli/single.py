@@ -13,6 +13,7 @@ from mesh_cli.apps import drain
 from mesh_cli.listening import bind, listener_of
 from mesh_cli.serve import serve
 from mesh_cli.stopping import Stop
+from mesh_edge.siblings import Siblings
 
 
 async def serve_alone(
@@ -23,6 +24,7 @@ async def serve_alone(
     port: int,
     nats_url: str,
     inherit: int | None = None,
+    siblings: Siblings | None = None,
 ) -> int:
     """Serve one application until it is asked to stop.
 
@@ -32,7 +34,8 @@ async def serve_alone(
         host: loopback address.
         port: 0 takes a free one.
         nats_url: NATS servers, separated by commas.
-        inherit: a listening socket to serve on instead, as a child that ends with its standard input.
+        inherit: a socket to listen on instead, as a child that ends with its standard input.
+        siblings: the processes that share the port of that socket; their parent says when all are ready.
 
     Returns:
         The exit code: 0 after a stop that was asked for, 128 + signal where that came before it was ready.
@@ -54,7 +57,9 @@ async def serve_alone(
         async def drained() -> None:
             await drain(app)
 
-        await serve(app, listener, stop, on_ready=ready, drain=drained)
+        await serve(app, listener, stop, on_ready=None if siblings else ready, drain=drained)
+        if siblings and stop.is_orphan:
+            siblings.remove()
     except asyncio.CancelledError:
         if stop.number is None:
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 from daena_mesh.errors import MeshError
 
@@ -22,7 +23,11 @@ class Stop:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.number: int | None = None
+        self.is_orphan = False
+        """The parent has gone."""
         self.failure: MeshError | None = None
+        self.before_the_end: Callable[[], None] | None = None
+        """Called when a second signal ends the process at once; must be quick."""
         self._starting = asyncio.current_task()
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
@@ -35,12 +40,18 @@ class Stop:
             raise asyncio.CancelledError
 
     def when_stdin_closes(self) -> None:
-        """Ask for the end when standard input closes: a child's way to notice that its parent is gone."""
+        """Ask for the end when standard input closes: a child's way to notice that its parent is gone.
+
+        A parent that goes while this process is being stopped was told twice: that ends it at once.
+        """
         loop = asyncio.get_running_loop()
 
         def readable() -> None:
             if not os.read(0, 4096):
+                if self.asked.is_set():
+                    os._exit(_ENDED_BY_SIGNAL + (self.number or 0))
                 loop.remove_reader(0)
+                self.is_orphan = True
                 self.asked.set()
 
         loop.add_reader(0, readable)
@@ -57,6 +68,8 @@ class Stop:
 
     def _heard(self, number: int) -> None:
         if self.number is not None:
+            if self.before_the_end is not None:
+                self.before_the_end()
             os._exit(_ENDED_BY_SIGNAL + number)
         self.number = number
         self.asked.set()

@@ -11,7 +11,7 @@ from pathlib import Path
 from daena_mesh.local import forget_running, note_running
 from daena_mesh.mesh import Mesh
 from daena_mesh.settings import MeshSettings, load
-from mesh_cli.edges import Edges
+from mesh_cli.edges import Edges, Place
 from mesh_cli.listening import Listener, bind
 from mesh_cli.nats import KeptNats
 from mesh_cli.stopping import Stop
@@ -78,7 +78,7 @@ async def _run(
     if not nats_url:
         nats = await stack.enter_async_context(await KeptNats.start(options.data_dir, options.nats_port, stop))
         nats_url, data_dir = nats.url, options.data_dir
-    edges = Edges(edge_listeners, nats_url, verbose=options.verbose)
+    edges = Edges([Place(edge) for edge in edge_listeners], nats_url, verbose=options.verbose)
     stack.push_async_callback(edges.stop)
     await edges.start()
     if data_dir is not None:
@@ -86,7 +86,9 @@ async def _run(
     # Imported only now, because that takes most of the time of a start: the edges do the same meanwhile.
     from mesh_cli.apps import drain, mesh_app
     from mesh_cli.serve import serve
+    from mesh_edge.settings import EdgeSettings
 
+    edges.drain_s = load(EdgeSettings).drain_s
     app = mesh_app(nats_url)
     running = Running(
         url=listener.url,

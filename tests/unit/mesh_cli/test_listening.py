@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from mesh_cli.listening import CannotServe, bind
+from mesh_cli.listening import CannotServe, bind, for_child
 from tests.support.deadlines import within
 
 
@@ -22,6 +22,28 @@ def test_a_taken_port_is_refused_and_names_the_flag() -> None:
         pytest.raises(CannotServe, match=rf"port {first.port} on 127\.0\.0\.1 .*: choose another with --port"),
     ):
         bind("127.0.0.1", first.port)
+
+
+def test_children_that_share_a_port_are_on_it_and_nobody_else_is() -> None:
+    held = bind("127.0.0.1", 0, is_shared=True)
+    with held.socket, for_child(held) as first, for_child(held) as second:
+        for own in (first, second):
+            assert own.getsockname() == held.socket.getsockname()
+            own.listen()
+        for is_shared in (False, True):
+            with pytest.raises(CannotServe, match=rf"port {held.port} on 127\.0\.0\.1 is not free"):
+                bind("127.0.0.1", held.port, is_shared=is_shared)
+        first.close()
+        with socket.create_connection(("127.0.0.1", held.port)):
+            second.accept()[0].close()
+
+
+def test_a_child_alone_inherits_the_very_socket_so_that_who_comes_waits() -> None:
+    held = bind("127.0.0.1", 0)
+    with held.socket, for_child(held) as first:
+        first.close()
+        with socket.create_connection(("127.0.0.1", held.port)), for_child(held) as second:
+            second.accept()[0].close()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])  # noqa: S104 - what is refused

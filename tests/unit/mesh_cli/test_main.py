@@ -48,6 +48,7 @@ def test_each_command_teaches_with_examples(capsys: CapSys, command: str) -> Non
     shown = capsys.readouterr().out
     assert shown.partition("─ ")[0].count(f"mesh {command}") >= 3  # in the usage, and in examples
     assert "--inherit" not in shown
+    assert "--worker " not in shown
 
 
 def test_version(capsys: CapSys) -> None:
@@ -103,6 +104,7 @@ def test_no_nats_server_says_what_to_install(
 def test_a_wrong_setting_is_refused_by_its_name(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESH_MAX_BODY_BYTES", "many")
     assert "MESH_MAX_BODY_BYTES" in refused(capsys, "up", "--port", "0", "--nats-port", "0")
+    assert "MESH_MAX_BODY_BYTES" in refused(capsys, "edge", "--port", "0", "--workers", "2")
 
 
 def test_what_nobody_thought_of_is_a_sentence_too(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
