@@ -304,7 +304,7 @@ class CatchUp:
         while len(self._shown) > _MOST_REMEMBERED or self._shown_bytes > _MOST_REMEMBERED_BYTES:
             oldest = self._shown.popleft()
             self._shown_bytes -= len(oldest.frame)
-            self._forgotten[oldest.stream] = oldest.seq
+            self._forgotten[oldest.stream] = max(oldest.seq, self._forgotten.get(oldest.stream, 0))
 
     def forget(self) -> None:
         """Positions changed their meaning: whoever catches up reads the log once more."""

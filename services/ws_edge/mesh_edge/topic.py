@@ -91,6 +91,7 @@ class Topic(Fanout):
         chain = self.follower.chains[message.stream]
         if message.seq < chain.position:
             self._show_late(message, frame)
+            self.catch_up.remember(message.stream, message.seq, chain.position, frame)
             return True
         self.queue(frame)
         self.catch_up.remember(message.stream, message.seq, chain.position, frame)
