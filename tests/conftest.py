@@ -14,6 +14,7 @@ from tests.support.real_parties import (
     REQUIRE,
     chromium,
     nats_cli,
+    nginx,
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "mesh_up",
     "nats_cli",
     "nats_server",
+    "nginx",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
     "shared_mesh",

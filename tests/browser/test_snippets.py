@@ -7,51 +7,19 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import expect
 
-from tests.support.chromium import FLAGS
 from tests.support.deadlines import eventually, within
+from tests.support.own_page import CHAT, EVENTS, page_with
 from tests.support.running_mesh import RunningMesh
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
-
-CHAT = """
-const ws = new WebSocket(`ws://${window.location.host}/ws/chat/${sessionId}`);
-
-ws.onmessage = (event) => {
-    const data = JSON.parse(event.data);
-    if (data.event_type === 'chat.message') {
-        // Add message to UI
-        addMessageToDOM(data.payload.sender, data.payload.content);
-    }
-};
-"""
-
-EVENTS = """
-const ws = new WebSocket('ws://127.0.0.1:8000/ws/events');
-ws.onopen = () => console.log('Connected');
-ws.onmessage = (e) => console.log('Message:', JSON.parse(e.data));
-"""
-
-PAGE = """<!doctype html><title>A page of one's own</title><ul id="log"></ul><script>
-const sessionId = 'test_session';
-function add(text) {
-    const row = document.createElement('li');
-    row.textContent = text;
-    document.getElementById('log').append(row);
-}
-const addMessageToDOM = (sender, content) => add(`${sender}: ${content}`);
-console.log = (...said) => add(said.map((s) => typeof s === 'string' ? s : JSON.stringify(s)).join(' '));
-%s
-ws.addEventListener('message', (e) => { document.title = JSON.parse(e.data).event_type; });
-</script>"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -61,26 +29,6 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
         async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
             yield mesh
-
-
-@asynccontextmanager
-async def page_with(snippet: str, chromium: Path, mesh: RunningMesh) -> AsyncIterator[Page]:
-    """A page on the mesh's own host, where port 8000 is that of the mesh, that runs nothing but ``snippet``."""
-    flags = [
-        *FLAGS,
-        f"--host-resolver-rules=MAP 127.0.0.1:8000 127.0.0.1:{mesh.port}",
-        "--disable-features=LocalNetworkAccessChecks",  # Playwright hands the page over, so it comes from nowhere
-    ]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=flags)
-        try:
-            page = await browser.new_page()
-            await page.route("**/own.html", lambda route: route.fulfill(body=PAGE % snippet, content_type="text/html"))
-            await page.goto(f"{mesh.url}/own.html")
-            await page.wait_for_function("document.title === 'connection'")
-            yield page
-        finally:
-            await browser.close()
 
 
 async def run(*command: str, said: str = "") -> str:
@@ -100,7 +48,7 @@ async def test_what_the_nats_command_publishes_shows_in_a_browser(
     chromium: Path, nats_cli: Path, mesh: RunningMesh
 ) -> None:
     publish = (str(nats_cli), "-s", mesh.nats_url, "pub", "agent.scout.activity")
-    async with page_with(EVENTS, chromium, mesh) as page:
+    async with page_with(EVENTS, chromium, mesh.url) as page:
         rows = page.locator("#log li")
         await expect(rows.nth(0)).to_have_text("Connected")
         await run(*publish, "plain text is no event")
@@ -114,7 +62,7 @@ async def test_what_the_nats_command_publishes_shows_in_a_browser(
 
 
 async def test_a_chat_message_shows_on_a_page_of_ones_own(chromium: Path, mesh: RunningMesh) -> None:
-    async with page_with(CHAT, chromium, mesh) as page, httpx.AsyncClient(base_url=mesh.url) as client:
+    async with page_with(CHAT, chromium, mesh.url) as page, httpx.AsyncClient(base_url=mesh.url) as client:
         said: dict[str, Any] = {"message": "Hello!", "session_id": "test_session", "sender": "ada"}
         (await client.post("/api/v1/daena/chat", json=said)).raise_for_status()
         (await client.post("/api/v1/daena/chat", json={**said, "session_id": "other"})).raise_for_status()
@@ -128,8 +76,8 @@ async def test_one_line_in_a_python_shell_shows_everywhere(chromium: Path, mesh:
         'from daena_mesh import emit_chat_message\nawait emit_chat_message("test_session", "user", "From a shell!")\n'
     )
     async with (
-        page_with(EVENTS, chromium, mesh) as events,
-        page_with(CHAT, chromium, mesh) as chat,
+        page_with(EVENTS, chromium, mesh.url) as events,
+        page_with(CHAT, chromium, mesh.url) as chat,
         httpx.AsyncClient(base_url=mesh.url) as client,
     ):
         # Nothing says where the mesh is: it has left a note of itself.

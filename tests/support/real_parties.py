@@ -1,4 +1,4 @@
-"""The real programs that some tests talk to: Chromium, the ``nats`` command, Node.
+"""The real programs that some tests talk to: Chromium, the ``nats`` command, nginx, Node.
 
 Where one is missing a test skips, with a sentence that says what to install. ``.ci/run`` sets
 MESH_REQUIRE_REAL_PARTIES=1, which makes every skip a failure: what was not run there was not tested.
@@ -19,6 +19,7 @@ import pytest
 REQUIRE = "MESH_REQUIRE_REAL_PARTIES"
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_NGINX_PLACES = ("/usr/sbin/nginx", "/usr/local/sbin/nginx")
 _CHROMIUM_APPS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -60,15 +61,32 @@ def nats_cli_path() -> Path:
     return found or skip("install the nats command to run this test: go install github.com/nats-io/natscli/nats@v0.5.1")
 
 
+def nginx_path() -> Path:
+    """Give nginx, also where Debian keeps what users do not run; skip without one."""
+    found = find(["nginx"], map(Path, _NGINX_PLACES))
+    return found or skip("install nginx to run this test (Debian: apt-get install nginx-light)")
+
+
 def node_path() -> Path:
     """Give Node, which runs the JavaScript client's own tests; skip without one."""
     return find(["node"]) or skip("install Node.js 20 or later to run this test")
+
+
+def c_compiler_path() -> Path:
+    """Give the system's C compiler; skip without one."""
+    return find(["cc", "gcc", "clang"]) or skip("install a C compiler to run this test (Debian: apt-get install gcc)")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     """Give Chromium to a test that asks for it."""
     return chromium_path()
+
+
+@pytest.fixture(scope="session")
+def nginx() -> Path:
+    """Give nginx to a test that asks for it."""
+    return nginx_path()
 
 
 @pytest.fixture(scope="session")

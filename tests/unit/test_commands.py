@@ -44,7 +44,7 @@ def test_ci_ends_with_pytests_closing_line_and_its_verdict(tmp_path: Path, fails
     (project / ".ci").mkdir(parents=True)
     shutil.copy(ROOT / ".ci" / "run", project / ".ci")
     programs.mkdir()
-    for name in ["chromium", "nats", "node", "make"]:
+    for name in ["chromium", "nats", "nginx", "node", "make"]:
         (programs / name).write_text(MAKE if name == "make" else "#!/bin/sh\n")
         (programs / name).chmod(0o755)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"

@@ -33,6 +33,7 @@ OTHERS = {
     "git",
     "kill",
     "nats",
+    "nginx",
     "node",
     "npm",
     "pip",

@@ -24,11 +24,13 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOBIN", raising=False)
     monkeypatch.delenv(real_parties.REQUIRE, raising=False)
     monkeypatch.setattr(real_parties, "_CHROMIUM_APPS", ())
+    monkeypatch.setattr(real_parties, "_NGINX_PLACES", ())
 
 
 PARTIES = [
     (real_parties.chromium_path, "install Chromium"),
     (real_parties.nats_cli_path, "install the nats command"),
+    (real_parties.nginx_path, "install nginx"),
     (real_parties.node_path, "install Node"),
 ]
 

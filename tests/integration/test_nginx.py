@@ -1,0 +1,108 @@
+"""A mesh behind a real nginx: one origin for everything, also when one of two edges is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+from websockets.exceptions import ConnectionClosed
+
+from daena_mesh.embedded import NatsServer
+from tests.support.deadlines import eventually, within
+from tests.support.nginx import BehindNginx, behind_nginx
+from tests.support.own_page import CHAT, page_with
+from tests.support.ws_client import Ledger
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+MESSAGES = 40
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(
+    nginx: Path, shared_nats: NatsServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[BehindNginx]:
+    async with behind_nginx(nginx, shared_nats.url, tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh
+
+
+async def say(http: httpx.AsyncClient, session_id: str, text: str) -> None:
+    body: dict[str, Any] = {"message": text, "session_id": session_id, "sender": "ada"}
+    (await http.post("/api/v1/daena/chat", json=body)).raise_for_status()
+
+
+async def test_the_page_its_files_and_the_api_have_one_origin(mesh: BehindNginx) -> None:
+    async with httpx.AsyncClient(base_url=mesh.url) as http:
+        for path, kind in [("/", "text/html"), ("/healthz", "application/json"), ("/docs", "text/html")]:
+            answer = await http.get(path)
+            assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
+        assert (await http.get("/ws-of-nobody")).status_code == 404
+
+
+async def test_what_is_said_reaches_sockets_at_both_edges(mesh: BehindNginx) -> None:
+    async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=mesh.url) as http:
+        clients = [await stack.enter_async_context(mesh.connect("/ws/chat/both")) for _ in range(4)]
+        assert Counter(client.hello["payload"]["edge"] for client in clients) == {"edge-0": 2, "edge-1": 2}
+        await say(http, "both", "to all of you")
+        for client in clients:
+            assert (await client.next("chat.message"))["payload"]["content"] == "to all of you"
+
+
+async def test_edges_judge_the_origin_that_browsers_see(mesh: BehindNginx) -> None:
+    port = mesh.url.rpartition(":")[2]
+    async with mesh.connect("/ws/events", origin=f"http://localhost:{port}"):
+        pass
+    head = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    head |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Origin": "http://evil.example"}
+    async with httpx.AsyncClient(base_url=mesh.url) as http:
+        assert (await http.get("/ws/events", headers=head)).status_code == 403
+        assert (await http.get("/ws/chat/not%20an%20id", headers={**head, "Origin": mesh.url})).status_code == 400
+
+
+@pytest.mark.browser
+async def test_what_people_paste_works_as_it_is(chromium: Path, mesh: BehindNginx) -> None:
+    async with page_with(CHAT, chromium, mesh.url) as page, httpx.AsyncClient(base_url=mesh.url) as http:
+        await say(http, "test_session", "Hello!")
+        await say(http, "test_session", "Bye!")
+        await expect(page.locator("#log li")).to_have_text(["ada: Hello!", "ada: Bye!"])
+
+
+async def follow(mesh: BehindNginx, ledger: Ledger, served: list[str]) -> None:
+    """Read all that is said, coming back through nginx whenever the connection is gone."""
+    while len(ledger.contents()) < MESSAGES:
+        try:
+            async with mesh.connect("/ws/chat/lasting", ledger=ledger) as client:
+                served.append(client.hello["payload"]["edge"])
+                while len(ledger.contents()) < MESSAGES:
+                    await client.frame()
+        except (ConnectionClosed, OSError):
+            continue
+
+
+@pytest.mark.promise("P-RESUME-2")
+async def test_clients_of_an_edge_that_was_killed_go_on_at_the_other_one(mesh: BehindNginx) -> None:
+    ledgers, served = [Ledger() for _ in range(4)], [[""] for _ in range(4)]
+    async with within(60), httpx.AsyncClient(base_url=mesh.url) as http:
+        following = [
+            asyncio.create_task(follow(mesh, ledger, edges)) for ledger, edges in zip(ledgers, served, strict=True)
+        ]
+        await eventually(lambda: all(ledger.newest for ledger in ledgers))
+        for number in range(MESSAGES):
+            await say(http, "lasting", str(number))
+            if number == MESSAGES // 2:
+                await mesh.edges["edge-0"].end(signal.SIGKILL)
+        await asyncio.gather(*following)
+    assert [ledger.contents() for ledger in ledgers] == [[str(number) for number in range(MESSAGES)]] * 4
+    assert {edges[-1] for edges in served} == {"edge-1"}
+    assert any("edge-0" in edges for edges in served)
+    async with mesh.connect("/ws/chat/lasting") as late:  # and whoever comes goes there at once
+        assert late.hello["payload"]["edge"] == "edge-1"
