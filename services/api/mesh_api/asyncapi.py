@@ -16,6 +16,9 @@ from daena_mesh.events import PAYLOADS, Payload
 
 _SCHEMA = "#/components/schemas/{name}"
 _PING = "client.ping"
+_SEND = "client.send"
+_CLIENTS = {"ping": _PING, "say": _SEND}
+_CLIENT_ID = {"type": "string", "minLength": 1, "maxLength": 128}
 _CURSOR = {"type": "string", "description": "A position in the log, opaque; to give back as `since`."}
 _TIME = {"type": "string", "format": "date-time"}
 
@@ -54,8 +57,21 @@ _CONTROL: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "reconnect": ("The edge is stopping: come back, to any edge.", {"after_ms": {"type": "integer", "minimum": 0}}),
     "error": (
-        "What the client wrote was not understood; the socket lives.",
-        {"code": {"type": "string"}, "message": {"type": "string"}},
+        "What the client wrote was not understood, or what it sent was not stored; the socket lives.",
+        {
+            "code": {"type": "string"},
+            "message": {"type": "string"},
+            "id": {**_CLIENT_ID, "description": "The id of what was sent."},
+            "retry_after_ms": {"type": "integer", "minimum": 0, "description": "When it may be sent again."},
+        },
+    ),
+    "ack": (
+        "What the client sent is stored.",
+        {
+            "id": {**_CLIENT_ID, "description": "The id of what was sent."},
+            "cursor": _CURSOR,
+            "duplicate": {"type": "boolean", "description": "It had been stored before, under the same id."},
+        },
     ),
     "pong": ("Answers a ping, with its timestamp.", {}),
 }
@@ -116,7 +132,7 @@ def _channel(socket: Socket) -> dict[str, Any]:
         "description": socket.about,
         "servers": [{"$ref": "#/servers/edge"}],
         **({"parameters": {name: {"description": "An id."} for name in names}} if names else {}),
-        "messages": _refs([*_shown(socket), _PING]),
+        "messages": _refs([*_shown(socket), *_CLIENTS.values()]),
         "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
     }
 
@@ -141,7 +157,8 @@ def _following() -> dict[str, Any]:
     operations: dict[str, Any] = {}
     for socket in SOCKETS:
         channel = f"#/channels/ws.{socket.name}"
-        for action, verb, names in (("send", "follow", _shown(socket)), ("receive", "ping", [_PING])):
+        said = (("receive", verb, [name]) for verb, name in _CLIENTS.items())
+        for action, verb, names in (("send", "follow", _shown(socket)), *said):
             operations[f"{verb}.{socket.name}"] = {
                 "action": action,
                 "channel": {"$ref": channel},
@@ -179,6 +196,20 @@ def _messages() -> dict[str, Any]:
             "type": "object",
             "required": ["type"],
             "properties": {"type": {"const": "ping"}, "timestamp": {"description": "Any value; it comes back."}},
+        },
+    }
+    messages[_SEND] = {
+        "name": "send",
+        "summary": "Answered by an ack once it is stored, or by an error.",
+        "payload": {
+            "type": "object",
+            "required": ["type", "subject", "payload"],
+            "properties": {
+                "type": {"const": "send"},
+                "id": {**_CLIENT_ID, "description": "Sent again under the same id it is stored once."},
+                "subject": {"type": "string", "description": "Such as `chat.s1.message`."},
+                "payload": {"type": "object"},
+            },
         },
     }
     return messages

@@ -10,7 +10,9 @@ from fastapi import Request
 
 from daena_mesh.ids import uuid7
 from daena_mesh.mesh import Mesh
+from daena_mesh.rosters import Rosters
 from daena_mesh.sessions import SessionStore
+from daena_mesh.sweeping import Sweeper
 from mesh_api.asks import Asks
 from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
@@ -32,6 +34,8 @@ class Context:
         self.asks = Asks(self.mesh, deadline_s=settings.api_deadline_s, patience_s=settings.api_wait_s)
         self.upkeep = Upkeep(self.mesh, self.sessions)
         self.projector = Projector(self.mesh, self.upkeep)
+        self.rosters = Rosters(self.mesh)
+        self.sweeper = Sweeper(self.rosters, lambda: self.mesh.connection.state == "connected")
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -40,6 +44,7 @@ class Context:
         tasks = [
             asyncio.create_task(self.projector.run(), name="projection of sessions"),
             asyncio.create_task(self.upkeep.run(), name="upkeep of sessions"),
+            asyncio.create_task(self.sweeper.run(), name="sweeper of presence"),
         ]
         try:
             yield

@@ -24,6 +24,7 @@ from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
 from mesh_edge.origin import OriginPolicy
 from mesh_edge.poison import PoisonCabinet
+from mesh_edge.presence import Presence
 from mesh_edge.sending import Desk, patterns
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.socket import Socket
@@ -62,15 +63,16 @@ class Edge:
         self._slots = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
         self._visitors: dict[Visitor, Visitor] = {}
-        self._context = TopicContext(
-            self.edge_id, self.mesh.log, self.poison, Turn(self.mesh.connection), self._linger
-        )
+        self.presence = Presence(self.mesh, self.edge_id, linger_s=settings.presence_linger_s)
+        turn = Turn(self.mesh.connection)
+        self._context = TopicContext(self.edge_id, self.mesh.log, self.poison, turn, self._linger, self.presence)
 
     # -- life ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Connect in the background, and begin to keep alive and to audit."""
         self.mesh.start()
+        self.presence.start()
         self._tasks = [
             asyncio.create_task(self._keep_alive(), name="keepalive"),
             asyncio.create_task(self._audit(), name="audit"),
@@ -81,6 +83,7 @@ class Edge:
         self.is_draining = True
         for task in self._tasks:
             task.cancel()
+        await self.presence.close()
         for timer in self._lingering.values():
             timer.cancel()
         for socket in list(self.sockets()):
@@ -95,6 +98,7 @@ class Edge:
         if self.is_draining:
             return
         self.is_draining = True
+        self.presence.end()
         sockets = list(self.sockets())
         delay_s = self.settings.drain_s
         for socket in sockets:
@@ -121,12 +125,13 @@ class Edge:
         *,
         user_agent: str = "",
         metadata: dict[str, Any] | None = None,
+        who: str | None = None,
     ) -> Socket:
         """A client that was let in follows a topic from here on, and its socket is the protocol of ``transport``."""
         socket = Socket(transport, self._topic(name), self)
         transport.set_protocol(socket)  # before anything is written, or somebody else is told that it is held back
         socket.metadata = metadata
-        visitor = Visitor(user_agent)
+        visitor = Visitor(user_agent, who=who)
         socket.visitor = self._visitors.setdefault(visitor, visitor)  # a few serve thousands
         if len(self._visitors) > 1_000:
             self._visitors.clear()

@@ -33,6 +33,13 @@ class Visitor(NamedTuple):
     """The ``sub`` of its token; None where nobody asked for one."""
     may_write: tuple[str, ...] | None = None
     """The patterns of subjects on which it may send; None: what everybody may who has no token."""
+    who: str | None = None
+    """As whom it is present, where nobody authenticates."""
+
+    @property
+    def present_as(self) -> str | None:
+        """The user who is announced; None for nobody."""
+        return self.user or self.who
 
 
 class Link(asyncio.BaseProtocol):

@@ -45,6 +45,7 @@ class Host(Protocol):
         *,
         user_agent: str = "",
         metadata: dict[str, Any] | None = None,
+        who: str | None = None,
     ) -> Socket:
         """A client that was let in follows a topic."""
 
@@ -69,8 +70,11 @@ class ConnectionManager:
         metadata: dict[str, Any] | None = None,
         *,
         since: Positions | None = None,
+        who: str | None = None,
     ) -> Socket:
         """Accept a WebSocket into a group, and take it over: the edge answers it from here on.
+
+        ``who`` is the user who is present there for others, if anybody.
 
         It is accepted once its topic knows where it stands, so that whatever is published from then on is shown to it.
 
@@ -89,7 +93,7 @@ class ConnectionManager:
             await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
             socket: Socket = hand_over(
                 lambda transport: self._host.enter(
-                    transport, name, since or Positions(), user_agent=user_agent, metadata=metadata
+                    transport, name, since or Positions(), user_agent=user_agent, metadata=metadata, who=who
                 )
             )
         # Not in a reference cycle with the handshake, which ends with this endpoint.

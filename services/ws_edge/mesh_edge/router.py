@@ -21,6 +21,7 @@ from daena_mesh.cursors import Positions
 from daena_mesh.errors import ConfigurationError, InvalidCursor, InvalidId
 from daena_mesh.settings import load
 from mesh_edge.edge import Edge
+from mesh_edge.presence import check_who
 from mesh_edge.protocol import HAND_OVER
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.topic_name import COUNCIL, EVENTS, topic_of
@@ -75,6 +76,7 @@ async def _enter(websocket: WebSocket, connection_id: str) -> None:
         topic = topic_of(connection_id)
         since = websocket.query_params.get("since")
         positions = Positions.parse(since) if since else Positions()
+        who = check_who(websocket.query_params.get("who"), is_open=edge.settings.open_loopback)
     except (InvalidId, InvalidCursor) as error:
         return await _refuse(websocket, 400, str(error))
     if HAND_OVER not in websocket.scope.get("extensions", {}):
@@ -82,14 +84,14 @@ async def _enter(websocket: WebSocket, connection_id: str) -> None:
         await _refuse(websocket, 500, detail)
         raise ConfigurationError(detail)
     async with edge.lobby(topic).wait():
-        return await _connect(websocket, edge, connection_id, positions)
+        return await _connect(websocket, edge, connection_id, positions, who)
 
 
-async def _connect(websocket: WebSocket, edge: Edge, connection_id: str, since: Positions) -> None:
+async def _connect(websocket: WebSocket, edge: Edge, connection_id: str, since: Positions, who: str | None) -> None:
     if edge.is_draining:
         await _refuse_draining(websocket)
     else:
-        await edge.manager.connect(websocket, connection_id, since=since)
+        await edge.manager.connect(websocket, connection_id, since=since, who=who)
 
 
 async def _refuse_draining(websocket: WebSocket) -> None:

@@ -51,3 +51,6 @@ class EdgeSettings(MeshSettings, frozen=True, kw_only=True):
     messages_per_s: Annotated[
         float, Meta(gt=0, le=100_000, description="How many messages a client may write in a second, all in all.")
     ] = 100.0
+    presence_linger_s: Annotated[
+        float, Meta(ge=0, le=60, description="How long after their last socket a user is still present, in seconds.")
+    ] = 2.0

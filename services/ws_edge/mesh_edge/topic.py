@@ -24,6 +24,7 @@ from mesh_edge.envelope import event_frame, is_notice
 from mesh_edge.fanout import Fanout, Turn
 from mesh_edge.lobby import Lobby
 from mesh_edge.poison import PoisonCabinet
+from mesh_edge.presence import Presence
 from mesh_edge.topic_name import EVENTS, TopicName
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class TopicContext(NamedTuple):
     turn: Turn
     emptied: Callable[[Topic], None]
     """Called when the last reader has left."""
+    presence: Presence
 
 
 class Topic(Fanout):
@@ -170,6 +172,8 @@ class Topic(Fanout):
     def join(self, reader: Reader, since: Positions) -> None:
         """Let a reader follow, from ``since`` on where that names a stream, else from now on."""
         self.readers[reader] = None
+        if (who := reader.link.visitor.present_as) is not None:
+            self._context.presence.arrive(self.name, who)
         self.catch_up.arrive(reader, since)
         if self.is_degraded:
             reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
@@ -179,6 +183,8 @@ class Topic(Fanout):
         if self.readers.pop(reader, self) is None:
             self.set_aside(reader)
             self.catch_up.leave(reader)
+            if (who := reader.link.visitor.present_as) is not None:
+                self._context.presence.depart(self.name, who)
             self._emptied()
 
     def _emptied(self) -> None:

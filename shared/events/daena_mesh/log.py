@@ -49,13 +49,15 @@ class Epoch(NamedTuple):
     seq: int
 
 
-class _PubAck(ApiReply):
+class PubAck(ApiReply):
+    """JetStream's acknowledgement of a publish."""
+
     stream: str = ""
     seq: int = 0
     duplicate: bool = False
 
 
-_puback = msgspec.json.Decoder(_PubAck).decode
+_puback = msgspec.json.Decoder(PubAck).decode
 
 
 class Log(StreamReader):
@@ -178,7 +180,7 @@ class Log(StreamReader):
             await self.connection.wait_ready(min(patience_s, max(0.0, deadline - time.monotonic())))
             try:
                 reply = await self.connection.request(subject, body, timeout_s=_ATTEMPT_S, headers=block)
-                if (ack := _acknowledged(stream, reply)) is not None:
+                if (ack := acknowledged(stream, reply)) is not None:
                     return Ack(event_id, self.cursor(stream, ack.seq), ack.seq, ack.duplicate)
                 reason = MeshUnavailable(f"stream {stream} has no leader at the moment")
             except MeshUnavailable as error:
@@ -188,8 +190,8 @@ class Log(StreamReader):
             await asyncio.sleep(_RETRY_S)
 
 
-def _acknowledged(stream: str, reply: Reply) -> _PubAck | None:
-    """The acknowledgement, or None if one should try again; raises what is final."""
+def acknowledged(stream: str, reply: Reply) -> PubAck | None:
+    """The acknowledgement of ``stream``, or None if one should try again; raises what is final."""
     if reply.headers:
         return None
     try:

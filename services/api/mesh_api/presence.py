@@ -1,0 +1,39 @@
+"""`GET /presence/{topic}`: who is on a topic."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from daena_mesh.presence import since_of, union
+from daena_mesh.subjects import check_scope
+from mesh_api.bodies import answer
+from mesh_api.context import context_of
+from mesh_api.openapi import answers
+
+router = APIRouter(prefix="/api/v1", tags=["state"])
+
+
+class Present(msgspec.Struct, frozen=True, kw_only=True):
+    """A user on a topic."""
+
+    who: str
+    since: str | None
+    """RFC 3339, UTC."""
+
+
+class WhoIsThere(msgspec.Struct, frozen=True, kw_only=True):
+    """The users on a topic of all edges, by when they came."""
+
+    topic: str
+    count: int
+    users: list[Present]
+
+
+@router.get("/presence/{topic}", responses=answers(WhoIsThere))
+async def presence(request: Request, topic: str) -> Response:
+    """Read who is on a topic, such as ``chat_<session>``."""
+    rosters, _ = await context_of(request).rosters.read(check_scope(topic, "topic"))
+    users = sorted(union(rosters.values()).items(), key=lambda user: (user[1], user[0]))
+    present = [Present(who=who, since=since_of(life)) for who, life in users]
+    return answer(WhoIsThere(topic=topic, count=len(present), users=present))

@@ -1,0 +1,197 @@
+"""Rosters and leases in the bucket PRESENCE: read, and changed by one edge at a time.
+
+``topic.<topic>.<edge>`` holds who an edge has on a topic. Every write of it expects the last sequence of all rosters of
+the topic: what an edge decided on is what the log holds, or it decides again. So of two edges that a user comes to, or
+leaves, at the same moment, one knows that it was first or last. ``edge.<edge>`` is the edge's lease: it is renewed, and
+an edge whose lease stands still is dead (`daena_mesh.sweeping`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+import msgspec
+
+from daena_mesh import codec
+from daena_mesh.connection import header_block
+from daena_mesh.errors import Conflict, MeshUnavailable
+from daena_mesh.ids import dedup_id, now, uuid7
+from daena_mesh.layout import SIGNALS
+from daena_mesh.log import acknowledged
+from daena_mesh.mesh import Mesh
+from daena_mesh.presence import Change, Roster, Step, read_roster, settle
+from daena_mesh.stored import Stored
+from daena_mesh.subjects import subject_for
+
+STREAM = "KV_PRESENCE"
+ALIVE, DEAD, DONE = b"alive", b"dead", b"done"
+"""A lease says that its edge lives, that somebody removes what it left, or that this is done."""
+
+_ROSTERS = "$KV.PRESENCE.topic."
+_LEASES = "$KV.PRESENCE.edge."
+_EMPTY_S = 5
+_ATTEMPT_S = 2.0
+_WRITE_S = 15.0
+_TELL_S = 45.0
+"""Less than the stream's window of deduplication: whatever is tried again is stored once."""
+_PAUSE_S = 0.05
+_STALE_LOOKS = 10
+_log = logging.getLogger(__name__)
+
+
+class Lease(NamedTuple):
+    """What an edge's lease says, and where."""
+
+    seq: int
+    state: bytes
+
+
+class Rosters:
+    """The bucket PRESENCE, through one mesh."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        """What there is to tell is published through ``mesh`` too."""
+        self._mesh = mesh
+        self._written: dict[tuple[str, str], int] = {}
+        self._owed: dict[tuple[str, str], Change] = {}
+
+    # -- who is on a topic --------------------------------------------------------------------------------------
+
+    async def read(self, topic: str) -> tuple[dict[str, Roster], int]:
+        """The roster of each edge that has one, and the last sequence of all; raises `MeshUnavailable`."""
+        messages = await self._all(f"{_ROSTERS}{topic}.*")
+        found = {_edge_of(message): read_roster(message.body) for message in messages}
+        return found, messages[-1].seq if messages else 0
+
+    async def change(self, topic: str, edge: str, here: Callable[[], Collection[str]], known: Roster) -> Roster:
+        """Write who is ``here`` now, tell what follows from it, and give the roster as it stands.
+
+        Raises `MeshUnavailable`: it may be written then, and what there is to tell is told with the next change.
+        """
+        key = topic, edge
+        stale = 0
+        while True:
+            rosters, last = await self.read(topic)
+            if last < self._written.get(key, 0) and stale < _STALE_LOOKS:  # a replica that lags behind
+                stale += 1
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            was = rosters.pop(edge, {})
+            owed = self._owed.pop(key, None)
+            if owed is not None and owed.roster == was:
+                await self._tell(topic, owed.steps)
+            change = settle(rosters.values(), was, here(), known, uuid7)
+            if change.roster == was:
+                return was
+            self._owed[key] = change
+            try:
+                seq = await self._write(
+                    f"{_ROSTERS}{topic}.{edge}",
+                    msgspec.json.encode(change.roster),
+                    last,
+                    f"{_ROSTERS}{topic}.*",
+                    None if change.roster else _EMPTY_S,
+                )
+            except Conflict:
+                self._owed.pop(key, None)
+                await asyncio.sleep(random.uniform(0, _PAUSE_S))
+                continue
+            self._owed.pop(key, None)
+            if change.roster:
+                self._written[key] = seq
+            else:
+                self._written.pop(key, None)
+            await self._tell(topic, change.steps)
+            return change.roster
+
+    async def topics_of(self, edge: str) -> list[str]:
+        """The topics for which ``edge`` has a roster; raises `MeshUnavailable`."""
+        messages = await self._all(f"{_ROSTERS}*.{edge}")
+        return [message.subject.decode().split(".")[3] for message in messages if read_roster(message.body)]
+
+    async def _tell(self, topic: str, steps: tuple[Step, ...]) -> None:
+        """Publish all of them; the last one's acknowledgement says that those before it are stored too."""
+        if not steps:
+            return
+        mesh, messages = self._mesh, []
+        for step in steps:
+            subject, event_id = subject_for(step.event_type, topic), step.event_id(topic)
+            payload = {"topic": topic, "who": step.who, "count": step.present}
+            body = codec.encode(step.event_type, payload, event_id=event_id, timestamp=now(), source=mesh.source)
+            messages.append((subject, body, header_block({"Nats-Msg-Id": dedup_id(subject, event_id)})))
+        *swift, (subject, body, headers) = messages
+        deadline = time.monotonic() + _TELL_S
+        while time.monotonic() < deadline:
+            try:
+                await mesh.connection.wait_ready(deadline - time.monotonic())
+                for message in swift:
+                    mesh.connection.publish(*message)
+                reply = await mesh.connection.request(subject, body, timeout_s=_ATTEMPT_S, headers=headers)
+                if acknowledged(SIGNALS, reply) is not None:
+                    return
+            except MeshUnavailable:
+                pass
+            await asyncio.sleep(_PAUSE_S)
+        _log.warning("%d users came to or left %s, and nobody could be told", len(steps), topic)
+
+    # -- leases -------------------------------------------------------------------------------------------------
+
+    async def leases(self) -> dict[str, Lease]:
+        """The lease of each edge; raises `MeshUnavailable`."""
+        messages = await self._all(f"{_LEASES}*")
+        return {_edge_of(message): Lease(message.seq, message.body) for message in messages}
+
+    async def lease(self, edge: str) -> Lease | None:
+        """The lease of one edge, from the leader; raises `MeshUnavailable`."""
+        message = await self._mesh.log.last(STREAM, f"{_LEASES}{edge}")
+        return None if message is None else Lease(message.seq, message.body)
+
+    async def write_lease(self, edge: str, state: bytes, expect: int, *, ttl_s: int | None = None) -> int:
+        """Write a lease where the last one is at ``expect``; give its sequence.
+
+        Raises `Conflict` and `MeshUnavailable`.
+        """
+        subject = f"{_LEASES}{edge}"
+        return await self._write(subject, state, expect, subject, ttl_s)
+
+    async def _all(self, pattern: str) -> list[Stored]:
+        """All there is on ``pattern``, oldest first."""
+        found: list[Stored] = []
+        while True:
+            batch = await self._mesh.log.batch(STREAM, pattern, found[-1].seq if found else 0)
+            found += batch.messages
+            if not batch.pending or not batch.messages:
+                return found
+
+    async def _write(self, subject: str, body: bytes, expect: int, pattern: str, ttl_s: int | None) -> int:
+        headers = {
+            "Nats-Msg-Id": secrets.token_hex(16),
+            "Nats-Expected-Last-Subject-Sequence": str(expect),
+            "Nats-Expected-Last-Subject-Sequence-Subject": pattern,
+        }
+        if ttl_s is not None:
+            headers["Nats-TTL"] = str(ttl_s)
+        block, connection = header_block(headers), self._mesh.connection
+        deadline = time.monotonic() + _WRITE_S
+        while True:
+            await connection.wait_ready(max(0.0, deadline - time.monotonic()))
+            try:
+                reply = await connection.request(subject, body, timeout_s=_ATTEMPT_S, headers=block)
+                if (ack := acknowledged(STREAM, reply)) is not None:
+                    return ack.seq
+                reason = MeshUnavailable(f"stream {STREAM} has no leader at the moment")
+            except MeshUnavailable as error:
+                reason = error
+            if time.monotonic() + _PAUSE_S >= deadline:
+                raise reason
+            await asyncio.sleep(_PAUSE_S)
+
+
+def _edge_of(message: Stored) -> str:
+    return message.subject.decode().rpartition(".")[2]

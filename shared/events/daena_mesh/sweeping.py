@@ -1,0 +1,69 @@
+"""Removes what dead edges left in the bucket PRESENCE, and tells who is gone with them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from daena_mesh.errors import Conflict, MeshUnavailable
+from daena_mesh.presence import Watch
+from daena_mesh.rosters import DEAD, DONE, Rosters
+
+DEAD_AFTER_S = 10.0
+"""How long a lease may stand still; edges renew theirs three times in it."""
+
+_PAUSE_S = 2.0
+_KNOWN_FOR_S = 3_600
+"""For how long an edge that was asleep, and not dead, finds that it was taken for dead."""
+_AT_ONCE = 8
+_log = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """Every edge and every API has one; whichever is first claims a dead edge, and removes what it left."""
+
+    def __init__(self, rosters: Rosters, connected: Callable[[], bool]) -> None:
+        """``connected`` says whether what one reads can be believed."""
+        self._rosters = rosters
+        self._connected = connected
+        self._watch = Watch(DEAD_AFTER_S)
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(_PAUSE_S)
+            try:
+                if self._connected():
+                    await self._sweep()
+                else:
+                    self._watch.blind()
+            except MeshUnavailable as error:
+                _log.info("presence is not swept: %s", error)
+                self._watch.blind()
+            except Exception:  # noqa: BLE001 - or what dead edges left would stay for ever
+                _log.exception("sweeping presence failed")
+
+    async def _sweep(self) -> None:
+        leases = await self._rosters.leases()
+        standing = {edge: lease.seq for edge, lease in leases.items() if lease.state != DONE}
+        for edge in self._watch.dead(standing, asyncio.get_running_loop().time()):
+            try:
+                await self._reap(edge, leases[edge].seq)
+            except Conflict:
+                continue  # it lives, or somebody else was first
+
+    async def _reap(self, edge: str, seq: int) -> None:
+        """Claim it first: an edge that was asleep and not dead finds that out when it renews its lease."""
+        seq = await self._rosters.write_lease(edge, DEAD, seq)
+        await self.remove(edge)
+        await self._rosters.write_lease(edge, DONE, seq, ttl_s=_KNOWN_FOR_S)
+
+    async def remove(self, edge: str) -> None:
+        """Remove the rosters of an edge that is no more, and tell who is gone; raises `MeshUnavailable`."""
+        topics = await self._rosters.topics_of(edge)
+        for begin in range(0, len(topics), _AT_ONCE):
+            some = topics[begin : begin + _AT_ONCE]
+            await asyncio.gather(*(self._rosters.change(topic, edge, tuple, {}) for topic in some))
+        if topics:
+            _log.info("edge %s is gone, and its users from %d topics with it", edge, len(topics))
