@@ -277,7 +277,6 @@ class Connection:
             give(None)
 
     async def _drop_client(self) -> None:
-        self._send()
         client, self._client, self._tap = self._client, None, None
         self._answer_nobody()
         if client is not None:
