@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import random
 import secrets
 import time
 from collections.abc import Iterator
@@ -13,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from daena_mesh.cursors import Positions
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.ids import now
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
-from mesh_edge.control import control_frame
 from mesh_edge.conversation import Rules
+from mesh_edge.draining import send_away, tell
 from mesh_edge.fanout import Turn
 from mesh_edge.link import Link, Visitor
 from mesh_edge.lobby import Lobby
@@ -36,7 +34,8 @@ if TYPE_CHECKING:
 _SLOTS = 15
 _DEAD_AFTER = 2.5
 """Pauses between pings: two that were not answered, and half of one for the answer to travel."""
-_WAVES = 10
+_LEFT_WITHIN_S = 3.0
+"""A client has two seconds to answer the close of its WebSocket."""
 
 
 class Edge:
@@ -57,6 +56,7 @@ class Edge:
         self.manager = ConnectionManager(self)
         self.rules = Rules(Desk(self.mesh), settings.messages_per_s, patterns(settings.open_write))
         self.is_draining = False
+        self._left = asyncio.Event()
         self._topics: dict[str, Topic] = {}
         self._lingering: dict[str, asyncio.TimerHandle] = {}
         self._wheel: list[dict[Link, None]] = [{} for _ in range(_SLOTS)]
@@ -94,21 +94,17 @@ class Edge:
         await self.mesh.close()
 
     async def drain(self) -> None:
-        """Send every socket elsewhere: tell it to come back after a delay of its own, then close, in waves."""
+        """Send every client elsewhere: tell it when to come back, close in waves, and wait for the answers."""
         if self.is_draining:
             return
         self.is_draining = True
         self.presence.end()
-        sockets = list(self.sockets())
-        delay_s = self.settings.drain_s
-        for socket in sockets:
-            after_ms = round(1_000 * random.uniform(0, delay_s))
-            socket.send(control_frame("reconnect", payload={"after_ms": after_ms}, timestamp=now()))
-        size = max(1, -(-len(sockets) // _WAVES))
-        for begin in range(0, len(sockets), size):
-            for socket in sockets[begin : begin + size]:
-                socket.close(closing.RESTART)
-            await asyncio.sleep(delay_s / _WAVES if len(sockets) > size else 0)
+        await send_away(list(self.sockets()), self.settings.drain_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEFT_WITHIN_S):
+                while any(self._wheel):
+                    self._left.clear()
+                    await self._left.wait()
 
     @property
     def is_ready(self) -> bool:
@@ -137,6 +133,9 @@ class Edge:
             self._visitors.clear()
         self._wheel[hash(socket) // 16 % _SLOTS][socket] = None
         socket.reader.topic.join(socket.reader, since)
+        if self.is_draining:  # it was let in a moment before
+            tell(socket, 0)
+            socket.close(closing.RESTART)
         return socket
 
     def lobby(self, name: TopicName) -> Lobby:
@@ -146,6 +145,8 @@ class Edge:
     def lost(self, link: Link) -> None:
         """A connection is gone."""
         self._wheel[hash(link) // 16 % _SLOTS].pop(link, None)
+        if self.is_draining:
+            self._left.set()
 
     def sockets(self) -> Iterator[Link]:
         """All sockets of this edge."""
@@ -193,6 +194,5 @@ class Edge:
         """Find losses that no later message reveals."""
         while True:
             await asyncio.sleep(self.settings.audit_s)
-            for topic in tuple(self._topics.values()):
-                with contextlib.suppress(MeshUnavailable):
-                    await topic.follower.audit()
+            with contextlib.suppress(MeshUnavailable):
+                await self.mesh.log.audits.audit([topic.follower for topic in self._topics.values()])
