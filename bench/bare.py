@@ -60,6 +60,7 @@ def end_with_the_parent() -> None:
 if __name__ == "__main__":
     threading.Thread(target=end_with_the_parent, daemon=True).start()
     listener.bind(("127.0.0.1", 0))
+    listener.listen(4096)  # now, so that who knows the port may come
     sys.stdout.write(json.dumps({"port": listener.getsockname()[1]}) + "\n")
     sys.stdout.flush()
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
