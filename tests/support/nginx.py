@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +29,24 @@ class BehindNginx:
         """By the names that they call themselves."""
 
     def connect(self, path: str, **options: Any) -> Client:
-        """Give a client for ``async with``; see `Client`."""
-        return Client(f"ws{self.url.removeprefix('http')}{path}", **options)
+        """Give a client for ``async with``, from a page of this origin unless told otherwise; see `Client`."""
+        return Client(f"ws{self.url.removeprefix('http')}{path}", **{"origin": self.url, **options})
 
 
 @asynccontextmanager
 async def behind_nginx(nginx: Path, nats_url: str, folder: Path) -> AsyncIterator[BehindNginx]:
-    """Run all of it, on free ports."""
+    """Run all of it, on free ports; the edges take pages of this origin alone."""
+
+    def edge(own: Path) -> AbstractAsyncContextManager[EdgeCommand]:
+        return edge_command(nats_url, folder=own, edge_id=own.name, open_loopback=False)
+
     async with AsyncExitStack() as stack:
         folders = [folder / f"edge-{number}" for number in range(2)]
         for own in folders:
             own.mkdir()
         async with asyncio.TaskGroup() as starting:
             api = starting.create_task(stack.enter_async_context(api_command(nats_url)))
-            edges = [
-                starting.create_task(stack.enter_async_context(edge_command(nats_url, folder=own, edge_id=own.name)))
-                for own in folders
-            ]
+            edges = [starting.create_task(stack.enter_async_context(edge(own))) for own in folders]
         running = [edge.result() for edge in edges]
         addresses = [edge.url for edge in running]
         url = await stack.enter_async_context(running_nginx(nginx, folder, api.result(), addresses))
