@@ -54,6 +54,21 @@
  */
 
 /**
+ * What was sent is stored.
+ *
+ * @typedef {object} Ack
+ * @property {string} id
+ * @property {string} cursor        the event's position
+ * @property {boolean} duplicate    it had been stored before, under the same id
+ */
+
+/**
+ * What was sent is not stored, or not known to be.
+ *
+ * @typedef {Error & { id: string, code: string, retry_after_ms?: number }} SendError  `code` is the server's, or `lost`
+ */
+
+/**
  * What to do when the server closes with one of these codes: nothing (`fail`), come back as its `reconnect` event told,
  * with a new token, or later than usual. Any other code, such as 4408 for too slow: resume after a back-off.
  *
@@ -238,6 +253,19 @@ export function socketUrl(target, base, query = {}) {
   return url.href;
 }
 
+/** 128 random bits; `crypto.randomUUID` is for secure contexts alone. */
+function randomId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * @param {{ id: string, code: string, message: string, retry_after_ms?: number }} payload
+ * @returns {SendError}
+ */
+function sendError(payload) {
+  return Object.assign(new Error(payload.message), payload);
+}
+
 /**
  * Follow a topic. The connection looks after itself until `close()`.
  *
@@ -257,6 +285,8 @@ export class Connection {
   /** @type {Map<string, Set<(event: any) => void>>} */ #listeners = new Map();
   /** @type {ConnectionState} */ #state = { state: "connecting", reason: "", retryInMs: null, degraded: false };
   /** @type {WebSocket | null} */ #socket = null;
+  /** @type {Map<string, { promise: Promise<Ack>, resolve: (ack: Ack) => void, reject: (error: Error) => void }>} */
+  #sent = new Map();
   /** @type {Array<() => void>} */ #watches = [];
   #key;
   #attempt = 0;
@@ -318,6 +348,29 @@ export class Connection {
     return () => void listeners.delete(listener);
   }
 
+  /**
+   * Send an event, such as `send("chat.s1.message", { sender: "ada", content: "Hello!" })`; resolves once it is stored.
+   *
+   * Nothing is queued. What is refused, or cannot be sent now, or was under way when the connection was lost, rejects
+   * with a {@link SendError}. Sent again with the same `id` it is stored once.
+   *
+   * @param {string} subject
+   * @param {Record<string, any>} payload
+   * @param {{ id?: string }} [options]  by default a random id
+   * @returns {Promise<Ack>}
+   */
+  send(subject, payload, { id = randomId() } = {}) {
+    const known = this.#sent.get(id);
+    if (known) return known.promise;
+    if (this.#socket?.readyState !== 1) return Promise.reject(sendError({ id, code: "lost", message: "not connected" }));
+    /** @type {any} */
+    const sent = {};
+    sent.promise = new Promise((resolve, reject) => Object.assign(sent, { resolve, reject }));
+    this.#sent.set(id, sent);
+    this.#socket.send(JSON.stringify({ type: "send", id, subject, payload }));
+    return sent.promise;
+  }
+
   /** End it. Nothing is heard afterwards. */
   close() {
     this.#save();
@@ -373,8 +426,12 @@ export class Connection {
       case "reconnect":
         this.#toldAt = Date.now() + (payload.after_ms ?? 0);
         return;
-      case "error":
-        return this.#emit("error", frame.payload ?? frame);
+      case "ack":
+        return this.#settle(payload.id)?.resolve(payload);
+      case "error": {
+        const sent = this.#settle(payload.id);
+        return sent ? sent.reject(sendError(payload)) : this.#emit("error", frame.payload ?? frame);
+      }
       case "gap":
         this.#positions.skip(payload.to);
         return this.#emit("gap", payload);
@@ -435,6 +492,13 @@ export class Connection {
     this.#retryTimer = setTimeout(() => this.#open(), wait);
   }
 
+  /** @param {string} id */
+  #settle(id) {
+    const sent = this.#sent.get(id);
+    this.#sent.delete(id);
+    return sent;
+  }
+
   /** Give the socket up, without waiting for its close. @param {string} reason */
   #drop(reason) {
     if (this.#socket) this.#lost(0, reason);
@@ -447,6 +511,9 @@ export class Connection {
     this.#turn += 1;
     clearTimeout(this.#handshakeTimer);
     clearInterval(this.#beatTimer);
+    for (const id of [...this.#sent.keys()]) {
+      this.#settle(id)?.reject(sendError({ id, code: "lost", message: "the connection was lost" }));
+    }
     socket?.close(code);
   }
 

@@ -204,6 +204,57 @@ describe("positions", () => {
   });
 });
 
+describe("sending", () => {
+  const ack = (id, more = {}) => ({ event_type: "ack", payload: { id, cursor: "Rk3f-7", duplicate: false, ...more } });
+
+  test("resolves when it is stored, whatever comes in between, and an ack is no event", async (t) => {
+    const { connection, log } = await open(t);
+    FakeSocket.last.greet({ cursors: { R: "Rk3f-3" } });
+    const one = connection.send("chat.s1.message", { content: "hi" }, { id: "c1" });
+    const two = connection.send("chat.s1.message", { content: "ho" });
+    const [first, second] = FakeSocket.last.sent;
+    assert.deepEqual(first, { type: "send", id: "c1", subject: "chat.s1.message", payload: { content: "hi" } });
+    assert.match(second.id, /^[0-9a-f]{32}$/);
+    FakeSocket.last.receive(ack(second.id, { cursor: "Rk3f-5" }));
+    FakeSocket.last.receive(message(4, 3));
+    FakeSocket.last.receive(ack("c1"));
+    FakeSocket.last.receive(ack("c1"));
+    assert.deepEqual(await one, ack("c1").payload);
+    assert.equal((await two).cursor, "Rk3f-5");
+    assert.equal(connection.since, "Rk3f-4");
+    assert.deepEqual(log.map(([type]) => type), ["*"]);
+  });
+
+  test("rejects what is refused, and other errors are still heard", async (t) => {
+    const { connection, log } = await open(t);
+    FakeSocket.last.greet();
+    const sent = connection.send("chat.s1.message", {}, { id: "c1" });
+    FakeSocket.last.receive({ event_type: "error", payload: { code: "unknown_type", message: "what?" } });
+    FakeSocket.last.receive({ event_type: "error", payload: { id: "c1", code: "not_stored", message: "later", retry_after_ms: 9 } });
+    await assert.rejects(sent, { name: "Error", message: "later", code: "not_stored", id: "c1", retry_after_ms: 9 });
+    assert.deepEqual(log, [["error", { code: "unknown_type", message: "what?" }]]);
+  });
+
+  test("rejects when the connection is lost, and is repeated under the same id on the next one", async (t) => {
+    const { connection, tick } = await open(t);
+    await assert.rejects(connection.send("chat.s1.message", {}, { id: "c1" }), { code: "lost", id: "c1" });
+    FakeSocket.last.greet();
+    const sent = connection.send("chat.s1.message", {}, { id: "c1" });
+    assert.equal(connection.send("chat.s1.message", {}, { id: "c1" }), sent);
+    assert.equal(FakeSocket.last.sent.length, 1);
+    FakeSocket.last.lose();
+    await assert.rejects(sent, { code: "lost", id: "c1" });
+    await tick(500);
+    FakeSocket.last.greet();
+    const again = connection.send("chat.s1.message", {}, { id: "c1" });
+    FakeSocket.last.receive(ack("c1", { duplicate: true }));
+    assert.equal((await again).duplicate, true);
+    const last = connection.send("chat.s1.message", {}, { id: "c2" });
+    connection.close();
+    await assert.rejects(last, { code: "lost" });
+  });
+});
+
 describe("a connection", () => {
   test("connects, hands events on once, and closes", async (t) => {
     const { connection, states, seen, log } = await open(t, { history: 20, types: ["chat.message", "chat.delta"] });
