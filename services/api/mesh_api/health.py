@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from fastapi import APIRouter, Request, Response
 
+from daena_mesh.metrics import MEDIA_TYPE, Metric, single, text
 from mesh_api.bodies import answer
 from mesh_api.context import Context, context_of
-from mesh_api.metrics import MEDIA_TYPE, Metric, single, text
 from mesh_api.problems import NOT_READY, Problem
 
 router = APIRouter(tags=["operations"])
@@ -32,9 +34,10 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Give counters to Prometheus."""
+    """Give counters to Prometheus: the API's, and those of what else the application serves."""
     context = context_of(request)
-    return Response(text([context.requests.metric(), *_gauges(context)]), media_type=MEDIA_TYPE)
+    others: Callable[[], Iterable[Metric]] = getattr(request.app.state, "other_metrics", tuple)
+    return Response(text([context.requests.metric(), *_gauges(context), *others()]), media_type=MEDIA_TYPE)
 
 
 def _gauges(context: Context) -> list[Metric]:

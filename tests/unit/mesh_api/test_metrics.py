@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from mesh_api.metrics import Requests, single, text
+from daena_mesh.metrics import single, text
+from mesh_api.metrics import Requests
 
 
 def test_the_text_is_as_prometheus_reads_it() -> None:

@@ -1,0 +1,51 @@
+"""Metrics as Prometheus reads them: its text format (version 0.0.4), for which a few lines do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Metric(NamedTuple):
+    """One metric and its samples, by their labels."""
+
+    name: str
+    kind: str
+    help: str
+    samples: tuple[tuple[Labels, float], ...]
+
+
+def single(name: str, kind: str, about: str, value: float) -> Metric:
+    """A metric without labels."""
+    return Metric(name, kind, about, (((), value),))
+
+
+def by(label: str, name: str, kind: str, about: str, values: Mapping[str, float]) -> Metric:
+    """A metric with one label, and a value for each of its values."""
+    return Metric(name, kind, about, tuple((((label, of),), value) for of, value in values.items()))
+
+
+def merged(groups: Mapping[str, Iterable[Metric]], label: str) -> list[Metric]:
+    """The metrics of several groups as one, each sample with the name of its group as ``label``."""
+    found: dict[str, Metric] = {}
+    for of, metrics in groups.items():
+        for metric in metrics:
+            before = found.setdefault(metric.name, metric._replace(samples=()))
+            own = tuple((((label, of), *labels), value) for labels, value in metric.samples)
+            found[metric.name] = before._replace(samples=before.samples + own)
+    return list(found.values())
+
+
+def text(metrics: Iterable[Metric]) -> str:
+    """All of them as Prometheus reads them; label values hold nothing that would need an escape."""
+    lines: list[str] = []
+    for metric in metrics:
+        lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}"]
+        for labels, value in metric.samples:
+            names = ",".join(f'{name}="{of}"' for name, of in labels)
+            lines.append(f"{metric.name}{f'{{{names}}}' if names else ''} {value!r}")
+    return "\n".join(lines) + "\n"
