@@ -82,8 +82,11 @@ class CatchUp:
     def arrive(self, reader: Reader, since: Positions) -> None:
         """Admit a socket as soon as the topic knows where it stands."""
         self._waiting[reader] = since
-        if self._topic.follower.is_live and not self._topic.is_degraded:
-            self._admit(reader)
+        if self._topic.follower.is_live:
+            if self._topic.is_degraded:
+                self._waiting[reader] = self._from_here(since)
+            else:
+                self._admit(reader)
 
     def admit_waiting(self) -> None:
         """The topic knows where it stands."""
@@ -122,7 +125,7 @@ class CatchUp:
                 gaps.append(gap_frame(asked, here._replace(seq=marker), "reset"))
                 positions[stream] = min(marker, chain.position)
             elif asked.seq > chain.seen:
-                self._waiting[reader] = since
+                self._waiting[reader] = since = self._from_here(since)
                 self._run(self._compare(reader, since))
                 return
             else:
@@ -134,6 +137,11 @@ class CatchUp:
         else:
             reader.send(topic.connection_frame(reader, "connected", recovered=False, positions=positions))
             self.begin(reader, positions)
+
+    def _from_here(self, since: Positions) -> Positions:
+        """``since``, and where the topic stands: who waits is owed what comes meanwhile on streams it does not name."""
+        here = (self._topic.follower.position(stream) for stream, _ in self._topic.chains())
+        return Positions([*here, *since.values()])
 
     async def _compare(self, reader: Reader, since: Positions) -> None:
         """The client is ahead of us: either we have missed something, or its position is of no event of this topic."""
@@ -179,7 +187,8 @@ class CatchUp:
         reader.positions = None
         reader.joined = positions
         topic.set_ready(reader)
-        if announce:
+        if announce or any(begin[stream] > position for stream, position in positions.items()):
+            # What lay between is nothing, or has expired: without a word the next `prev` would look like a loss.
             reader.send(topic.connection_frame(reader, "connected", recovered=True, positions=begin))
         if missing:
             reader.send(b"".join(shown.frame for shown in missing))
@@ -213,10 +222,12 @@ class CatchUp:
                     read = await replay.read(
                         self._log, topic.follower.filters, positions, reach=reach, most_bytes=CHUNK_BYTES
                     )
-                break
+                if topic.follower.connects == self._log.connection.connects:
+                    break
+                # It was read over another connection than where the topic stands: perhaps of another life of a stream.
             except MeshUnavailable as error:
                 _log.info("%s: a replay waits: %s", topic.name, error)
-                await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(_RETRY_S)
             if self._chunks.get(key) is not chunk:
                 return
         if self._chunks.get(key) is not chunk:

@@ -91,8 +91,9 @@ class Topic(Fanout):
             self.queue(frame)
             return False
         chain = self.follower.chains[message.stream]
-        if message.seq < chain.position:
+        if message.seq < chain.seen:  # poison and notices count: somebody may have read the log past them
             self._show_late(message, frame)
+            chain.flushed = max(chain.flushed, message.seq)
             self.catch_up.remember(message.stream, message.seq, chain.position, frame)
             return True
         self.queue(frame)
@@ -145,6 +146,7 @@ class Topic(Fanout):
                 if not self.catch_up.is_waiting(reader):
                     positions = self.positions() if reader.positions is None else reader.positions
                     recovered = reader.positions is None
+                    reader.announce = not recovered  # it is told once it has come to the head
                     reader.send(self.connection_frame(reader, "connected", recovered=recovered, positions=positions))
         for _, chain in self.chains():
             chain.flushed = chain.position
@@ -153,8 +155,8 @@ class Topic(Fanout):
 
     def _notice(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
         message = read_live(_SIGNALS_ONLY, subject, reply, headers, body)
-        if message is None:
-            return
+        if message is None or not self.follower.is_live:
+            return  # nobody was greeted yet, and epochs may not be known
         try:
             self.queue(self.frame(message, None))
         except Poison as error:

@@ -191,9 +191,8 @@ class Follower:
 
     def _renewed(self) -> None:
         """What comes from now on comes over another connection; `_disturbed` heals, once that is ready."""
-        if self._hold is None:
-            self._oriented = False
-            self.hold = Hold()
+        self._oriented = False
+        self.hold = Hold()  # what was held may be of another life of its stream; the log has what is still there
 
     def _disturbed(self) -> None:
         """After a reconnect, or with a new epoch, only the log knows what was missed."""
@@ -335,6 +334,8 @@ class Follower:
             after = {stream: self._behind.get(stream, chain.seen) for stream, chain in self.chains.items()}
             reach = {stream: chain.reach for stream, chain in self.chains.items()}
             chunk = await replay.read(self._log, self.filters, after, reach=reach)
+            if self.connects != self._log.connection.connects:
+                raise MeshUnavailable("what was read came over another connection than where the streams stood")
             for stream, kept in chunk.expired.items():
                 if kept - 1 > self.chains[stream].seen:
                     self._jump(stream, self.position(stream), kept - 1, "expired")
