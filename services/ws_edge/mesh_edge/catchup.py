@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, NamedTuple
 
-from daena_mesh import replay
 from daena_mesh.codec import Poison
 from daena_mesh.cursors import Positions
 from daena_mesh.errors import MeshUnavailable
@@ -218,10 +217,9 @@ class CatchUp:
         while True:
             reach = {stream: chain.reach for stream, chain in topic.chains()}
             try:
-                async with self._log.replays:
-                    read = await replay.read(
-                        self._log, topic.follower.filters, positions, reach=reach, most_bytes=CHUNK_BYTES
-                    )
+                read = await self._log.replays.read(
+                    topic.follower.filters, positions, reach=reach, most_bytes=CHUNK_BYTES
+                )
                 if topic.follower.connects == self._log.connection.connects:
                     break
                 # It was read over another connection than where the topic stands: perhaps of another life of a stream.

@@ -194,6 +194,5 @@ class Edge:
         """Find losses that no later message reveals."""
         while True:
             await asyncio.sleep(self.settings.audit_s)
-            for topic in tuple(self._topics.values()):
-                with contextlib.suppress(MeshUnavailable):
-                    await topic.follower.audit()
+            with contextlib.suppress(MeshUnavailable):
+                await self.mesh.log.audits.audit([topic.follower for topic in self._topics.values()])

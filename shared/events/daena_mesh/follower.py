@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from daena_mesh import replay
+from daena_mesh.audits import Looks
 from daena_mesh.chain import Chain, Hold, Verdict
 from daena_mesh.connection import Subscription
 from daena_mesh.cursors import Cursor, Positions
@@ -81,6 +81,8 @@ class Follower:
         self._healing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._live = asyncio.Event()
+        self.heals = 0
+        """How often it read what it had missed, or might have."""
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -211,10 +213,9 @@ class Follower:
     async def _heal_until_live(self) -> None:
         while self.hold is not None:
             try:
-                async with self._log.replays:
-                    if not self._oriented:
-                        await self._orient_fully()
-                    await self._catch_up()
+                if not self._oriented:
+                    await self._orient_fully()
+                await self._catch_up()
             except MeshUnavailable as error:
                 _log.info("%s: cannot be healed yet: %s", ", ".join(self.patterns), error)
                 self._sink.degraded()
@@ -223,6 +224,7 @@ class Follower:
                 _log.exception("%s: cannot be healed yet", ", ".join(self.patterns))
                 self._sink.degraded()
                 await asyncio.sleep(_RETRY_S)
+        self.heals += self._live.is_set()
         self._live.set()
         self._sink.healed()
         if self._log.connection.is_clustered and (self._looking is None or self._looking.done()):
@@ -230,30 +232,28 @@ class Follower:
 
     async def audit(self) -> None:
         """Find a loss that no later message reveals, by asking the leaders; raises `MeshUnavailable`."""
-        if self.hold is not None:
-            return
-        heads = await self._heads()
-        lost = await self._unseen(heads)
-        if not self.is_healing and (lost or any(heads[stream] > chain.seen for stream, chain in self.chains.items())):
-            self._behind.update(lost)
-            for stream, chain in self.chains.items():
-                chain.reach = max(chain.reach, heads[stream])
-            self.hold = Hold()
-            self._heal()
+        if self.hold is None:
+            _, looks = await self._log.audits.ask(self)
+            self.found(looks)
 
-    async def _unseen(self, heads: Mapping[str, int]) -> dict[str, int]:
-        """For each stream with a subject whose newest message up to the head was not seen: where to read from.
+    def found(self, looks: Looks) -> None:
+        """Take what an audit found out: read what was lost. While the log is read already the next audit will tell."""
+        if self.hold is None and self._subscriptions:
+            self._take_looks(looks)
+            if self._behind:
+                self.hold = Hold()
+                self._heal()
 
-        Other subjects may have gone on since, so the head alone does not tell.
-        """
-        lost = {}
-        for stream, chain in self.chains.items():
-            if chain.whole or heads[stream] <= chain.verified:
-                continue
-            newest = await self._log.lasts(stream, self.filters[stream], chain.verified)
-            if newest is not None and (behind := chain.verify(newest)) is not None:
-                lost[stream] = behind
-        return lost
+    def _take_looks(self, looks: Looks) -> None:
+        for stream, look in looks.items():
+            chain = self.chains[stream]
+            if chain.verified != look.was:
+                continue  # something else came to know more meanwhile, or sequences have another meaning now
+            if look.lost is None:
+                chain.verified = look.reach
+            else:
+                self._behind[stream] = min(look.lost, self._behind.get(stream, look.lost))
+                chain.reach = max(chain.reach, look.reach)
 
     async def _look_again(self) -> None:
         """In a cluster, interest may become known to another node later than a flush returns."""
@@ -261,10 +261,6 @@ class Follower:
             await asyncio.sleep(pause)
             with contextlib.suppress(MeshUnavailable):
                 await self.audit()
-
-    async def _heads(self) -> dict[str, int]:
-        heads = await asyncio.gather(*(self._log.head(stream, own) for stream, own in self.filters.items()))
-        return dict(zip(self.filters, heads, strict=True))
 
     async def _orient_fully(self) -> None:
         self._oriented = True  # a disturbance while this waits makes it run once more
@@ -277,29 +273,35 @@ class Follower:
     async def _orient(self) -> None:
         """Learn where the streams stand, and which of our positions still count there."""
         connects = self._log.connection.connects
-        lasts = await self._log.stand.ask()
-        # Who starts live misses nothing up to where the streams stand: a head of its own would tell no more.
-        heads = dict.fromkeys(self.filters, 0) if self._since is not None and not self._since else await self._heads()
-        lost = await self._unseen(heads) if self._since is None else {}
+        looks: Looks = {}
+        if self._since is None:
+            stands, looks = await self._log.audits.ask(self)
+        else:
+            stands = await self._log.stand.ask()
+        past = [
+            stream for stream, chain in self.chains.items() if self._since is None and chain.position > stands[stream]
+        ]
+        heads = {stream: await self._log.head(stream, self.filters[stream]) for stream in past}
         if connects != self._log.connection.connects or not self._log.epochs.keys() >= self.filters.keys():
             raise MeshUnavailable("the connection was lost, or made, meanwhile")
         since, self._since = self._since, None
         self.connects = connects
-        self._behind = {**lost, **self._behind}
         for stream, chain in self.chains.items():
-            epoch, head = self._log.epochs[stream], heads[stream]
-            last = max(lasts[stream], head)
+            epoch, stand = self._log.epochs[stream], max(stands[stream], heads.get(stream, 0))
             before = self.position(stream) if since is None else since.get(LETTERS[stream])
             self._epochs[stream] = epoch.name
             if before is None:
-                chain.begin(last)
+                chain.begin(stand)
             elif before.epoch != epoch.name:
                 self._jump(stream, before, epoch.seq, "reset")
-            elif before.seq > last:
-                self._jump(stream, before, last, "reset")
+                chain.reach = max(chain.reach, stand)
+            elif before.seq > stand:
+                self._jump(stream, before, stand, "reset")
             elif since is not None:
                 chain.begin(before.seq)
-            chain.reach = max(chain.reach, head)
+                chain.reach = stand
+            elif stream in looks:
+                self._take_looks({stream: looks[stream]})
 
     def _jump(self, stream: str, before: Cursor, seq: int, reason: GapReason) -> None:
         self._sink.gap(before, self._log.position(stream, seq), reason)
@@ -325,15 +327,15 @@ class Follower:
     async def _look_behind(self) -> None:
         """What is read now must not hide that another subject lost something before it."""
         if any(not chain.whole and chain.seen > chain.verified for chain in self.chains.values()):
-            for stream, behind in (await self._unseen(await self._heads())).items():
-                self._behind[stream] = min(behind, self._behind.get(stream, behind))
+            _, looks = await self._log.audits.ask(self)
+            self._take_looks(looks)
 
     async def _replay(self) -> None:
         ended = False
         while not ended:
             after = {stream: self._behind.get(stream, chain.seen) for stream, chain in self.chains.items()}
             reach = {stream: chain.reach for stream, chain in self.chains.items()}
-            chunk = await replay.read(self._log, self.filters, after, reach=reach)
+            chunk = await self._log.replays.read(self.filters, after, reach=reach)
             if self.connects != self._log.connection.connects:
                 raise MeshUnavailable("what was read came over another connection than where the streams stood")
             for stream, kept in chunk.expired.items():
@@ -345,7 +347,8 @@ class Follower:
             self._behind.update(chunk.positions)
             ended = chunk.ended
         self._behind = {}
-        for chain in self.chains.values():
+        for stream, chain in self.chains.items():
+            chain.seen = max(chain.seen, reach[stream])  # though the newest may have expired meanwhile
             chain.verified = max(chain.verified, chain.seen)
 
     def _show_missed(self, message: Stored) -> None:

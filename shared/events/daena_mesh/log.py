@@ -13,17 +13,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from daena_mesh.audits import Audits
 from daena_mesh.connection import Connection, Reply, header_block
 from daena_mesh.cursors import Cursor
 from daena_mesh.errors import Conflict, InvalidEvent, MeshError, MeshUnavailable
 from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import LETTERS, Layout, epoch_subject
 from daena_mesh.reader import StreamReader, not_provisioned
+from daena_mesh.replays import Replays
 from daena_mesh.settings import MeshSettings
 from daena_mesh.shared_run import SharedRun
-
-MOST_REPLAYS = 16
-"""How many read the log at the same time; the others wait."""
 
 _ATTEMPT_S = 2.0
 _RETRY_S = 0.05
@@ -72,10 +71,11 @@ class Log(StreamReader):
         self.settings = settings
         self.epochs: dict[str, Epoch] = {}
         self._patience_s = patience_s
-        self.replays = asyncio.Semaphore(MOST_REPLAYS)
+        self.replays = Replays(self)
         self._changed: dict[Callable[[], None], None] = {}
         self.stand = SharedRun(self._stand)
         """Asks for the last sequence of each stream, read after all that was sent to NATS before was taken."""
+        self.audits = Audits(self, self.stand)
 
     # -- positions ----------------------------------------------------------------------------------------------
 
@@ -113,6 +113,7 @@ class Log(StreamReader):
         return {stream: epoch.name for stream, epoch in self.epochs.items()}
 
     def _tell(self) -> None:
+        self.replays.forget()
         for callback in tuple(self._changed):
             callback()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ MOST_BYTES = 1_048_576
 """The bounds of a batch; a bigger one can close the connection."""
 
 _ANSWER_S = 2.0
+_stands_at = re.compile(rb"\r\nNats-UpTo-Sequence: (\d+)\r\n").search
 _BATCH_SILENCE_S = 0.5
 _KEPT_FOR_S = 1.0
 _PRESSED = 0.8
@@ -35,6 +37,16 @@ class Batch(NamedTuple):
     messages: list[Stored]
     pending: int
     """How many more there were when the last one was read."""
+
+
+class Newest(NamedTuple):
+    """The newest message on each of some subjects of one stream, oldest first."""
+
+    messages: list[Stored]
+    pending: int
+    """How many more there were when the last one was read."""
+    stand: int
+    """The last sequence of the replica that answered, 0 where it does not tell."""
 
 
 class _Message(msgspec.Struct):
@@ -136,17 +148,19 @@ class StreamReader:
     ) -> Batch:
         """What follows ``after`` on ``pattern``, from any replica: perhaps stale. Raises `MeshUnavailable`."""
         request = {"seq": after + 1, "next_by_subj": pattern, "batch": most, "max_bytes": most_bytes}
-        return await self._direct(stream, request)
+        found = await self._direct(stream, request)
+        return Batch(found.messages, found.pending)
 
-    async def lasts(self, stream: str, patterns: Sequence[str], after: int) -> list[Stored] | None:
+    async def lasts(self, stream: str, patterns: Sequence[str], after: int) -> Newest | None:
         """The newest message of each subject on ``patterns``, where it lies behind ``after``, from any replica.
 
-        In order, from the oldest on as many as an answer may hold;
-        None where there are more subjects than one answer holds (1,024). Raises `MeshUnavailable`.
+        In order, from the oldest on as many as an answer may hold, and up to where that replica stands. None where
+        there are more subjects on ``patterns`` than one answer holds (1,024). Raises `MeshUnavailable`.
         """
-        request = {"multi_last": list(patterns), "seq": after + 1, "max_bytes": MOST_BYTES}
+        # The marker has a replica tell where it stands when none of the patterns has anything.
+        request = {"multi_last": [*patterns, epoch_subject(stream)], "seq": after + 1, "max_bytes": MOST_BYTES}
         try:
-            return (await self._direct(stream, request)).messages
+            return await self._direct(stream, request)
         except _TooMany:
             return None
 
@@ -156,24 +170,27 @@ class StreamReader:
         marker = epoch_subject(stream).encode()
         return next((message.seq for message in found.messages if message.subject != marker), 0)
 
-    async def _direct(self, stream: str, request: Mapping[str, object]) -> Batch:
+    async def _direct(self, stream: str, request: Mapping[str, object]) -> Newest:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         messages: list[Stored] = []
-        pending = 0
+        pending = stand = 0
         heard = loop.time()
         timer: asyncio.TimerHandle
 
         def give(reply: Reply | None) -> None:
-            nonlocal pending, heard
+            nonlocal pending, stand, heard
             heard = loop.time()
             if ended.done():
                 return
             if reply is None:
                 ended.set_exception(self.connection.unavailable())
             elif status := status_of(reply.headers):
+                stand = _stand_of(reply.headers)
                 _end(ended, stream, status)
             elif read := read_direct(stream, reply.headers, reply.body):
+                if read[0].previous != (messages[-1].seq if messages else 0):
+                    ended.set_exception(MeshUnavailable(f"a part of what stream {stream} answered was lost"))
                 messages.append(read[0])
                 pending = read[1]
 
@@ -193,7 +210,7 @@ class StreamReader:
         finally:
             timer.cancel()
             self.connection.stop_asking(token)
-        return Batch(messages, pending)
+        return Newest(messages, pending, stand)
 
     async def _get(self, stream: str, request: Mapping[str, object]) -> Stored | None:
         answer = await call(self.connection, f"STREAM.MSG.GET.{stream}", request, _MessageReply, timeout_s=_ANSWER_S)
@@ -222,6 +239,11 @@ class StreamReader:
         if info.error or info.state is None or info.config is None:
             raise MeshUnavailable(f"stream {stream}: {info.error.description if info.error else 'no answer'}")
         return info.state, info.config
+
+
+def _stand_of(headers: bytes) -> int:
+    found = _stands_at(headers)
+    return int(found[1]) if found else 0
 
 
 def _end(ended: asyncio.Future[None], stream: str, status: int) -> None:

@@ -1,113 +1,88 @@
-"""Replay: what a reader has missed, from several patterns of several streams, as one sequence.
-
-`merge` decides, `read` asks. A stream's own order is kept always; across streams the time of storing orders.
-"""
+"""Replay: what a reader has missed, from several patterns of several streams, as one sequence."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.log import Log
-from daena_mesh.reader import MOST_BYTES, MOST_MESSAGES, Batch
+from daena_mesh.lanes import Lane, Lanes
+from daena_mesh.reader import MOST_BYTES, StreamReader
 from daena_mesh.stored import Stored
+from daena_mesh.want import Chunk, Filters, Want
 
 _STALE_S = 0.02
 _STALE_TRIES = 100
 
-Filters = Mapping[str, Sequence[str]]
-"""For each stream the patterns that are wanted of it."""
-
-
-class Chunk(NamedTuple):
-    """A piece of a replay."""
-
-    messages: list[Stored]
-    positions: dict[str, int]
-    """For each stream the sequence up to which the reader now has everything."""
-    ended: bool
-    """Nothing is left up to what was to be reached."""
-    expired: dict[str, int]
-    """For each stream whose limits took something the reader had not seen, the first sequence that was kept."""
-
-
-def merge(
-    batches: Mapping[str, Sequence[Batch]], after: Mapping[str, int]
-) -> tuple[list[Stored], dict[str, int], set[str]]:
-    """Merge the batches of each stream's patterns, all of which start behind ``after``.
-
-    Returns the messages, the positions after them, and the streams of which nothing is left. Where one batch was cut
-    short nothing behind its end is given, since that may have to stand between.
-    """
-    runs: dict[str, list[Stored]] = {}
-    for stream, parts in batches.items():
-        end = min((part.messages[-1].seq for part in parts if part.messages and part.pending), default=None)
-        wanted = {m.seq: m for part in parts for m in part.messages if end is None or m.seq <= end}
-        runs[stream] = [wanted[seq] for seq in sorted(wanted)]
-    cut = {stream for stream, parts in batches.items() if any(part.pending for part in parts)}
-    last = min((max(moment(m.time) for m in runs[stream]) for stream in cut if runs[stream]), default=None)
-    ended = set()
-    for stream, run in runs.items():
-        # Not a filter: clocks can be put back, and then what lies behind the first that is too late is none to skip.
-        kept = run if last is None else list(itertools.takewhile(lambda m: moment(m.time) <= last, run))
-        if stream not in cut and len(kept) == len(run):
-            ended.add(stream)
-        runs[stream] = kept
-    positions = {stream: run[-1].seq if run else after[stream] for stream, run in runs.items()}
-    return list(heapq.merge(*runs.values(), key=lambda m: moment(m.time))), positions, ended
-
-
-def moment(time: bytes) -> bytes:
-    """A key that sorts RFC 3339 times in UTC, whatever the number of their digits."""
-    return time.removesuffix(b"Z")
-
 
 async def read(
-    log: Log,
+    log: StreamReader,
     filters: Filters,
     after: Mapping[str, int],
     *,
     reach: Mapping[str, int],
-    most: int = MOST_MESSAGES,
     most_bytes: int = MOST_BYTES,
 ) -> Chunk:
-    """The next piece behind ``after``; a stream has ended only at its sequence in ``reach``, told by its leader.
+    """The next piece behind ``after`` and up to ``reach``, the heads that the leaders told.
 
-    Raises `MeshUnavailable` where no replica answers or none comes up to that head.
+    A stream that ``reach`` does not name is read as far as it goes. Raises `MeshUnavailable` where no replica answers
+    or none comes up to its leader.
     """
-    expired = {}
-    after = dict(after)
-    for stream in filters:
-        kept = await log.kept_from(stream)
-        if after[stream] + 1 < kept:
-            expired[stream] = kept
-            after[stream] = kept - 1
+    want = Want(filters, after, reach, most_bytes)
+    await expire(log, want)
+    return await give(log, want)
+
+
+async def expire(log: StreamReader, want: Want) -> None:
+    """Tell ``want`` what the limits of streams have taken; raises `MeshUnavailable`."""
+    for stream in want.streams:
+        want.expire(stream, await log.kept_from(stream))
+
+
+async def give(log: StreamReader, want: Want) -> Chunk:
+    """The next piece of what is wanted; raises `MeshUnavailable`."""
+    read_to = {stream: want.after[stream] for stream in want.streams}
+    lanes = Lanes(
+        [
+            Lane(stream, pattern, after, want.reach(stream))
+            for stream, after in read_to.items()
+            for pattern in want.filters[stream]
+        ]
+    )
+    while not want.messages and lanes.dry() and await feed(log, lanes, min(MOST_BYTES, want.most_bytes)):
+        for message in lanes.take():
+            want.take(message)
+            read_to[message.stream] = message.seq
+            if want.is_full:
+                return want.chunk(read_to, {})
+    return want.chunk(read_to, {stream: lanes.has_ended(stream) for stream in read_to})
+
+
+async def feed(log: StreamReader, lanes: Lanes, most_bytes: int = MOST_BYTES) -> bool:
+    """Feed every lane that is dry; False where a stream's limits have come to what one of them would read next.
+
+    Raises `MeshUnavailable`.
+    """
     for _ in range(_STALE_TRIES):
-        asked = [(stream, pattern) for stream, patterns in filters.items() for pattern in patterns]
-        found = await asyncio.gather(
-            *(log.batch(stream, pattern, after[stream], most=most, most_bytes=most_bytes) for stream, pattern in asked)
+        dry = lanes.dry()
+        for lane in dry:
+            if lane.after + 1 < await log.kept_from(lane.stream):
+                return False
+        batches = await asyncio.gather(
+            *(log.batch(lane.stream, lane.pattern, lane.after, most_bytes=most_bytes) for lane in dry)
         )
-        batches: dict[str, list[Batch]] = {stream: [] for stream in filters}
-        for (stream, _pattern), batch in zip(asked, found, strict=True):
-            batches[stream].append(batch)
-        messages, positions, ended = merge(batches, after)
-        short = [stream for stream in ended if positions[stream] < reach.get(stream, 0)]
-        for stream in short:
-            # The replica is stale, or what was to be reached has expired meanwhile: the leader knows.
-            if positions[stream] < await log.head(stream, filters[stream]):
-                ended.discard(stream)
-        if messages or len(ended) == len(filters):
-            return Chunk(messages, positions, len(ended) == len(filters), expired)
+        doubtful = [lane for lane, batch in zip(dry, batches, strict=True) if not lane.feed(batch)]
+        heads = await asyncio.gather(*(log.head(lane.stream, (lane.pattern,)) for lane in doubtful))
+        for lane, head in zip(doubtful, heads, strict=True):
+            lane.confirm(head)
+        if not lanes.dry():
+            return True
         await asyncio.sleep(_STALE_S)
     raise MeshUnavailable("no replica of the log comes up to its leader")
 
 
 async def newest(
-    log: Log, stream: str, patterns: Sequence[str], count: int, *, before: int | None = None
+    log: StreamReader, stream: str, patterns: Sequence[str], count: int, *, before: int | None = None
 ) -> list[Stored]:
     """The newest ``count`` messages on ``patterns``, or those before the sequence ``before``, oldest first.
 
@@ -126,7 +101,7 @@ async def newest(
     found: list[Stored] = []
     position = low
     while position < end:
-        chunk = await read(log, {stream: patterns}, {stream: position}, reach={stream: end if before is None else 0})
+        chunk = await read(log, {stream: patterns}, {stream: position}, reach={stream: end} if before is None else {})
         found += [message for message in chunk.messages if message.seq <= end]
         position = chunk.positions[stream]
         if chunk.ended:
@@ -134,7 +109,7 @@ async def newest(
     return found[-count:]
 
 
-async def _how_many(log: Log, stream: str, patterns: Sequence[str], after: int, end: int) -> int:
+async def _how_many(log: StreamReader, stream: str, patterns: Sequence[str], after: int, end: int) -> int:
     """At most how many messages lie behind ``after`` and not behind ``end``."""
 
     async def pending(start: int) -> int:
