@@ -28,23 +28,23 @@ def names_in(path: Path) -> set[tuple[str, str]]:
 
 def test_every_module_is_on_the_map() -> None:
     modules = {
-        f"{package}.{path.stem}"
+        ".".join([package, *path.relative_to(folder).with_suffix("").parts])
         for package, folder in PACKAGES.items()
-        for path in folder.glob("*.py")
+        for path in folder.rglob("*.py")
         if not path.stem.startswith("_")
     }
-    missing = ", ".join(sorted(modules - {module for module, _ in names_in(MAP)}))
+    missing = ", ".join(sorted(modules - {"".join(name) for name in names_in(MAP)}))
     assert missing == "", f"{missing}: put it on the map in docs/architecture.md, beside its noun"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_name_in_a_document_exists(path: Path) -> None:
     for module, rest in names_in(path):
-        package, _, name = module.partition(".")
-        if not (PACKAGES[package] / f"{name}.py").exists():
-            assert hasattr(importlib.import_module(package), name), module
-            continue
-        found = importlib.import_module(module)
-        for attribute in filter(None, rest.split(".")):
-            assert hasattr(found, attribute), f"{module}{rest}"
-            found = getattr(found, attribute)
+        package, *names = f"{module}{rest}".split(".")
+        found, folder = importlib.import_module(package), PACKAGES[package]
+        for name in names:
+            if (folder / f"{name}.py").exists() or (folder / name / "__init__.py").exists():
+                importlib.import_module(f"{found.__name__}.{name}")
+                folder /= name
+            assert hasattr(found, name), f"{module}{rest}"
+            found = getattr(found, name)

@@ -13,23 +13,22 @@ from rich.console import Console
 from daena_mesh.ids import now
 from mesh_cli.bench.compiler import find_compiler
 from mesh_cli.bench.harness import Bench
-from mesh_cli.bench.machine import CannotBench, Cores, check_platform, describe_machine, nats_server_version
+from mesh_cli.bench.machine import (
+    CannotBench,
+    Cores,
+    check_platform,
+    describe_machine,
+    nats_server_version,
+    on_core,
+)
 from mesh_cli.bench.outcome import Outcome, summarize
 from mesh_cli.bench.table import for_terminal
 from mesh_cli.bench.work import OURS, Figure, Work
 from mesh_cli.bench.works import WORKS
 
-MOST_ROUNDS = 100
-
 
 async def bench(
-    names: Sequence[str],
-    *,
-    rounds: int,
-    scale: float,
-    against: Sequence[str] | None,
-    json: Path | None,
-    quiet: bool = False,
+    names: Sequence[str], *, rounds: int, scale: float, against: Sequence[str] | None, json: Path | None
 ) -> int:
     """Run ``names`` (all, where there is none) and show what was found.
 
@@ -39,10 +38,9 @@ async def bench(
         scale: 1 is the size that the figures are meant for.
         against: contenders beside ours; None: all.
         json: where to keep the outcome.
-        quiet: show the tables alone.
 
     Raises:
-        CannotBench: an unknown name, something missing on this machine, or a contender that did not do its work.
+        CannotBench: an unknown name, something missing on this machine, or ours did not do its work.
     """
     check_platform()
     works = [_work(name) for name in names or WORKS]
@@ -50,34 +48,37 @@ async def bench(
     find_compiler()
     if json is not None:
         _check_place(json)
-    progress = Console(stderr=True, highlight=False, markup=False, quiet=quiet)
-    figures: dict[str, list[Figure]] = {work.name: [] for work in works}
-    with tempfile.TemporaryDirectory(prefix="mesh-bench-") as folder:
-        run = Bench(
-            Path(folder),
-            Cores.chosen(),
-            scale=scale,
-            against=wanted,
-            tell=lambda line: progress.print(line, style="dim"),
-        )
-        if not run.cores.are_two:
+    cores = Cores.chosen()
+    with tempfile.TemporaryDirectory(prefix="mesh-bench-") as folder, on_core(cores.load):
+        run = Bench(Path(folder), cores, scale=scale, against=wanted, tell=_tell)
+        if not cores.are_two:
             run.note("one core was shared by everybody, so the load took time from what was measured")
-        for number in range(1, rounds + 1):
-            for work in works:
-                progress.print(f"round {number} of {rounds}, {work.name}: {work.about}")
-                figures[work.name] += await work.run(run)
+        figures = await _all_rounds(run, works, rounds)
     outcome = Outcome(
         date=now()[:10],
         rounds=rounds,
         scale=scale,
         machine=describe_machine(**{"nats-server": nats_server_version()}),
-        works=[summarize(work, figures[work.name]) for work in works],
+        works=[summarize(work, figures[work.name], scale) for work in works],
         notes=run.notes,
     )
-    Console(soft_wrap=False).print(for_terminal(outcome))
+    Console().print(for_terminal(outcome))
     if json is not None:
         _keep(outcome, json)
     return 0
+
+
+async def _all_rounds(run: Bench, works: Sequence[Work], rounds: int) -> dict[str, list[Figure]]:
+    figures: dict[str, list[Figure]] = {work.name: [] for work in works}
+    for number in range(1, rounds + 1):
+        for work in works:
+            _tell(f"round {number} of {rounds}, {work.name}: {work.about}")
+            figures[work.name] += await work.run(run)
+    return figures
+
+
+def _tell(line: str) -> None:
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line, style="dim")
 
 
 def _work(name: str) -> Work:

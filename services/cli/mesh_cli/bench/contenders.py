@@ -43,13 +43,13 @@ websocket {
 class Running:
     """A contender that lets sockets in."""
 
-    def __init__(self, name: str, child: Child, port: int, nats_port: int) -> None:
+    def __init__(self, name: str, child: Child, port: int, nats: tuple[int, int]) -> None:
         self.name = name
         self.child = child
         self.port = port
         """Where it lets sockets in."""
-        self.nats_port = nats_port
-        """Where to publish for it."""
+        self.nats_port, self.nats_pid = nats
+        """Where to publish for it, and the process that listens there."""
 
     @property
     def load_arguments(self) -> list[str]:
@@ -99,7 +99,7 @@ async def ours(bench: Bench, nats: NatsServer, **settings: str) -> AsyncIterator
                 await asyncio.wait_for(until_ready(listener), _READY_WITHIN_S)
             except TimeoutError:
                 raise child.failure("it does not get ready") from None
-            yield Running(OURS, child, listener.port, nats.port)
+            yield Running(OURS, child, listener.port, (nats.port, nats.pid))
     finally:
         listener.socket.close()
 
@@ -108,14 +108,14 @@ async def ours(bench: Bench, nats: NatsServer, **settings: str) -> AsyncIterator
 async def _limit(bench: Bench, nats: NatsServer) -> AsyncIterator[Running]:
     program = await bench.program("limit")
     async with bench.start("limit", [program, str(nats.port)], core=bench.cores.edge) as child:
-        yield Running(LIMIT, child, (await child.answer(_Port)).port, nats.port)
+        yield Running(LIMIT, child, (await child.answer(_Port)).port, (nats.port, nats.pid))
 
 
 @contextlib.asynccontextmanager
 async def _naive(bench: Bench, nats: NatsServer) -> AsyncIterator[Running]:
     command = [sys.executable, str(source("naive.py")), nats.url]
     async with bench.start("naive", command, core=bench.cores.edge) as child:
-        yield Running(NAIVE, child, (await child.answer(_Port)).port, nats.port)
+        yield Running(NAIVE, child, (await child.answer(_Port)).port, (nats.port, nats.pid))
 
 
 @contextlib.asynccontextmanager
@@ -133,7 +133,7 @@ async def _nats_websocket(bench: Bench) -> AsyncIterator[Running]:
                 await asyncio.sleep(_POLL_S)
         child.pid = ports.pid
         await provision(f"nats://127.0.0.1:{ports.port}")
-        yield Running(NATS, child, _websocket_port(config.ports_dir), ports.port)
+        yield Running(NATS, child, _websocket_port(config.ports_dir), (ports.port, ports.pid))
 
 
 def _websocket_port(folder: Path) -> int:

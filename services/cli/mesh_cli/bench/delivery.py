@@ -11,7 +11,7 @@ from mesh_cli.bench.child import Child
 from mesh_cli.bench.contenders import Running, running
 from mesh_cli.bench.harness import Bench
 from mesh_cli.bench.load import Load, Report
-from mesh_cli.bench.machine import CannotBench, allow_sockets
+from mesh_cli.bench.machine import CannotBench, allow_sockets, cpu_ns
 from mesh_cli.bench.publisher import PREFIX, Published, agent
 
 MOST_UNACKNOWLEDGED = 4_000
@@ -44,6 +44,8 @@ class Delivered:
     published: Published
     cpu_ns: int
     """Of the contender, between two instants at which nothing was under way."""
+    load_share: float
+    """Of the time, how much the load's core worked: load generator, publisher and NATS, where that is beside."""
 
 
 class Delivery:
@@ -66,29 +68,35 @@ class Delivery:
         Raises `CannotBench` where an event is lost, repeated or out of order, for such a figure says nothing.
         """
         count += -count % self._topics
-        cpu_ns = self.contender.child.cpu_ns()
+        before = self._spent()
         self._load.mark()
         self._publisher.say(f"publish {count} {rate} {MOST_UNACKNOWLEDGED}")
         published = await self._publisher.answer(Published)
         if published.acked != count:
             raise CannotBench(f"NATS acknowledged {published.acked} of {count} events")
         report = await self._load.until(count * self._sockets // self._topics)
-        cpu_ns = self.contender.child.cpu_ns() - cpu_ns
+        after = self._spent()
         self._published += count
         if faults := report.faults(self._published // self._topics):
             raise CannotBench(
                 f"{self.contender.name} did not deliver {count} events to {self._sockets} sockets: {faults}"
             )
-        return Delivered(report, published, cpu_ns)
+        beside_s = report.cpu_seconds + published.cpu_seconds + (after[1] - before[1]) / 1e9
+        return Delivered(report, published, after[0] - before[0], beside_s / report.seconds)
 
-    def note_bottleneck(self, work: str, delivered: Delivered) -> None:
+    def note_bottleneck(self, work: str, load_share: float) -> None:
         """Say so where the load's core had too much to do."""
-        busy = (delivered.report.cpu_seconds + delivered.published.cpu_seconds) / delivered.report.seconds
-        if busy > BUSY:
+        if load_share > BUSY:
             self._bench.note(
-                f"{work}, {self.contender.name}: the load generator was itself the bottleneck, its core was "
-                f"{busy:.0%} busy"
+                f"{work}, {self.contender.name}: the load generator's core was {load_share:.0%} busy, so it may itself "
+                "be what limits the figure"
             )
+
+    def _spent(self) -> tuple[int, int]:
+        """Give the time that the contender worked so far, and NATS on the load's core."""
+        contender = self.contender
+        is_beside = contender.nats_pid != contender.child.pid
+        return contender.child.cpu_ns(), cpu_ns(contender.nats_pid) if is_beside else 0
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from daena_mesh import Mesh
@@ -11,7 +11,8 @@ from daena_mesh.embedded import NatsServer
 from daena_mesh.settings import MeshSettings
 from mesh_cli.bench.child import Child
 from mesh_cli.bench.compiler import compile_program
-from mesh_cli.bench.machine import Cores, pin
+from mesh_cli.bench.machine import CannotBench, Cores, pin
+from mesh_cli.bench.work import OURS
 
 
 async def provision(nats_url: str) -> None:
@@ -61,6 +62,16 @@ class Bench:
         """Keep a sentence that belongs to the result, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    @contextlib.contextmanager
+    def forgiving(self, work: str, contender: str) -> Iterator[None]:
+        """Let anybody fail at a piece of work but ours; the reason becomes a note."""
+        try:
+            yield
+        except CannotBench as error:
+            if contender == OURS:
+                raise
+            self.note(f"{work}, {contender}: {error}")
 
     def path(self, name: str) -> Path:
         """Give a path for a new file or directory."""

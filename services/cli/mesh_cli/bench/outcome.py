@@ -59,17 +59,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
-def summarize(work: Work, figures: Iterable[Figure]) -> Done:
-    """Make medians, ratios and verdicts of the figures of all rounds."""
+def summarize(work: Work, figures: Iterable[Figure], scale: float = 1.0) -> Done:
+    """Make medians, ratios and verdicts of the figures of all rounds; no verdicts at another scale than 1."""
     grouped: dict[tuple[str, str], dict[str, list[float]]] = {}
     for figure in figures:
         by_contender = grouped.setdefault((figure.measure, figure.unit), {})
         by_contender.setdefault(figure.contender, []).append(figure.value)
-    measures = [_measure(work, name, unit, by_contender) for (name, unit), by_contender in grouped.items()]
+    measures = [_measure(work, name, unit, by_contender, scale) for (name, unit), by_contender in grouped.items()]
     return Done(work=work.name, about=work.about, baseline=work.baseline, measures=measures)
 
 
-def _measure(work: Work, name: str, unit: str, rounds: dict[str, list[float]]) -> Measure:
+def _measure(work: Work, name: str, unit: str, rounds: dict[str, list[float]], scale: float) -> Measure:
     medians = {contender: median(values) for contender, values in rounds.items()}
     base = medians.get(work.baseline)
     rows = [
@@ -84,7 +84,7 @@ def _measure(work: Work, name: str, unit: str, rounds: dict[str, list[float]]) -
     target = next((target for target in work.targets if target.measure == name), None)
     if target is None:
         return Measure(name=name, unit=unit, rows=rows)
-    reached = _is_reached(target, medians.get(OURS), base)
+    reached = _is_reached(target, medians.get(OURS), base) if scale == 1 else None
     return Measure(name=name, unit=unit, rows=rows, target=_words(target, work.baseline), is_reached=reached)
 
 

@@ -21,23 +21,23 @@ def for_terminal(outcome: Outcome) -> RenderableType:
 
 
 def _table(done: Done) -> Table:
+    has_ratios = any(row.ratio is not None for measure in done.measures for row in measure.rows)
     table = Table(title=f"{done.work}: {done.about}", title_justify="left", title_style="bold")
     table.add_column("measure")
     table.add_column("who")
     table.add_column("median", justify="right")
-    has_ratios = any(row.ratio is not None for measure in done.measures for row in measure.rows)
-    table.add_column(f"× {done.baseline}" if has_ratios else "", justify="right")
+    if has_ratios:
+        table.add_column(f"× {done.baseline}", justify="right")
     table.add_column("to reach")
     for measure in done.measures:
         for number, row in enumerate(measure.rows):
             is_ours = row.contender == OURS
-            verdict = _verdict(measure) if is_ours else ""
             table.add_row(
                 measure.name if number == 0 else "",
                 row.contender,
                 f"{number_of(row.value)} {measure.unit}",
-                ratio_of(row),
-                Text(verdict, "red" if measure.is_reached is False else "green"),
+                *([ratio_of(row)] if has_ratios else []),
+                Text(_verdict(measure) if is_ours else "", "red" if measure.is_reached is False else "green"),
                 style="bold" if is_ours else "",
                 end_section=row is measure.rows[-1],
             )
