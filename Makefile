@@ -47,9 +47,10 @@ lock: ## pin anew what pyproject.toml asks for, in requirements.lock
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--quiet --output-file requirements.lock $(UPGRADE)
 
-docs: install ## write docs/configuration.md from the settings
+docs: install ## write docs/configuration.md from the settings, and the figures into docs/performance.md
 	@$(BIN)/python -m mesh_cli.configuration > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
+	@$(BIN)/python -m mesh_cli.bench.document docs/performance.md bench/results
 
 clean: ## remove what was built and installed; the mesh's data in .mesh/ stays
 	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

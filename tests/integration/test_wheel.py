@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.support.empty_environment import Environment, constraints, install
+from tests.support.real_parties import c_compiler_path
 from tests.support.tracked import ROOT
 
 pytestmark = pytest.mark.timeout(300)
@@ -62,6 +63,8 @@ def test_the_wheel_holds_the_packages_and_the_page_alone(wheel: Path) -> None:
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".html", ".js", ".css", ".svg"}:
                 assert f"{packaged}/{path.relative_to(ROOT / folder).as_posix()}" in names
+    for program in ("limit.c", "load.c", "naive.py"):
+        assert f"mesh_cli/bench/_programs/{program}" in names
     roots = {name.partition("/")[0] for name in names}
     assert {root for root in roots if not root.endswith(".dist-info")} == set(PACKAGES)
     assert [name for name in names if "test" in name or "__pycache__" in name or "node_modules" in name] == []
@@ -77,6 +80,15 @@ def test_mesh_up_serves_the_page_from_the_wheel(served: Environment) -> None:
                 assert response.read() == (ROOT / source).read_bytes()
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="benches run on Linux")
+def test_benches_run_from_the_wheel(served: Environment) -> None:
+    c_compiler_path()
+    run = served.run("mesh", "bench", "fanout", "--scale", "0.01")
+    assert run.returncode == 0, run.stderr
+    for contender in ("ours", "limit", "naive", "nats-server"):
+        assert contender in run.stdout
 
 
 def test_an_agent_gets_no_web_framework(agent: Environment) -> None:

@@ -240,7 +240,10 @@ def emit(
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="What to run: fanout, direct, idle …; all, where none is named."),
+        typer.Argument(
+            metavar="[NAME]...",
+            help="fanout, flood, direct, idle, connect, resume, latency, rest, emit; all, where none is named.",
+        ),
     ] = None,
     *,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="How often each is done; medians are shown.")] = 1,

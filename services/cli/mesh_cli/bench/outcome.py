@@ -89,7 +89,7 @@ def _measure(work: Work, name: str, unit: str, rounds: dict[str, list[float]], s
 
 
 def _is_reached(target: Target, ours: float | None, base: float | None) -> bool | None:
-    if ours is None or (target.times_baseline and not base):
+    if ours is None or ours <= 0 or (target.times_baseline and not base):
         return None
     unit = base if target.times_baseline and base else 1.0
     above = target.at_least is None or ours >= target.at_least * unit

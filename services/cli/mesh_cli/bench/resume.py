@@ -59,14 +59,19 @@ async def _run(bench: Bench) -> list[Figure]:
             before = await _mark(nats)
             await _publish(bench, nats, topics, topics * form.events)
             after = await _mark(nats)
-            bench.tell(f"resume: {form.name}, nothing missed")
-            without = await _come_back(bench, nats, clients, topics, since=after, events=0)
-            bench.tell(f"resume: {form.name}, {form.events} events missed")
-            with_events = await _come_back(bench, nats, clients, topics, since=before, events=form.events)
-        cpu_us = (with_events.cpu_ns - without.cpu_ns) / (clients * form.events) / 1e3
+            spent: dict[int, list[_Return]] = {0: [], form.events: []}
+            for events in (0, form.events, form.events, 0):  # what drifts meanwhile falls on both alike
+                bench.tell(f"resume: {form.name}, {events} events missed")
+                since = before if events else after
+                spent[events].append(await _come_back(bench, nats, clients, topics, since=since, events=events))
+        without, with_events = spent.values()
+        extra_ns = sum(each.cpu_ns for each in with_events) - sum(each.cpu_ns for each in without)
+        cpu_us = extra_ns / (len(with_events) * clients * form.events) / 1e3
+        if cpu_us <= 0:
+            bench.note(f"resume, {form.name}: connecting differed more from one time to the next than the events cost")
         figures += [
             Figure(contender=OURS, measure=_cpu(form), value=cpu_us, unit="µs"),
-            Figure(contender=OURS, measure=_stall(form), value=with_events.stall_ms, unit="ms"),
+            Figure(contender=OURS, measure=_stall(form), value=max(each.stall_ms for each in with_events), unit="ms"),
         ]
     return figures
 
