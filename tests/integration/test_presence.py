@@ -16,8 +16,10 @@ import pytest_asyncio
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
+from daena_mesh.errors import Conflict
 from daena_mesh.provisioning import provision
-from daena_mesh.rosters import Rosters
+from daena_mesh.rosters import ALIVE, Rosters
+from daena_mesh.sweeping import Sweeper
 from tests.support.api import Api, running_api
 from tests.support.deadlines import eventually, within
 from tests.support.edge import RunningEdge, running_edge
@@ -237,6 +239,43 @@ async def test_an_edge_that_slept_and_was_taken_for_dead_announces_its_users_aga
         await eventually(lambda: ("join", "ada", 2) in told.steps)
         assert Counter(step[:2] for step in told.steps) == {("join", "ada"): 2, ("join", "bob"): 1, ("leave", "ada"): 1}
         assert sorted(await users(api, "chat_g1")) == ["ada", "bob"]
+
+
+async def test_an_edge_that_renews_its_lease_in_time_is_not_reaped(api: Api) -> None:
+    async with Told(api.mesh, "chat_j1") as told:
+        rosters = Rosters(api.mesh)
+        sweeper = Sweeper(rosters, lambda: True)
+        seen = await rosters.write_lease("j-edge", ALIVE, 0)
+        await rosters.change("chat_j1", "j-edge", lambda: ["ada"], {})
+        renewed = await rosters.write_lease("j-edge", ALIVE, seen)
+        with pytest.raises(Conflict):
+            await sweeper._reap("j-edge", seen)
+        assert await users(api, "chat_j1") == ["ada"]
+        await sweeper._reap("j-edge", renewed)
+        with pytest.raises(Conflict):
+            await rosters.write_lease("j-edge", ALIVE, renewed)
+        assert await users(api, "chat_j1") == []
+        await told.until(("join", "ada", 1), ("leave", "ada", 0))
+
+
+async def test_the_users_of_an_edge_that_is_stopped_are_on_their_way_and_have_not_left(
+    shared_nats: NatsServer, edges: tuple[RunningEdge, RunningEdge], api: Api
+) -> None:
+    async with (
+        running_edge(shared_nats.url, presence_linger_s=0, drain_s=0.1) as stopping,
+        Told(api.mesh, "chat_k1") as told,
+        on(stopping, "chat_k1", "ada") as client,
+    ):
+        await told.until(("join", "ada", 1))
+        await settled(stopping)
+        draining = asyncio.create_task(stopping.edge.drain())
+        assert (await client.closing())[0] == 1012
+        async with on(edges[0], "chat_k1", "ada"):
+            await draining
+            await settled(edges[0], stopping)
+            assert await users(api, "chat_k1") == ["ada"]
+            assert not stopping.edge.presence._changed
+            assert told.steps == [("join", "ada", 1)]
 
 
 @pytest.mark.usefixtures("hasty")

@@ -25,6 +25,8 @@ MOST_ROSTER_BYTES = 262_144
 _RENEW_S = DEAD_AFTER_S / 3 - 0.3
 _VALID_S = DEAD_AFTER_S - 2
 _PACE_S = 0.05
+_PACE_PER_USER_S = 0.0005
+_MOST_PACE_S = 1.0
 _RETRY_S = 0.5
 _AT_ONCE = 8
 _EMPTY_S = 5
@@ -186,6 +188,9 @@ class Presence:
             try:
                 await self._renew(_VALID_S)
                 topics = tuple(self._changed)
+                # A big roster is written as a whole for whoever comes: so the more are in it, the more come at once.
+                users = sum(len(self._told.get(topic, ())) for topic in topics)
+                pause_s = min(_MOST_PACE_S, max(_PACE_S, _PACE_PER_USER_S * users))
                 for begin in range(0, len(topics), _AT_ONCE):
                     some = topics[begin : begin + _AT_ONCE]
                     for outcome in await asyncio.gather(*map(self._settle, some), return_exceptions=True):

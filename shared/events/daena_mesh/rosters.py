@@ -21,7 +21,7 @@ import msgspec
 from daena_mesh import codec
 from daena_mesh.connection import header_block
 from daena_mesh.errors import Conflict, MeshUnavailable
-from daena_mesh.ids import dedup_id, now, uuid7
+from daena_mesh.ids import now, uuid7
 from daena_mesh.layout import SIGNALS
 from daena_mesh.log import acknowledged
 from daena_mesh.mesh import Mesh
@@ -119,12 +119,13 @@ class Rosters:
         """Publish all of them; the last one's acknowledgement says that those before it are stored too."""
         if not steps:
             return
-        mesh, messages = self._mesh, []
+        mesh, at, messages = self._mesh, now(), []
+        subjects = {event_type: subject_for(event_type, topic) for event_type in {step.event_type for step in steps}}
         for step in steps:
-            subject, event_id = subject_for(step.event_type, topic), step.event_id(topic)
+            subject, event_id = subjects[step.event_type], step.event_id(topic)
             payload = {"topic": topic, "who": step.who, "count": step.present}
-            body = codec.encode(step.event_type, payload, event_id=event_id, timestamp=now(), source=mesh.source)
-            messages.append((subject, body, header_block({"Nats-Msg-Id": dedup_id(subject, event_id)})))
+            body = codec.encode(step.event_type, payload, event_id=event_id, timestamp=at, source=mesh.source)
+            messages.append((subject, body, b"NATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n" % event_id.encode()))
         *swift, (subject, body, headers) = messages
         deadline = time.monotonic() + _TELL_S
         while time.monotonic() < deadline:
