@@ -23,7 +23,8 @@ from daena_mesh.errors import InvalidCursor, InvalidId, InvalidSubject
 from daena_mesh.stored import Stored, read_live
 from daena_mesh.subjects import Subject, check_id, check_pattern, covers, matches, overlaps, safe_id
 from mesh_edge.client_messages import Budget, answer
-from mesh_edge.envelope import event_frame
+from mesh_edge.envelope import event_text
+from mesh_edge.frames import text_frame
 from mesh_edge.topic_name import topic_of
 from tests.fuzz.campaign import Check
 from tests.support.second_opinion import disagreement, ours
@@ -131,7 +132,7 @@ def live(data: bytes) -> None:
 def show(message: Stored) -> None:
     """Make its frame, and read that."""
     try:
-        frame = event_frame(b"chat_s1", message, b"Rk3f-", 5, BODY_BYTES)
+        frame = text_frame(event_text(b"chat_s1", message, b"Rk3f-", 5, BODY_BYTES))
     except Poison as refusal:
         check_sentence(refusal)
         return

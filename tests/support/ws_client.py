@@ -85,6 +85,26 @@ class Ledger:
         return [event["payload"]["content"] for event in self.events if event["event_type"] == "chat.message"]
 
 
+class TopicLedgers(Ledger):
+    """The same for a socket of many topics: each has a chain of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._topics: dict[str, Ledger] = {}
+
+    def begin(self, topic: str) -> None:
+        """A topic is subscribed to, perhaps anew."""
+        self._topics[topic] = Ledger()
+
+    def note(self, frame: Frame) -> None:
+        """Take one frame in; AssertionError where it breaks a rule of its topic, or is of none."""
+        topic = frame.get("topic") or frame.get("payload", {}).get("connection_id")
+        if topic is not None:
+            self._topics[topic].note(frame)
+        if "cursor" in frame:
+            self.events.append(frame)
+
+
 class Client:
     """A client for ``async with``: reads frame by frame, and holds each against its `Ledger`."""
 

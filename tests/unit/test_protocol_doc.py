@@ -12,7 +12,8 @@ from daena_mesh.stored import Stored
 from mesh_edge.client_messages import Budget, answer
 from mesh_edge.closing import close_code_table
 from mesh_edge.control import control_frame
-from mesh_edge.envelope import event_frame
+from mesh_edge.envelope import event_text
+from mesh_edge.frames import text_frame
 from tests.support.markdown import blocks
 from tests.support.tracked import ROOT
 
@@ -59,7 +60,7 @@ def test_an_event_is_framed_as_shown(line: str) -> None:
     frame = msgspec.json.decode(line)
     epoch = position(frame.get("cursor", "Snx8bbn-0"))[0]
     prev = position(frame["prev"])[1] if "prev" in frame else None
-    made = event_frame(frame["topic"].encode(), stored_as(frame), epoch.encode(), prev, 65_536)
+    made = text_frame(event_text(frame["topic"].encode(), stored_as(frame), epoch.encode(), prev, 65_536))
     assert text_of(made) == line
 
 

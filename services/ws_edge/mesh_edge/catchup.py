@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from daena_mesh.codec import Poison
 from daena_mesh.cursors import Positions
 from daena_mesh.errors import MeshUnavailable
+from daena_mesh.history import before_newest
 from daena_mesh.layout import LETTERS, STREAM_OF_LETTER
 from daena_mesh.log import Log
-from mesh_edge.control import gap_frame
 
 if TYPE_CHECKING:
     from mesh_edge.reader import Reader
@@ -66,6 +66,8 @@ class CatchUp:
         self._topic = topic
         self._log = log
         self._waiting: dict[Reader, Positions] = {}
+        self._looking_back: dict[Reader, int] = {}
+        """Who begins with the newest so many events."""
         self._ahead: dict[Reader, None] = {}
         self._fetching: dict[Reader, None] = {}
         self._chunks: dict[Key, Chunk] = {}
@@ -78,9 +80,11 @@ class CatchUp:
 
     # -- coming in ----------------------------------------------------------------------------------------------
 
-    def arrive(self, reader: Reader, since: Positions) -> None:
-        """Admit a socket as soon as the topic knows where it stands."""
+    def arrive(self, reader: Reader, since: Positions, history: int = 0) -> None:
+        """Admit a reader as soon as the topic knows where it stands."""
         self._waiting[reader] = since
+        if history and not since:
+            self._looking_back[reader] = history
         if self._topic.follower.is_live:
             if self._topic.is_degraded:
                 self._waiting[reader] = self._from_here(since)
@@ -96,6 +100,7 @@ class CatchUp:
     def leave(self, reader: Reader) -> None:
         """It is gone."""
         self._waiting.pop(reader, None)
+        self._looking_back.pop(reader, None)
         self._ahead.pop(reader, None)
         self._fetching.pop(reader, None)
 
@@ -110,6 +115,9 @@ class CatchUp:
 
     def _admit(self, reader: Reader) -> None:
         topic, follower = self._topic, self._topic.follower
+        if count := self._looking_back.pop(reader, 0):
+            self._run(self._look_back(reader, count))
+            return
         topic.flush()
         since = self._waiting.pop(reader)
         positions: dict[str, int] = {}
@@ -121,7 +129,7 @@ class CatchUp:
                 positions[stream] = chain.position
             elif asked.epoch != here.epoch:
                 marker = self._log.epochs[stream].seq
-                gaps.append(gap_frame(asked, here._replace(seq=marker), "reset"))
+                gaps.append(topic.gap_frame(asked, here._replace(seq=marker), "reset"))
                 positions[stream] = min(marker, chain.position)
             elif asked.seq > chain.seen:
                 self._waiting[reader] = since = self._from_here(since)
@@ -136,6 +144,24 @@ class CatchUp:
         else:
             reader.send(topic.connection_frame(reader, "connected", recovered=False, positions=positions))
             self.begin(reader, positions)
+
+    async def _look_back(self, reader: Reader, count: int) -> None:
+        """Find where the newest events begin, and admit as if that was asked for."""
+        topic, follower = self._topic, self._topic.follower
+        while reader in self._waiting:
+            try:
+                begin = await before_newest(self._log, follower.filters, count, topic.positions())
+            except MeshUnavailable as error:
+                _log.info("a look into the history waits: %s", error)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if reader in self._waiting:
+                self._waiting[reader] = Positions(
+                    follower.position(stream)._replace(seq=seq) for stream, seq in begin.items()
+                )
+            break
+        if reader in self._waiting and follower.is_live and not topic.is_degraded:
+            self._admit(reader)
 
     def _from_here(self, since: Positions) -> Positions:
         """``since``, and where the topic stands: who waits is owed what comes meanwhile on streams it does not name."""
@@ -163,7 +189,7 @@ class CatchUp:
                 known[letter] = asked
             elif asked.seq > max(lasts[stream], chain.seen):
                 here = follower.position(stream)
-                reader.send(gap_frame(asked, here, "reset"))
+                reader.send(self._topic.gap_frame(asked, here, "reset"))
                 known[letter] = here
             elif follower.is_healing:
                 known[letter] = asked  # what lies before it is being fetched right now
@@ -230,10 +256,11 @@ class CatchUp:
                 return
         if self._chunks.get(key) is not chunk:
             return  # forgotten: what waited for it was told to begin anew
-        frames = []
+        frames, at = [], dict(positions)
         for message in read.messages:
+            at[message.stream] = message.seq
             try:
-                frames.append(topic.frame(message, None))
+                frames.append(topic.frame(message, None, at))
             except Poison:
                 continue
         chunk.data = b"".join(frames)
@@ -250,7 +277,7 @@ class CatchUp:
         for stream, kept in chunk.expired.items():
             here = self._topic.follower.position(stream)
             before = here._replace(seq=reader.positions[stream])
-            reader.send(gap_frame(before, here._replace(seq=kept - 1), "expired"))
+            reader.send(self._topic.gap_frame(before, here._replace(seq=kept - 1), "expired"))
         reader.positions = chunk.positions
         if chunk.data:
             reader.send(chunk.data)

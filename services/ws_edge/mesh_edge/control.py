@@ -1,4 +1,4 @@
-"""Frames of the edge's own: what it says of connections, gaps and errors."""
+"""What the edge says itself: of connections, gaps and errors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from daena_mesh.ids import now
 from mesh_edge.frames import text_frame
 
 
+def control_text(event_type: str, **members: object) -> bytes:
+    """What the edge says itself, such as ``connection``, ``gap``, ``error`` or ``pong``, as JSON."""
+    return msgspec.json.encode({"event_type": event_type, **members})
+
+
 def control_frame(event_type: str, **members: object) -> bytes:
-    """A frame of the edge's own, such as ``connection``, ``gap``, ``error`` or ``pong``."""
-    return text_frame(msgspec.json.encode({"event_type": event_type, **members}))
+    """The same as a frame, for what only WebSockets are told."""
+    return text_frame(control_text(event_type, **members))
 
 
-def gap_frame(before: Cursor, after: Cursor, reason: GapReason) -> bytes:
-    """The frame that tells of events which cannot be shown."""
-    return control_frame("gap", payload={"from": str(before), "to": str(after), "reason": reason}, timestamp=now())
+def gap_text(topic: str, before: Cursor, after: Cursor, reason: GapReason) -> bytes:
+    """What tells of events of a topic which cannot be shown."""
+    payload = {"from": str(before), "to": str(after), "reason": reason}
+    return control_text("gap", topic=topic, payload=payload, timestamp=now())

@@ -6,7 +6,7 @@ import time
 from typing import NamedTuple, Protocol
 
 from mesh_edge import closing
-from mesh_edge.client_messages import Budget, read, respond
+from mesh_edge.client_messages import Budget, ClientMessage, read, respond
 from mesh_edge.closing import Closing
 from mesh_edge.link import Visitor
 from mesh_edge.outgoing import Desk, Outgoing, error_frame
@@ -35,6 +35,9 @@ class Client(Protocol):
     def send(self, data: bytes) -> None:
         """Write a frame."""
 
+    def takes(self, message: ClientMessage, text: str) -> bool:
+        """Whether it is a message for this kind of socket alone, which has acted on it; raises `Refused`."""
+
     def close(self, why: Closing) -> None:
         """End."""
 
@@ -59,12 +62,16 @@ class Conversation:
         if not self._bucket.take(time.monotonic(), self._rules.messages_per_s):
             reason = f"more than {self._rules.messages_per_s:g} messages a second; wait before the next one"
             self._refuse(Refused("too_many", reason, retry_after_ms=1_000), client_id, closing.TOO_MANY)
-        elif message is not None and message.type == "send":
+        else:
             try:
-                self._send(read_send(text))
+                self._answer(message, text)
             except Refused as refused:
                 self._refuse(refused, client_id, closing.BAD_REQUEST)
-        else:
+
+    def _answer(self, message: ClientMessage | None, text: str) -> None:
+        if message is not None and message.type == "send":
+            self._send(read_send(text))
+        elif message is None or not self._client.takes(message, text):
             reply, ends = respond(message, self._budget)
             if reply:
                 self._client.send(reply)

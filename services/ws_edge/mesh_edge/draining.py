@@ -41,5 +41,6 @@ async def send_away(links: Sequence[Link], over_s: float) -> None:
 
 def tell(link: Link, after_s: float) -> None:
     """Tell a client when to come back."""
-    text = control_text("reconnect", payload={"after_ms": round(1_000 * after_s)}, timestamp=now())
-    link.send(link.wire.control(text))
+    after_ms = round(1_000 * after_s)
+    text = control_text("reconnect", payload={"after_ms": after_ms}, timestamp=now())
+    link.send(link.wire.come_back(text, after_ms))

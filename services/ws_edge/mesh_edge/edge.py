@@ -10,16 +10,19 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from daena_mesh.cursors import Positions
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
 from mesh_edge.conversation import Rules
+from mesh_edge.counts import Counts
 from mesh_edge.draining import send_away, tell
+from mesh_edge.event_stream import EventStream, ResponseTransport
 from mesh_edge.fanout import Turn
+from mesh_edge.follow import Follow
 from mesh_edge.link import Link, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
+from mesh_edge.many import ManySocket
 from mesh_edge.origin import OriginPolicy
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.presence import Presence
@@ -47,6 +50,7 @@ class Edge:
         self.edge_id = settings.edge_id or f"edge-{secrets.token_hex(3)}"
         self.behind_bytes = settings.behind_bytes
         self.frame_bytes = settings.frame_bytes
+        self.most_topics = settings.topics_per_socket
         self.mesh = Mesh(settings, name=f"mesh-edge/{self.edge_id}", wait_s=1.0, source=self.edge_id)
         self.origins = OriginPolicy(
             frozenset(filter(None, (origin.strip() for origin in settings.origins.split(",")))),
@@ -55,17 +59,20 @@ class Edge:
         self.poison = PoisonCabinet(self.mesh, self.edge_id)
         self.manager = ConnectionManager(self)
         self.rules = Rules(Desk(self.mesh), settings.messages_per_s, patterns(settings.open_write))
+        self.counts = Counts()
         self.is_draining = False
         self._left = asyncio.Event()
-        self._topics: dict[str, Topic] = {}
-        self._lingering: dict[str, asyncio.TimerHandle] = {}
+        self._topics: dict[TopicName, Topic] = {}
+        self._lingering: dict[TopicName, asyncio.TimerHandle] = {}
         self._wheel: list[dict[Link, None]] = [{} for _ in range(_SLOTS)]
         self._slots = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
         self._visitors: dict[Visitor, Visitor] = {}
         self.presence = Presence(self.mesh, self.edge_id, linger_s=settings.presence_linger_s)
         turn = Turn(self.mesh.connection)
-        self._context = TopicContext(self.edge_id, self.mesh.log, self.poison, turn, self._linger, self.presence)
+        self._context = TopicContext(
+            self.edge_id, self.mesh.log, self.poison, turn, self._linger, self.presence, self.counts
+        )
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -116,31 +123,66 @@ class Edge:
     def enter(
         self,
         transport: asyncio.Transport,
-        name: TopicName,
-        since: Positions,
+        follow: Follow,
         *,
         user_agent: str = "",
         metadata: dict[str, Any] | None = None,
         who: str | None = None,
     ) -> Socket:
         """A client that was let in follows a topic from here on, and its socket is the protocol of ``transport``."""
-        socket = Socket(transport, self._topic(name), self)
+        socket = Socket(transport, self.topic(follow.name), self)
         transport.set_protocol(socket)  # before anything is written, or somebody else is told that it is held back
-        socket.metadata = metadata
+        self.welcome(socket, user_agent=user_agent, metadata=metadata, who=who)
+        socket.reader.topic.join(socket.reader, follow.since, follow.history)
+        self.turn_away_late(socket)
+        return socket
+
+    def enter_many(
+        self,
+        transport: asyncio.Transport,
+        *,
+        user_agent: str = "",
+        metadata: dict[str, Any] | None = None,
+        who: str | None = None,
+    ) -> ManySocket:
+        """A client that was let in will say what it follows."""
+        socket = ManySocket(transport, self)
+        transport.set_protocol(socket)
+        self.welcome(socket, user_agent=user_agent, metadata=metadata, who=who)
+        socket.greet()
+        self.turn_away_late(socket)
+        return socket
+
+    def enter_stream(
+        self, transport: ResponseTransport, follow: Follow, *, user_agent: str = "", who: str | None = None
+    ) -> EventStream:
+        """A client that was let in is sent a topic as server-sent events."""
+        stream = EventStream(transport, self.topic(follow.name), self)
+        self.welcome(stream, user_agent=user_agent, who=who)
+        stream.reader.topic.join(stream.reader, follow.since, follow.history)
+        self.turn_away_late(stream)
+        return stream
+
+    def welcome(
+        self, link: Link, *, user_agent: str = "", metadata: dict[str, Any] | None = None, who: str | None = None
+    ) -> None:
+        """Keep a connection alive from now on, and know who it is."""
+        link.metadata = metadata
         visitor = Visitor(user_agent, who=who)
-        socket.visitor = self._visitors.setdefault(visitor, visitor)  # a few serve thousands
+        link.visitor = self._visitors.setdefault(visitor, visitor)  # a few serve thousands
         if len(self._visitors) > 1_000:
             self._visitors.clear()
-        self._wheel[hash(socket) // 16 % _SLOTS][socket] = None
-        socket.reader.topic.join(socket.reader, since)
-        if self.is_draining:  # it was let in a moment before
-            tell(socket, 0)
-            socket.close(closing.RESTART)
-        return socket
+        self._wheel[hash(link) // 16 % _SLOTS][link] = None
+
+    def turn_away_late(self, link: Link) -> None:
+        """Send away who was let in a moment before the edge began to drain."""
+        if self.is_draining:
+            tell(link, 0)
+            link.close(closing.RESTART)
 
     def lobby(self, name: TopicName) -> Lobby:
         """Where the clients of a topic wait that are about to `enter`; its topic is followed from now on."""
-        return self._topic(name).lobby
+        return self.topic(name).lobby
 
     def lost(self, link: Link) -> None:
         """A connection is gone."""
@@ -156,23 +198,26 @@ class Edge:
         """The topics that are followed here."""
         return iter(self._topics.values())
 
-    def _topic(self, name: TopicName) -> Topic:
-        if timer := self._lingering.pop(name.name, None):
+    def topic(self, name: TopicName) -> Topic:
+        """A topic, followed from now on for as long as somebody reads it."""
+        if timer := self._lingering.pop(name, None):
             timer.cancel()
-        if (topic := self._topics.get(name.name)) is None:
-            topic = self._topics[name.name] = Topic(name, self._context)
+        if (topic := self._topics.get(name)) is None:
+            topic = self._topics[name] = Topic(name, self._context)
             topic.start()
         return topic
 
     def _linger(self, topic: Topic) -> None:
         loop = asyncio.get_running_loop()
-        self._lingering[topic.name] = loop.call_later(self.settings.linger_s, self._forget, topic)
+        self._lingering[topic.key] = loop.call_later(self.settings.linger_s, self._forget, topic)
 
     def _forget(self, topic: Topic) -> None:
-        self._lingering.pop(topic.name, None)
-        if topic.is_unused and self._topics.get(topic.name) is topic:
-            del self._topics[topic.name]
+        self._lingering.pop(topic.key, None)
+        if topic.is_unused and self._topics.get(topic.key) is topic:
+            del self._topics[topic.key]
             topic.stop()
+            self.counts.deliveries += topic.deliveries
+            self.counts.heals += topic.follower.heals
 
     # -- health -------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""One event as one WebSocket frame: the body as it was stored, with its position spliced in.
+"""One event as clients see it: the body as it was stored, with its position spliced in.
 
-The frame is made once for each topic, and the same bytes go to every socket. Apart from ``prev`` a live frame and a
-replayed one are the same.
+It is made once for each topic, and the same bytes go to every socket. Apart from ``prev`` a live one and a replayed one
+are the same.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from daena_mesh import codec
 from daena_mesh.codec import Poison
 from daena_mesh.stored import Stored, kind_of
-from mesh_edge.frames import frame_head
 
 NOTICE = "system.notice"
 _PLAIN = b'{"topic":"%b","cursor":"%b","subject":"%b",'
@@ -17,8 +16,8 @@ _CHAINED = b'{"topic":"%b","cursor":"%b","prev":"%b","subject":"%b",'
 _NOTICE = b'{"topic":"%b","subject":"%b",'
 
 
-def event_frame(topic: bytes, message: Stored, epoch: bytes, prev: int | None, most_bytes: int) -> bytes:
-    """The frame of a stored message; ``epoch`` is how its stream's cursors begin, such as ``Rk3f-``.
+def event_text(topic: bytes, message: Stored, epoch: bytes, prev: int | None, most_bytes: int) -> bytes:
+    """A stored message as JSON; ``epoch`` is how its stream's cursors begin, such as ``Rk3f-``.
 
     ``prev`` is the sequence of the event before it on this topic, None for one read from the log. A notice has no
     position. Raises `Poison` for what is no event.
@@ -33,7 +32,7 @@ def event_frame(topic: bytes, message: Stored, epoch: bytes, prev: int | None, m
         head = _PLAIN % (topic, cursor, message.subject)
     else:
         head = _CHAINED % (topic, cursor, b"%b%d" % (epoch, prev), message.subject)
-    text = codec.splice(
+    return codec.splice(
         head,
         message.body,
         envelope,
@@ -41,7 +40,6 @@ def event_frame(topic: bytes, message: Stored, epoch: bytes, prev: int | None, m
         event_id=message.msg_id or cursor,
         time=message.time,
     )
-    return frame_head(len(text)) + text
 
 
 def is_notice(message: Stored) -> bool:

@@ -6,12 +6,13 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mesh_edge.closing import Closing
     from mesh_edge.conversation import Rules
     from mesh_edge.reader import Reader
+    from mesh_edge.wire import Wire
 
 
 class Host(Protocol):
@@ -49,6 +50,9 @@ class Link(asyncio.BaseProtocol):
         *("connected_at", "fd", "heard", "is_drained", "metadata", "stuck_since", "transport", "visitor"),
         *("_closing", "_given", "_host", "_id", "_is_lost", "_on_lost"),
     )
+
+    wire: ClassVar[Wire]
+    """What its readers' topics must speak."""
 
     def __init__(self, transport: asyncio.Transport, host: Host) -> None:
         """Takes over ``transport``."""

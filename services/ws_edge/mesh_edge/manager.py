@@ -7,29 +7,34 @@ through the mesh, so they reach the sockets of all edges.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fastapi import WebSocket
 
-from daena_mesh.cursors import Positions
 from daena_mesh.errors import ConfigurationError, InvalidEvent
 from daena_mesh.events import PAYLOADS
 from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import subject_for
 from mesh_edge import closing
+from mesh_edge.follow import Follow
 from mesh_edge.lobby import Lobby
 from mesh_edge.protocol import HAND_OVER
 from mesh_edge.topic_name import TopicName, topic_of
 
 if TYPE_CHECKING:
     from mesh_edge.link import Link
+    from mesh_edge.many import ManySocket
     from mesh_edge.socket import Socket
+    from mesh_edge.socket import WebSocket as WebSocketLink
 
 _SUBPROTOCOL = "mesh.v1"
-_MOST_USER_AGENT = 256
+MOST_USER_AGENT = 256
+
+
+Taken = TypeVar("Taken", bound="WebSocketLink")
 
 
 class Host(Protocol):
@@ -40,14 +45,23 @@ class Host(Protocol):
     def enter(
         self,
         transport: asyncio.Transport,
-        name: TopicName,
-        since: Positions,
+        follow: Follow,
         *,
         user_agent: str = "",
         metadata: dict[str, Any] | None = None,
         who: str | None = None,
     ) -> Socket:
         """A client that was let in follows a topic."""
+
+    def enter_many(
+        self,
+        transport: asyncio.Transport,
+        *,
+        user_agent: str = "",
+        metadata: dict[str, Any] | None = None,
+        who: str | None = None,
+    ) -> ManySocket:
+        """A client that was let in will say what it follows."""
 
     def lobby(self, name: TopicName) -> Lobby:
         """Where clients wait for their topic."""
@@ -69,40 +83,40 @@ class ConnectionManager:
         connection_id: str,
         metadata: dict[str, Any] | None = None,
         *,
-        since: Positions | None = None,
+        follow: Follow | None = None,
         who: str | None = None,
     ) -> Socket:
         """Accept a WebSocket into a group, and take it over: the edge answers it from here on.
 
-        ``who`` is the user who is present there for others, if anybody.
+        ``follow`` says from where on, and which events; by default all from now on. ``who`` is the user who is present
+        there for others, if anybody.
 
         It is accepted once its topic knows where it stands, so that whatever is published from then on is shown to it.
 
         Raises `InvalidId` for a ``connection_id`` that names no group, and `ConfigurationError` where uvicorn does not
         run with ``--ws mesh_edge.protocol:HandoverProtocol``.
         """
-        name = topic_of(connection_id)
-        hand_over = websocket.scope.get("extensions", {}).get(HAND_OVER)
-        if hand_over is None:
-            raise ConfigurationError(
-                "the edge needs uvicorn's sockets: run it with --ws mesh_edge.protocol:HandoverProtocol"
+        wish = follow or Follow(topic_of(connection_id))
+        user_agent = _user_agent(websocket)
+        async with self._host.lobby(wish.name).wait():
+            return await _take_over(
+                websocket,
+                lambda transport: self._host.enter(transport, wish, user_agent=user_agent, metadata=metadata, who=who),
             )
-        offered = websocket.scope.get("subprotocols", [])
-        user_agent = websocket.headers.get("user-agent", "")[:_MOST_USER_AGENT]
-        async with self._host.lobby(name).wait():
-            await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
-            socket: Socket = hand_over(
-                lambda transport: self._host.enter(
-                    transport, name, since or Positions(), user_agent=user_agent, metadata=metadata, who=who
-                )
-            )
-        # Not in a reference cycle with the handshake, which ends with this endpoint.
-        websocket.scope["extensions"]["mesh.socket"] = socket
-        return socket
+
+    async def connect_many(
+        self, websocket: WebSocket, metadata: dict[str, Any] | None = None, *, who: str | None = None
+    ) -> ManySocket:
+        """Accept a WebSocket that will say what it follows, and take it over; otherwise as `connect`."""
+        user_agent = _user_agent(websocket)
+        return await _take_over(
+            websocket,
+            lambda transport: self._host.enter_many(transport, user_agent=user_agent, metadata=metadata, who=who),
+        )
 
     async def disconnect(self, websocket: WebSocket, connection_id: str) -> None:  # noqa: ARG002 - as the group names it
         """Close a WebSocket that `connect` took over; one that is gone already is no error."""
-        socket: Socket | None = websocket.scope.get("extensions", {}).get("mesh.socket")
+        socket: WebSocketLink | None = websocket.scope.get("extensions", {}).get("mesh.socket")
         if socket is not None:
             socket.close(closing.NORMAL)
 
@@ -148,8 +162,8 @@ class ConnectionManager:
                 "connection_id": next((reader.topic.name for reader in socket.readers), ""),
                 "user_agent": socket.visitor.user_agent,
                 "address": socket.address,
-                "connected_since": _rfc3339(socket.connected_at),
-                "last_seen": _rfc3339(socket.heard),
+                "connected_since": rfc3339(socket.connected_at),
+                "last_seen": rfc3339(socket.heard),
                 "is_behind": any(reader.positions is not None for reader in socket.readers),
                 "metadata": socket.metadata or {},
             }
@@ -165,11 +179,31 @@ class ConnectionManager:
         )
 
 
+async def _take_over(websocket: WebSocket, enter: Callable[[asyncio.Transport], Taken]) -> Taken:
+    """Accept, and hand over to the socket that ``enter`` makes; raises `ConfigurationError`."""
+    hand_over = websocket.scope.get("extensions", {}).get(HAND_OVER)
+    if hand_over is None:
+        raise ConfigurationError(
+            "the edge needs uvicorn's sockets: run it with --ws mesh_edge.protocol:HandoverProtocol"
+        )
+    offered = websocket.scope.get("subprotocols", [])
+    await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
+    socket: Taken = hand_over(enter)
+    # Not in a reference cycle with the handshake, which ends with this endpoint.
+    websocket.scope["extensions"]["mesh.socket"] = socket
+    return socket
+
+
+def _user_agent(websocket: WebSocket) -> str:
+    return websocket.headers.get("user-agent", "")[:MOST_USER_AGENT]
+
+
 def _object(value: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise InvalidEvent(f"what is sent must be a JSON object, not {type(value).__name__}")
     return dict(value)
 
 
-def _rfc3339(at: float) -> str:
+def rfc3339(at: float) -> str:
+    """A time in seconds since 1970 as clients read it."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

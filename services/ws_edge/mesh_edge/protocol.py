@@ -13,12 +13,12 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
-    from mesh_edge.socket import Socket
+    from mesh_edge.socket import WebSocket
 
 HAND_OVER = "mesh.hand_over"
 """The key in the ``extensions`` of an ASGI scope under which `HandoverProtocol.hand_over` is found."""
 
-Take = Callable[[asyncio.Transport], "Socket"]
+Take = Callable[[asyncio.Transport], "WebSocket"]
 
 
 class _Given:
@@ -35,7 +35,7 @@ class _Given:
 class HandoverProtocol(WebSocketsSansIOProtocol):
     """Shakes hands as uvicorn does; after `hand_over` nothing of it is left on the connection."""
 
-    _socket: Socket | None = None
+    _socket: WebSocket | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,7 +48,7 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == 101:
             self.scope["extensions"][HAND_OVER] = self.hand_over  # type: ignore[assignment]
 
-    def hand_over(self, take: Take) -> Socket:
+    def hand_over(self, take: Take) -> WebSocket:
         """Give the transport to ``take``, once the endpoint has accepted; which makes what it returns its protocol.
 
         Raises uvicorn's `ClientDisconnected` for a client that has gone already.

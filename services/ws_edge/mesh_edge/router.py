@@ -9,22 +9,26 @@ the application.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, WebSocket
+from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
 from fastapi.responses import JSONResponse
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import HTTPConnection
 
-from daena_mesh.cursors import Positions
-from daena_mesh.errors import ConfigurationError, InvalidCursor, InvalidId
+from daena_mesh.errors import ConfigurationError, InvalidCursor, InvalidId, InvalidQuery, InvalidSubject
 from daena_mesh.settings import load
 from mesh_edge.edge import Edge
+from mesh_edge.event_stream import EventStreamResponse
+from mesh_edge.follow import Follow, follow_of
+from mesh_edge.manager import MOST_USER_AGENT
 from mesh_edge.presence import check_who
 from mesh_edge.protocol import HAND_OVER
 from mesh_edge.settings import EdgeSettings
-from mesh_edge.topic_name import COUNCIL, EVENTS, topic_of
+from mesh_edge.topic_name import COUNCIL, EVENTS
+from mesh_edge.wire import EVENT_STREAM
 
 
 class _Rest(Convertor[str]):
@@ -62,53 +66,100 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await edge.close()
 
 
-async def _enter(websocket: WebSocket, connection_id: str) -> None:
-    """Refuse before the upgrade, or let in."""
-    edge = edge_of(websocket)
-    headers = websocket.headers
+class Refusal(Exception):
+    """A client is not let in: the status of the answer, and one sentence."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers or {}
+
+    def response(self, title: str) -> JSONResponse:
+        """The answer as a problem (RFC 9457)."""
+        body = {"type": "about:blank", "title": title, "status": self.status, "detail": str(self)}
+        return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
+
+
+def _admit(edge: Edge, connection: HTTPConnection) -> str | None:
+    """Check where a client comes from; gives the user it is present as, and raises `Refusal`."""
+    headers = connection.headers
     origins, hosts = headers.getlist("origin"), headers.getlist("host")
     if len(origins) > 1 or not edge.origins.allows(origins[0] if origins else None, ",".join(hosts) or None):
         shown = ascii((origins or ["none"])[0][:100])
-        return await _refuse(websocket, 403, f"pages of origin {shown} may not connect here; MESH_ORIGINS allows more")
-    if edge.is_draining:
-        return await _refuse_draining(websocket)
+        raise Refusal(403, f"pages of origin {shown} may not connect here; MESH_ORIGINS allows more")
+    _check_draining(edge)
     try:
-        topic = topic_of(connection_id)
-        since = websocket.query_params.get("since")
-        positions = Positions.parse(since) if since else Positions()
-        who = check_who(websocket.query_params.get("who"), is_open=edge.settings.open_loopback)
-    except (InvalidId, InvalidCursor) as error:
-        return await _refuse(websocket, 400, str(error))
-    if HAND_OVER not in websocket.scope.get("extensions", {}):
-        detail = "run uvicorn with --ws mesh_edge.protocol:HandoverProtocol: the edge takes its sockets over"
-        await _refuse(websocket, 500, detail)
-        raise ConfigurationError(detail)
-    async with edge.lobby(topic).wait():
-        return await _connect(websocket, edge, connection_id, positions, who)
+        return check_who(connection.query_params.get("who"), is_open=edge.settings.open_loopback)
+    except InvalidId as error:
+        raise Refusal(400, str(error)) from None
 
 
-async def _connect(websocket: WebSocket, edge: Edge, connection_id: str, since: Positions, who: str | None) -> None:
+def _check_draining(edge: Edge) -> None:
     if edge.is_draining:
-        await _refuse_draining(websocket)
-    else:
-        await edge.manager.connect(websocket, connection_id, since=since, who=who)
+        raise Refusal(503, "this edge is being stopped", {"Retry-After": "1"})
 
 
-async def _refuse_draining(websocket: WebSocket) -> None:
-    await _refuse(websocket, 503, "this edge is being stopped", {"Retry-After": "1"})
+def _read(connection_id: str, query: Mapping[str, str]) -> Follow:
+    try:
+        return follow_of(connection_id, query)
+    except (InvalidId, InvalidCursor, InvalidSubject, InvalidQuery) as error:
+        raise Refusal(400, str(error)) from None
 
 
-async def _refuse(websocket: WebSocket, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
-    """Answer the handshake with a problem (RFC 9457)."""
-    body = {"type": "about:blank", "title": "The WebSocket was refused", "status": status, "detail": detail}
-    response = JSONResponse(body, status, headers, media_type="application/problem+json")
-    if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        await websocket.send_denial_response(response)
-    else:
-        await websocket.close()
+async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
+    """Refuse before the upgrade, or let in: to a topic, or to what the client will name."""
+    edge = edge_of(websocket)
+    try:
+        who = _admit(edge, websocket)
+        follow = _read(connection_id, websocket.query_params) if connection_id is not None else None
+        if HAND_OVER not in websocket.scope.get("extensions", {}):
+            raise Refusal(500, "run uvicorn with --ws mesh_edge.protocol:HandoverProtocol: the edge keeps its sockets")
+        if follow is None or connection_id is None:
+            await edge.manager.connect_many(websocket, who=who)
+            return
+        async with edge.lobby(follow.name).wait():
+            _check_draining(edge)
+            await edge.manager.connect(websocket, connection_id, follow=follow, who=who)
+    except Refusal as refusal:
+        edge.counts.refused[str(refusal.status)] += 1
+        if "websocket.http.response" in websocket.scope.get("extensions", {}):
+            await websocket.send_denial_response(refusal.response("The WebSocket was refused"))
+        else:
+            await websocket.close()
+        if refusal.status == 500:
+            raise ConfigurationError(str(refusal)) from None
+
+
+async def _stream(request: Request, connection_id: str) -> Response:
+    """Refuse, or answer with events that do not end; ``Last-Event-ID`` is where a browser stands that comes back."""
+    edge = edge_of(request)
+    try:
+        who = _admit(edge, request)
+        query = dict(request.query_params)
+        if last := request.headers.get("last-event-id"):
+            query["since"] = last
+        follow = _read(connection_id, query)
+        follow = follow._replace(name=follow.name._replace(wire=EVENT_STREAM))
+        async with edge.lobby(follow.name).wait():
+            _check_draining(edge)
+            user_agent = request.headers.get("user-agent", "")[:MOST_USER_AGENT]
+            origin = request.headers.get("origin")
+            return EventStreamResponse(
+                lambda transport: edge.enter_stream(transport, follow, user_agent=user_agent, who=who),
+                {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {},
+            )
+    except Refusal as refusal:
+        edge.counts.refused[str(refusal.status)] += 1
+        return refusal.response("The event stream was refused")
 
 
 websocket_router = APIRouter(lifespan=_lifespan)
+
+
+@websocket_router.websocket("/ws")
+async def many(websocket: WebSocket) -> None:
+    """What the client subscribes to."""
+    await _enter(websocket, None)
 
 
 @websocket_router.websocket("/ws/events")
@@ -133,3 +184,27 @@ async def chat(websocket: WebSocket, session_id: str) -> None:
 async def agent(websocket: WebSocket, agent_id: str) -> None:
     """One agent."""
     await _enter(websocket, f"agent_{agent_id}")
+
+
+@websocket_router.get("/sse/events", include_in_schema=False)
+async def events_stream(request: Request) -> Response:
+    """Everything, as server-sent events."""
+    return await _stream(request, EVENTS)
+
+
+@websocket_router.get("/sse/council", include_in_schema=False)
+async def council_stream(request: Request) -> Response:
+    """All councils, as server-sent events."""
+    return await _stream(request, COUNCIL)
+
+
+@websocket_router.get("/sse/chat/{session_id:mesh_rest}", include_in_schema=False)
+async def chat_stream(request: Request, session_id: str) -> Response:
+    """One session, as server-sent events."""
+    return await _stream(request, f"chat_{session_id}")
+
+
+@websocket_router.get("/sse/agent/{agent_id:mesh_rest}", include_in_schema=False)
+async def agent_stream(request: Request, agent_id: str) -> Response:
+    """One agent, as server-sent events."""
+    return await _stream(request, f"agent_{agent_id}")

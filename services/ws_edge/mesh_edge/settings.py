@@ -31,6 +31,9 @@ class EdgeSettings(MeshSettings, frozen=True, kw_only=True):
         int,
         Meta(ge=1_024, description="What is buffered for a slow reader before it follows the log, in bytes."),
     ] = 65_536
+    topics_per_socket: Annotated[
+        int, Meta(ge=1, le=10_000, description="How many topics one socket of /ws may follow.")
+    ] = 256
     stuck_s: Annotated[
         float, Meta(ge=1, description="After how long without any progress a slow reader is closed, in seconds.")
     ] = 60.0

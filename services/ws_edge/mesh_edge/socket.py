@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mesh_edge import closing
+from mesh_edge.client_messages import ClientMessage
 from mesh_edge.closing import Closing
 from mesh_edge.conversation import Conversation
 from mesh_edge.frame_parser import Pending, parse
@@ -14,6 +15,7 @@ from mesh_edge.frames import close_frame, ping_frame, pong_frame
 from mesh_edge.link import Host, Link
 from mesh_edge.messages import Binary, Close, Message, Ping, ProtocolViolation, Text
 from mesh_edge.reader import Reader
+from mesh_edge.wire import FRAMES
 
 if TYPE_CHECKING:
     from mesh_edge.topic import Topic
@@ -28,6 +30,8 @@ class WebSocket(Link, asyncio.Protocol):
     """A connection that speaks RFC 6455; whom it feeds is said by its kinds."""
 
     __slots__ = ("_conversation", "_pending")
+
+    wire = FRAMES
 
     def __init__(self, transport: asyncio.Transport, host: Host) -> None:
         """Takes over ``transport``."""
@@ -97,6 +101,10 @@ class WebSocket(Link, asyncio.Protocol):
         if self._conversation is None:
             self._conversation = Conversation(self, self._host.rules)
         self._conversation.hear(text)
+
+    def takes(self, message: ClientMessage, text: str) -> bool:  # noqa: ARG002 - for kinds that do
+        """Whether it is a message for this kind of socket alone, which has acted on it; raises `Refused`."""
+        return False
 
     def text_received(self, text: str) -> None:
         """A message that was read before the hand-over."""

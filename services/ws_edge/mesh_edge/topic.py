@@ -7,7 +7,7 @@ its own pace (`catchup`). Nothing is queued for a client here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from daena_mesh.chain import Chain
@@ -19,13 +19,15 @@ from daena_mesh.layout import LETTERS, SIGNALS, STREAM_OF_LETTER
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
 from mesh_edge.catchup import CatchUp
-from mesh_edge.control import control_frame, gap_frame
-from mesh_edge.envelope import event_frame, is_notice
+from mesh_edge.control import control_text, gap_text
+from mesh_edge.counts import Counts
+from mesh_edge.envelope import event_text, is_notice
 from mesh_edge.fanout import Fanout, Turn
 from mesh_edge.lobby import Lobby
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.presence import Presence
-from mesh_edge.topic_name import EVENTS, TopicName
+from mesh_edge.topic_name import TopicName
+from mesh_edge.wire import FRAMES, Wire
 
 if TYPE_CHECKING:
     from mesh_edge.reader import Reader
@@ -43,17 +45,23 @@ class TopicContext(NamedTuple):
     emptied: Callable[[Topic], None]
     """Called when the last reader has left."""
     presence: Presence
+    counts: Counts
 
 
 class Topic(Fanout):
     """Follows its subjects for all readers at once, and is what they are shown through."""
 
-    __slots__ = ("is_degraded", "label", "lobby", "name", "readers", *("_context", "_notices", "_prefixes"))
+    __slots__ = (
+        *("is_degraded", "key", "label", "lobby", "name", "readers", "wire"),
+        *("_context", "_notices", "_prefixes"),
+    )
 
     def __init__(self, name: TopicName, context: TopicContext) -> None:
         """Nothing happens before `start`."""
         super().__init__(context.turn, context.log.settings.max_body_bytes)
+        self.key = name
         self.name = name.name
+        self.wire: Wire = name.wire
         self.label = name.name.encode()
         self.readers: dict[Reader, None] = {}
         self._context = context
@@ -63,13 +71,13 @@ class Topic(Fanout):
         self.lobby = Lobby(late=self.degraded, emptied=self._emptied)
         self.follower = Follower(context.log, name.patterns, self)
         self.catch_up = CatchUp(self, context.log)
-        # The topic of all events has every notice among its subjects.
-        about_us = () if name.name == EVENTS else (f"live.system.{name.name}.notice", "live.system.all.notice")
+        # A topic of everything has every notice among its subjects.
+        about_us = () if ">" in name.patterns else (f"live.system.{name.name}.notice", "live.system.all.notice")
         self._notices = [context.log.connection.subscribe(subject, self._notice) for subject in about_us]
 
     def start(self) -> None:
         """Follow."""
-        self.follower.start(self)
+        self.follower.start(self if self.wire is FRAMES else None)
 
     def stop(self) -> None:
         """Follow no longer."""
@@ -102,8 +110,8 @@ class Topic(Fanout):
             self.learn(self.label, self._prefixes[message.stream], message, chain)
         return True
 
-    def frame(self, message: Stored, prev: int | None) -> bytes:
-        """The frame of a message on this topic; raises `Poison`."""
+    def frame(self, message: Stored, prev: int | None, at: Mapping[str, int] | None = None) -> bytes:
+        """A message as this topic's readers are given it, with the positions ``at`` after it; raises `Poison`."""
         stream = message.stream
         if (prefix := self._prefixes.get(stream)) is None:
             if stream in self.follower.chains:
@@ -111,7 +119,20 @@ class Topic(Fanout):
                 prefix = self._prefixes[stream] = f"{LETTERS[stream]}{epoch}-".encode()
             else:  # a notice, which a topic that follows no signals is shown too
                 prefix = str(self._context.log.position(stream, 0)).encode()[:-1]
-        return event_frame(self.label, message, prefix, prev, self._context.log.settings.max_body_bytes)
+        text = event_text(self.label, message, prefix, prev, self._context.log.settings.max_body_bytes)
+        if self.wire is FRAMES:
+            return self.wire.event(text, "")
+        if is_notice(message):
+            return self.wire.control(text)
+        if at is None:
+            at = self.positions()
+            at[stream] = max(at[stream], message.seq)
+        return self.wire.event(text, self._place(at))
+
+    def gap_frame(self, before: Cursor, after: Cursor, reason: GapReason) -> bytes:
+        """What tells of events that cannot be shown."""
+        self._context.counts.gaps[reason] += 1
+        return self.wire.control(gap_text(self.name, before, after, reason))
 
     def gap(self, before: Cursor, after: Cursor, reason: GapReason) -> None:
         """Tell every socket what it cannot be shown."""
@@ -119,7 +140,7 @@ class Topic(Fanout):
         self._prefixes.clear()
         self.unlearn()
         self.catch_up.forget()
-        frame = gap_frame(before, after, reason)
+        frame = self.gap_frame(before, after, reason)
         stream = STREAM_OF_LETTER[after.letter]
         for reader in self.readers:
             if not self.catch_up.is_waiting(reader):
@@ -171,12 +192,15 @@ class Topic(Fanout):
 
     # -- readers ------------------------------------------------------------------------------------------------
 
-    def join(self, reader: Reader, since: Positions) -> None:
-        """Let a reader follow, from ``since`` on where that names a stream, else from now on."""
+    def join(self, reader: Reader, since: Positions, history: int = 0) -> None:
+        """Let a reader follow, from ``since`` on where that names a stream, else from now on.
+
+        Without any position it begins with the newest ``history`` events.
+        """
         self.readers[reader] = None
         if (who := reader.link.visitor.present_as) is not None:
             self._context.presence.arrive(self.name, who)
-        self.catch_up.arrive(reader, since)
+        self.catch_up.arrive(reader, since, history)
         if self.is_degraded:
             reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
 
@@ -206,7 +230,7 @@ class Topic(Fanout):
         """The state of each stream."""
         return self.follower.chains.items()
 
-    def cursors(self, positions: dict[str, int]) -> dict[str, str]:
+    def cursors(self, positions: Mapping[str, int]) -> dict[str, str]:
         """Positions as clients know them, by the letters of the streams."""
         return {
             LETTERS[stream]: str(self.follower.position(stream)._replace(seq=seq)) for stream, seq in positions.items()
@@ -225,4 +249,8 @@ class Topic(Fanout):
         }
         if positions is not None:
             payload["cursors"] = self.cursors(positions)
-        return control_frame("connection", payload=payload, timestamp=now())
+        text = control_text("connection", payload=payload, timestamp=now())
+        return self.wire.control(text, "" if positions is None else self._place(positions))
+
+    def _place(self, positions: Mapping[str, int]) -> str:
+        return ".".join(self.cursors(positions).values())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from daena_mesh.errors import InvalidId
-from daena_mesh.subjects import check_id
+from daena_mesh.subjects import check_event_type, check_id, intersection
+from mesh_edge.wire import FRAMES, Wire
 
 EVENTS = "events"
 COUNCIL = "council"
@@ -18,6 +20,19 @@ class TopicName(NamedTuple):
     """The ``connection_id`` that names its group of sockets."""
     patterns: tuple[str, ...]
     """The subjects that it carries."""
+    wire: Wire = FRAMES
+    """How it travels to clients."""
+
+    def narrowed(self, event_types: Sequence[str]) -> TopicName:
+        """The same with these event types alone, such as ``chat.message``; raises `InvalidSubject`."""
+        wanted = [pattern for event_type in event_types for pattern in _patterns_of(event_type)]
+        found = {intersection(mine, pattern): None for pattern in wanted for mine in self.patterns}
+        return self._replace(patterns=tuple(pattern for pattern in found if pattern is not None))
+
+
+def _patterns_of(event_type: str) -> tuple[str, str]:
+    domain, verb = check_event_type(event_type)
+    return f"{domain}.*.{verb}", f"{domain}.*.{verb}.*"
 
 
 def events() -> TopicName:

@@ -37,6 +37,10 @@ class InvalidCursor(MeshError, ValueError):
     """A position that no mesh has given out."""
 
 
+class InvalidQuery(MeshError, ValueError):
+    """A parameter of a request makes no sense."""
+
+
 class InvalidEvent(MeshError, ValueError):
     """A body that is no event: not UTF-8, not a JSON object, too large, or of another type than its subject."""
 

@@ -90,12 +90,18 @@ class Subject(NamedTuple):
 
 def subject_for(event_type: str, ident: str, author: str | None = None) -> str:
     """The subject of an event of ``event_type`` about ``ident``; raises `InvalidSubject` or `InvalidId`."""
-    domain, _, verb = event_type.partition(".")
-    if not _is_word(domain) or not _is_word(verb):
-        raise InvalidSubject(f"event type {event_type[:80]!a} is not <domain>.<verb>")
+    domain, verb = check_event_type(event_type)
     check = check_scope if domain in _WIDE_DOMAINS else check_id
     subject = f"{domain}.{check(ident, f'the id in a {domain} subject')}.{verb}"
     return subject if author is None else f"{subject}.{check_id(author, 'author')}"
+
+
+def check_event_type(event_type: str) -> tuple[str, str]:
+    """Take an event type apart into domain and verb; raises `InvalidSubject`."""
+    domain, _, verb = event_type.partition(".")
+    if not _is_word(domain) or not _is_word(verb):
+        raise InvalidSubject(f"event type {event_type[:80]!a} is not <domain>.<verb>")
+    return domain, verb
 
 
 def event_type_of(subject: str) -> str:
@@ -133,12 +139,21 @@ def covers(pattern: str, other: str) -> bool:
     return len(have) == len(want)
 
 
+def intersection(pattern: str, other: str) -> str | None:
+    """The pattern of the subjects that both match; None where there is no such subject."""
+    have, want = pattern.split("."), other.split(".")
+    both: list[str] = []
+    for i, (mine, theirs) in enumerate(zip(have, want, strict=False)):
+        if mine == ">":
+            return ".".join([*both, *want[i:]])
+        if theirs == ">":
+            return ".".join([*both, *have[i:]])
+        if mine != theirs and "*" not in (mine, theirs):
+            return None
+        both.append(theirs if mine == "*" else mine)
+    return ".".join(both) if len(have) == len(want) else None
+
+
 def overlaps(pattern: str, other: str) -> bool:
     """Whether some subject is matched by both."""
-    have, want = pattern.split("."), other.split(".")
-    for mine, theirs in zip(have, want, strict=False):
-        if ">" in (mine, theirs):
-            return True
-        if mine != theirs and "*" not in (mine, theirs):
-            return False
-    return len(have) == len(want)
+    return intersection(pattern, other) is not None

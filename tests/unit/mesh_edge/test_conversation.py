@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from mesh_edge import closing
+from mesh_edge.client_messages import ClientMessage
 from mesh_edge.closing import CLOSINGS, Closing
 from mesh_edge.conversation import Conversation, Rules
 from mesh_edge.link import NOBODY, Visitor
@@ -26,6 +27,9 @@ class Client:
 
     def send(self, data: bytes) -> None:
         self.heard.append(json.loads(payload_of(data)))
+
+    def takes(self, message: ClientMessage, text: str) -> bool:
+        return False
 
     def close(self, why: Closing) -> None:
         self.closed.append(why)

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from mesh_edge import closing, draining
+from mesh_edge.wire import FRAMES
 
 
 class Link:
     """What is said to one client, in a story with the others."""
+
+    wire = FRAMES
 
     def __init__(self, story: list[tuple[int, Any]], number: int) -> None:
         self.number = number

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from daena_mesh.codec import MAX_BODY_BYTES, Poison
 from daena_mesh.stored import Stored
 from mesh_edge.control import control_frame
-from mesh_edge.envelope import event_frame, is_notice
+from mesh_edge.envelope import event_text, is_notice
+from mesh_edge.frames import text_frame
 
 TIME = b"2026-11-23T02:37:08.123456789Z"
 OURS = ("topic", "cursor", "prev", "subject")
@@ -36,13 +37,15 @@ def payload_of(frame: bytes) -> bytes:
 
 def shown(message: Stored, prev: int | None = None) -> dict[str, Any]:
     pairs: list[tuple[str, Any]] = json.loads(
-        payload_of(event_frame(b"chat_s1", message, b"Rk3f-", prev, MAX_BODY_BYTES)),
+        payload_of(text_frame(event_text(b"chat_s1", message, b"Rk3f-", prev, MAX_BODY_BYTES))),
         object_pairs_hook=lambda pairs: pairs,
         parse_constant=lambda name: pytest.fail(f"{name} is not JSON"),
     )
     keys = [key for key, _ in pairs]
     assert len(set(keys) & set(OURS)) == len([key for key in keys if key in OURS]), "a key of ours is there twice"
-    frame: dict[str, Any] = json.loads(payload_of(event_frame(b"chat_s1", message, b"Rk3f-", prev, MAX_BODY_BYTES)))
+    frame: dict[str, Any] = json.loads(
+        payload_of(text_frame(event_text(b"chat_s1", message, b"Rk3f-", prev, MAX_BODY_BYTES)))
+    )
     return frame
 
 
@@ -50,15 +53,15 @@ def test_the_frame_of_a_whole_body() -> None:
     body = (
         b'{"event_type":"chat.message","payload":{"a":[1,2.50,"\\u00e9"]},"id":"x1","timestamp":"then","source":"api"}'
     )
-    assert payload_of(event_frame(b"chat_s1", stored(body), b"Rk3f-", 117, MAX_BODY_BYTES)) == (
+    assert payload_of(text_frame(event_text(b"chat_s1", stored(body), b"Rk3f-", 117, MAX_BODY_BYTES))) == (
         b'{"topic":"chat_s1","cursor":"Rk3f-120","prev":"Rk3f-117","subject":"chat.s1.message",' + body[1:]
     )
 
 
 def test_a_replayed_frame_is_the_live_one_but_for_prev() -> None:
     for body in (b'{"a":1}', b' {"event_type":"chat.message","payload":{}}', b"{}"):
-        live = payload_of(event_frame(b"t", stored(body), b"Rk3f-", 0, MAX_BODY_BYTES))
-        replayed = payload_of(event_frame(b"t", stored(body), b"Rk3f-", None, MAX_BODY_BYTES))
+        live = payload_of(text_frame(event_text(b"t", stored(body), b"Rk3f-", 0, MAX_BODY_BYTES)))
+        replayed = payload_of(text_frame(event_text(b"t", stored(body), b"Rk3f-", None, MAX_BODY_BYTES)))
         assert live.replace(b'"prev":"Rk3f-0",', b"", 1) == replayed
 
 
@@ -127,7 +130,7 @@ POISON = (
 def test_what_is_no_event_is_poison_and_never_another_error(body: bytes) -> None:
     for prev in (None, 1):
         with pytest.raises(Poison) as refused:
-            event_frame(b"chat_s1", stored(body), b"Rk3f-", prev, MAX_BODY_BYTES)
+            text_frame(event_text(b"chat_s1", stored(body), b"Rk3f-", prev, MAX_BODY_BYTES))
         assert str(refused.value)
 
 
@@ -149,7 +152,7 @@ def test_what_is_no_event_is_poison_and_never_another_error(body: bytes) -> None
 )
 def test_a_hostile_subject_is_poison(subject: bytes) -> None:
     with pytest.raises(Poison):
-        event_frame(b"events", stored(b"{}", subject), b"Rk3f-", None, MAX_BODY_BYTES)
+        text_frame(event_text(b"events", stored(b"{}", subject), b"Rk3f-", None, MAX_BODY_BYTES))
 
 
 KEYS = st.sampled_from((*OURS, "event_type", "payload", "id", "timestamp", "source", "a")) | st.text(max_size=5)

@@ -53,7 +53,7 @@ PLAIN: Live = (0, 1, 0, 0, 0, "")
 
 def topic_of(edge: Edge, name: TopicName) -> Topic:
     """A topic that stands at 0, with nothing to wait for."""
-    topic = edge._topics[name.name] = Topic(name, edge._context)
+    topic = edge._topics[name] = Topic(name, edge._context)
     follower = topic.follower
     follower.hold, follower._oriented, follower._short_way = None, True, topic
     for stream, chain in follower.chains.items():
