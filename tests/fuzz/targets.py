@@ -196,7 +196,10 @@ def frame_seeds() -> list[bytes]:
         masked(1, b'{"type":"ping"}') + masked(9, b"?") + masked(8, Close(1000, "bye").serialize()),
         masked(1, text[:3], fin=False) + masked(10) + masked(0, text[3:16], fin=False) + masked(0, text[16:]),
         masked(2, bytes(range(256))) + masked(1, b"x" * 126),
-        masked(1, b"x" * 200, fin=False) + masked(9, b"x" * 125) + masked(0, b"x" * 100),
+        masked(1, b"x" * 200, fin=False) + masked(9, b"x" * 125) + masked(0, b"x" * (LIMIT_BYTES - 200)),
+        masked(1, b"x" * 200, fin=False) + masked(0, b"x" * (LIMIT_BYTES - 199)),
+        masked(2, b"x" * LIMIT_BYTES) + masked(2, b"x" * (LIMIT_BYTES + 1)),
+        masked(1, b"x" * 100) + masked(2, b"x" * 20, fin=False) + masked(0, b"y" * 20) + masked(1, b"z"),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -64,6 +65,49 @@ async def test_edges_judge_the_origin_that_browsers_see(mesh: BehindNginx) -> No
         for origin in ("http://evil.example", "http://127.0.0.1", mesh.edges["edge-0"].url):
             assert (await http.get("/ws/events", headers={**head, "Origin": origin})).status_code == 403
         assert (await http.get("/ws/chat/not%20an%20id", headers={**head, "Origin": mesh.url})).status_code == 400
+
+
+async def events_of(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
+    """Server-sent events by their fields, without comments."""
+    event: dict[str, str] = {}
+    async for line in lines:
+        if not line:
+            if event:
+                yield event
+            event = {}
+        elif not line.startswith(":"):
+            name, _, value = line.partition(":")
+            event[name] = value.removeprefix(" ")
+
+
+async def take(count: int, events: AsyncIterator[dict[str, str]]) -> AsyncIterator[dict[str, str]]:
+    """The first of them."""
+    for _ in range(count):
+        yield await anext(events)
+
+
+async def test_streams_of_events_come_through_at_once_and_resume(mesh: BehindNginx) -> None:
+    """Through the buffers that nginx has by default, which hold 4 KiB and more."""
+    head = {"Origin": mesh.url}
+    async with within(30), httpx.AsyncClient(base_url=mesh.url, timeout=20) as http:
+        async with http.stream("GET", "/sse/chat/streamed", headers=head) as answer:
+            assert answer.headers["content-type"].partition(";")[0] == "text/event-stream"
+            events = events_of(answer.aiter_lines())
+            assert json.loads((await anext(events))["data"])["event_type"] == "connection"
+            for text in ("first", "second"):
+                await say(http, "streamed", text)
+                while json.loads((event := await anext(events))["data"])["event_type"] != "chat.message":
+                    pass
+                assert json.loads(event["data"])["payload"]["content"] == text
+                if text == "first":
+                    last = event["id"]
+        async with http.stream("GET", "/sse/chat/streamed", headers={**head, "Last-Event-ID": last}) as answer:
+            said = [
+                data["payload"]["content"]
+                async for event in take(2, events_of(answer.aiter_lines()))
+                if (data := json.loads(event["data"]))["event_type"] == "chat.message"
+            ]
+            assert said == ["second"]
 
 
 @pytest.mark.browser
