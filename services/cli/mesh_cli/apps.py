@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from mesh_api.app import create_app as create_api
 from mesh_edge import edge_of, websocket_router
 from mesh_edge.app import create_app as create_edge
+from mesh_edge.connections import connections_router
+from mesh_edge.metrics import edge_metrics
 from mesh_edge.siblings import Siblings
 
 
@@ -16,6 +18,8 @@ def mesh_app(nats_url: str) -> FastAPI:
     """Make the whole mesh as one application on one origin: API, WebSockets and page."""
     app = api_app(nats_url)
     app.include_router(websocket_router)
+    app.include_router(connections_router)
+    app.state.other_metrics = lambda: edge_metrics(edge_of(app))
     return app
 
 

@@ -9,7 +9,10 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from daena_mesh.metrics import MEDIA_TYPE, merged, single, text
+from mesh_edge.connections import CONNECTIONS, connections_router
 from mesh_edge.edge import Edge
+from mesh_edge.metrics import METRICS
 from mesh_edge.router import edge_of, websocket_router
 from mesh_edge.siblings import Siblings
 from mesh_edge.whole import View, Whole, whole_of
@@ -33,7 +36,7 @@ STATUS = View("status", type(None), Status, _status)
 
 def create_app(siblings: Siblings | None = None) -> FastAPI:
     """The application; its edge reads its settings when it starts. ``siblings`` are the processes on the same port."""
-    whole = Whole([STATUS], siblings)
+    whole = Whole([STATUS, METRICS, CONNECTIONS], siblings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -61,5 +64,19 @@ def create_app(siblings: Siblings | None = None) -> FastAPI:
             body["workers"] = [{"status": worker.status, "edge": worker.edge} for worker in workers]
         return JSONResponse(body, 200 if first.is_ready else 503)
 
+    @operations.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        """Counters for Prometheus, of each of its processes."""
+        whole = whole_of(request)
+        told = await whole.each(METRICS, edge_of(request), None)
+        if whole.count == 1:
+            return Response(text(told[0] or []), media_type=MEDIA_TYPE)
+        answered = {str(number): metrics for number, metrics in enumerate(told, 1) if metrics is not None}
+        every = merged(answered, "worker")
+        every.append(single("mesh_edge_workers", "gauge", "Processes that share the port.", whole.count))
+        every.append(single("mesh_edge_workers_silent", "gauge", "Those that do not answer.", told.count(None)))
+        return Response(text(every), media_type=MEDIA_TYPE)
+
     app.include_router(operations)
+    app.include_router(connections_router)
     return app

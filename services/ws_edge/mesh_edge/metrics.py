@@ -1,0 +1,75 @@
+"""`/metrics` of an edge. Gauges are read when somebody asks, so they cost nothing until then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from daena_mesh.metrics import Metric, by, single
+from mesh_edge.many import ManySocket
+from mesh_edge.whole import View
+from mesh_edge.wire import EVENT_STREAM
+
+if TYPE_CHECKING:
+    from mesh_edge.edge import Edge
+    from mesh_edge.link import Link
+
+
+def route_of(link: Link) -> str:
+    """The route that a client came by, without what it asked for there."""
+    if isinstance(link, ManySocket):
+        return "/ws"
+    name = next((reader.topic.name for reader in link.readers), "")
+    return f"/{'sse' if link.wire is EVENT_STREAM else 'ws'}/{name.partition('_')[0]}"
+
+
+def edge_metrics(edge: Edge) -> list[Metric]:
+    """What Prometheus is told of one process of an edge."""
+    topics, counts, connection = list(edge.topics()), edge.counts, edge.mesh.connection
+    readers = Counter({"live": 0, "held_back": 0, "from_log": 0})
+    deliveries, heals = counts.deliveries, counts.heals
+    for topic in topics:
+        live, held_back = len(topic.ready), len(topic.behind)
+        readers.update(live=live, held_back=held_back, from_log=len(topic.readers) - live - held_back)
+        deliveries += topic.deliveries
+        heals += topic.follower.heals
+    replays = edge.mesh.log.replays
+    return [
+        single("mesh_edge_ready", "gauge", "Whether new sockets are welcome.", int(edge.is_ready)),
+        single(
+            "mesh_edge_nats_connected",
+            "gauge",
+            "Whether NATS and the leaders answer.",
+            int(connection.state == "connected"),
+        ),
+        single("mesh_edge_nats_connects_total", "counter", "Connections to NATS that were made.", connection.connects),
+        by(
+            "route",
+            "mesh_edge_sockets",
+            "gauge",
+            "Clients that are connected.",
+            Counter(map(route_of, edge.sockets())),
+        ),
+        single("mesh_edge_topics", "gauge", "Topics that are followed.", len(topics)),
+        by("state", "mesh_edge_readers", "gauge", "Sockets on topics, by how they are served.", readers),
+        single("mesh_edge_deliveries_total", "counter", "Live frames that were given to sockets.", deliveries),
+        single("mesh_edge_replays", "gauge", "Replays of the log that are being read.", replays.in_flight),
+        single("mesh_edge_replays_waiting", "gauge", "Who waits for a replay to begin.", replays.waiting),
+        single("mesh_edge_heals_total", "counter", "Times a topic read what it had missed, or might have.", heals),
+        by("reason", "mesh_edge_gaps_total", "counter", "Gaps that were told.", counts.gaps),
+        single("mesh_edge_poison_total", "counter", "Stored messages that are no events.", edge.poison.count),
+        by(
+            "status",
+            "mesh_edge_handshakes_refused_total",
+            "counter",
+            "Handshakes that were refused, by the status of the answer.",
+            counts.refused,
+        ),
+    ]
+
+
+def _metrics(edge: Edge, _asked: None) -> list[Metric]:
+    return edge_metrics(edge)
+
+
+METRICS = View("metrics", type(None), list[Metric], _metrics)
