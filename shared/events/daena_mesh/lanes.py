@@ -84,6 +84,9 @@ class Lanes:
         for lane in self.all:
             if lane.messages:
                 filled.setdefault(lane.stream, []).append(lane)
+        if len(filled) == 1 and len(*filled.values()) == 1:
+            ((only,),) = filled.values()
+            return self._take_all(only)
         first = {stream: min(lanes, key=_next_seq) for stream, lanes in filled.items()}
         while first:
             stream = next(iter(first)) if len(first) == 1 else min(first, key=lambda s: _next_moment(first[s]))
@@ -101,6 +104,15 @@ class Lanes:
                     continue
             lanes = filled[stream]
             first[stream] = lanes[0] if len(lanes) == 1 else min(lanes, key=_next_seq)
+        return taken
+
+    def _take_all(self, lane: Lane) -> list[Stored]:
+        """There is nothing to put in order."""
+        given = self._given.get(lane.stream, 0)
+        taken = [message for message in lane.messages if message.seq > given]
+        lane.messages.clear()
+        if taken:
+            self._given[lane.stream] = taken[-1].seq
         return taken
 
 

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from daena_mesh.connection import Connection, Reply
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.jetstream import NO_MESSAGE, NO_STREAM, ApiReply, call
 from daena_mesh.layout import epoch_subject
+from daena_mesh.shared_run import SharedRun
 from daena_mesh.stored import Stored, read_direct, status_of
 
 MOST_MESSAGES = 1_000
@@ -92,6 +94,7 @@ class StreamReader:
         """Through ``connection``."""
         self.connection = connection
         self._kept: dict[str, tuple[float, int]] = {}
+        self._asking_kept: dict[str, SharedRun[int]] = {}
 
     async def last(self, stream: str, pattern: str) -> Stored | None:
         """The newest message on ``pattern``, from the leader; raises `MeshUnavailable`."""
@@ -124,6 +127,11 @@ class StreamReader:
         at, kept = self._kept.get(stream, (0.0, 0))
         if time.monotonic() < at + _KEPT_FOR_S:
             return kept
+        if (asking := self._asking_kept.get(stream)) is None:
+            asking = self._asking_kept[stream] = SharedRun(partial(self._ask_kept_from, stream))
+        return await asking.ask()
+
+    async def _ask_kept_from(self, stream: str) -> int:
         state, config = await self.info(stream)
         kept, pressed = 0, False
         if config.max_age:

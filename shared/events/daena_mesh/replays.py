@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from daena_mesh import replay
 from daena_mesh.reader import MOST_BYTES, StreamReader
 from daena_mesh.want import Chunk, Filters, Want
-from daena_mesh.window import Window, cover
+from daena_mesh.window import Window
 
 MOST_ALONE = 8
 """How many are read each by itself at a time; the others wait."""
@@ -25,8 +25,6 @@ FEWEST = 8
 WORTH = 256
 """How many messages a window may read for each that it serves: what a replay of its own costs, in messages."""
 
-_FAR = 8
-"""How many sequences there may be for each such message: most may be others', which are not even read."""
 _QUIET_S = 0.01
 _HOLD_S = 0.25
 _KEEP_S = 5.0
@@ -66,7 +64,7 @@ def choose(wants: Sequence[Want], lately: int) -> set[int]:
     """
     ends = ends_of(wants)
     far = sorted((distance(want, ends), i) for i, want in enumerate(wants))
-    near = (n for n, (sequences, _) in enumerate(far, 1) if sequences <= max(n, lately) * WORTH * _FAR)
+    near = (n for n, (sequences, _) in enumerate(far, 1) if sequences <= max(n, lately) * WORTH)
     size = max(near, default=0)
     return {i for _, i in far[:size]} if size >= FEWEST else set()
 
@@ -180,14 +178,10 @@ class Replays:
 
     async def _together(self, group: Sequence[Waiting], window: Window | None) -> None:
         wants = [waiting.want for waiting in group]
-        ends = ends_of(wants)
+        if window is None:
+            self._window = window = Window(wants)
         try:
-            if window is None:
-                if not await self._is_worth_it(wants, ends):
-                    self._alone.extend(group)
-                    return
-                self._window = window = Window(wants)
-            came_to_the_end = await window.extend(self._log, ends)
+            came_to_the_end = await window.extend(self._log, ends_of(wants))
             for i, waiting in enumerate(group, 1):
                 _answer(waiting, window.give(waiting.want))
                 if i % _AT_A_TIME == 0:
@@ -206,19 +200,6 @@ class Replays:
         if self._end is not None:
             self._end.cancel()
         self._end = asyncio.get_running_loop().call_later(_KEEP_S, self.forget)
-
-    async def _is_worth_it(self, wants: Sequence[Want], ends: Mapping[str, int]) -> bool:
-        """Whether what a window would read is not much more than what is wanted. Raises `MeshUnavailable`."""
-        most = WORTH * max(len(wants), len(self._lately))
-        if max(distance(want, ends) for want in wants) <= most:
-            return True
-        count = 0
-        for stream in ends:
-            here = [want for want in wants if stream in want.streams]
-            after = min(want.after[stream] for want in here)
-            for pattern in cover(pattern for want in here for pattern in want.filters[stream]):
-                count += (await self._log.batch(stream, pattern, after, most=1)).pending
-        return count <= most
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

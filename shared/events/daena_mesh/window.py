@@ -1,43 +1,39 @@
 """A stretch of the log in memory, for a moment: read once, it serves all who are behind at once.
 
-Many topics that come back together want the same range, each another few of its messages. A window reads the range
-with patterns that cover those of all; each reader is given what it wants of it by look-up.
+Many topics that come back together want the same range, each another few of its messages. A window reads everything in
+the range, as that is what the server reads fastest: with a wildcard it takes 22 times as long for a message. Each
+reader is given what it wants by look-up.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from daena_mesh import replay
 from daena_mesh.lanes import Lane, Lanes
 from daena_mesh.reader import StreamReader
 from daena_mesh.stored import Stored
 from daena_mesh.subject_table import SubjectTable
-from daena_mesh.subjects import covers
 from daena_mesh.want import MESSAGE_BYTES, Chunk, Want
 
 MOST_WINDOW_BYTES = 33_554_432
 
-_MOST_LANES = 3
-
 
 class Window:
-    """What lies between two sequences of each stream, on the patterns it was made for."""
+    """What lies between two sequences of each stream."""
 
-    __slots__ = ("_high", "_low", "_patterns", "_tables", "size")
+    __slots__ = ("_high", "_low", "_tables", "size")
 
     def __init__(self, wants: Sequence[Want]) -> None:
         """Begins where the one of ``wants`` that is farthest behind stands, and is empty."""
         self.size = 0
         """What it holds, in bytes."""
         self._low: dict[str, int] = {}
-        self._patterns: dict[str, tuple[str, ...]] = {}
-        for stream in dict.fromkeys(stream for want in wants for stream in want.streams):
-            here = [want for want in wants if stream in want.filters and want.needs(stream)]
-            self._low[stream] = min(want.after[stream] for want in here)
-            self._patterns[stream] = cover(pattern for want in here for pattern in want.filters[stream])
+        for want in wants:
+            for stream in want.streams:
+                self._low[stream] = min(want.after[stream], self._low.get(stream, want.after[stream]))
         self._high = dict(self._low)
         self._tables = {stream: SubjectTable() for stream in self._low}
 
@@ -48,12 +44,7 @@ class Window:
 
     def suits(self, want: Want) -> bool:
         """Whether it has all that is wanted, or will when it has come to the end of that."""
-        return all(
-            stream in self._low
-            and want.after[stream] >= self._low[stream]
-            and all(any(covers(own, pattern) for own in self._patterns[stream]) for pattern in want.filters[stream])
-            for stream in want.streams
-        )
+        return all(stream in self._low and want.after[stream] >= self._low[stream] for stream in want.streams)
 
     def has(self, want: Want) -> bool:
         """Whether all that is wanted of it was read."""
@@ -61,23 +52,16 @@ class Window:
 
     async def extend(self, log: StreamReader, reach: Mapping[str, int]) -> bool:
         """Read on up to ``reach``; False where that was too much, or taken by the limits. Raises `MeshUnavailable`."""
-        lanes = Lanes(
-            [
-                Lane(stream, pattern, self._high[stream], reach[stream])
-                for stream, patterns in self._patterns.items()
-                for pattern in patterns
-                if stream in reach
-            ]
-        )
+        lanes = Lanes([Lane(stream, ">", self._high[stream], seq) for stream, seq in reach.items()])
         while lanes.dry() and not self.is_full and await replay.feed(log, lanes):
             for message in lanes.take():
                 self._tables[message.stream].add(message)
                 self._high[message.stream] = message.seq
                 self.size += len(message.body) + len(message.headers) + MESSAGE_BYTES
         for stream, seq in reach.items():
-            if stream in self._high and lanes.has_ended(stream):
+            if lanes.has_ended(stream):
                 self._high[stream] = max(self._high[stream], seq)
-        return all(self._high.get(stream, seq) >= seq for stream, seq in reach.items())
+        return all(self._high[stream] >= seq for stream, seq in reach.items())
 
     def give(self, want: Want) -> Chunk:
         """What it has of what is wanted."""
@@ -101,27 +85,6 @@ class Window:
             rows.update(self._tables[stream].rows(pattern))
         found = [row[bisect_right(row, after, key=_seq) :] for row in rows.values()]
         return found[0] if len(found) == 1 else sorted((message for part in found for message in part), key=_seq)
-
-
-def cover(patterns: Iterable[str]) -> tuple[str, ...]:
-    """A few patterns that match whatever one of ``patterns`` matches, and no subject twice."""
-    joined: dict[str, str] = {}
-    for pattern in patterns:
-        domain = pattern.partition(".")[0]
-        joined[domain] = _join(joined.get(domain, pattern), pattern)
-    return tuple(joined.values()) if len(joined) <= _MOST_LANES and joined.keys().isdisjoint("*>") else (">",)
-
-
-def _join(one: str, other: str) -> str:
-    if one == other:
-        return one
-    have, want = one.split("."), other.split(".")
-    words: list[str] = []
-    for mine, theirs in zip(have, want, strict=False):
-        if ">" in (mine, theirs):
-            return ".".join((*words, ">"))
-        words.append(mine if mine == theirs else "*")
-    return ".".join(words if len(have) == len(want) else (*words[:-1], ">"))
 
 
 def _seq(message: Stored) -> int:

@@ -8,7 +8,6 @@ from daena_mesh.want import Want
 
 RECORDS = "RECORDS"
 HEAD = 1_000_000
-FAR = 8 * WORTH
 
 
 def wants(*afters: int) -> list[Want]:
@@ -21,9 +20,9 @@ def test_few_are_read_each_by_itself() -> None:
 
 
 def test_many_in_a_range_that_is_not_too_long_for_them_share() -> None:
-    assert choose(wants(*[HEAD - 100 * FAR] * 100), lately=0) == set(range(100))
-    assert choose(wants(*[HEAD - 100 * FAR - 1] * 100), lately=0) == set()
-    assert choose(wants(*[HEAD - 100 * FAR - 1] * 100), lately=101) == set(range(100)), "as many may still come"
+    assert choose(wants(*[HEAD - 100 * WORTH] * 100), lately=0) == set(range(100))
+    assert choose(wants(*[HEAD - 100 * WORTH - 1] * 100), lately=0) == set()
+    assert choose(wants(*[HEAD - 100 * WORTH - 1] * 100), lately=101) == set(range(100)), "as many may still come"
 
 
 def test_one_that_is_far_behind_goes_alone() -> None:
@@ -35,5 +34,5 @@ def test_whoever_is_chosen_is_near_enough_for_the_number_of_them(afters: list[in
     chosen = choose(wants(*afters), lately)
     assert not chosen or len(chosen) >= FEWEST
     farthest = max((HEAD - afters[i] for i in chosen), default=0)
-    assert farthest <= max(len(chosen), lately) * FAR
+    assert farthest <= max(len(chosen), lately) * WORTH
     assert all(HEAD - after >= farthest for i, after in enumerate(afters) if i not in chosen) or not chosen
