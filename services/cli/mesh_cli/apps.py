@@ -7,6 +7,7 @@ import os
 from fastapi import FastAPI
 
 from mesh_api.app import create_app as create_api
+from mesh_cli.garbage import settle
 from mesh_edge import edge_of, websocket_router
 from mesh_edge.app import create_app as create_edge
 from mesh_edge.connections import connections_router
@@ -26,7 +27,9 @@ def mesh_app(nats_url: str) -> FastAPI:
 def api_app(nats_url: str) -> FastAPI:
     """Make the API with the page."""
     _tell_all(nats_url)
-    return create_api(with_page=True)
+    app = create_api(with_page=True)
+    settle()
+    return app
 
 
 def edge_app(nats_url: str, siblings: Siblings | None = None) -> FastAPI:

@@ -1,8 +1,8 @@
-"""The garbage collector of a service: left out of what stays, and called less often.
+"""The garbage collector of the API: left out of what stays, and called less often.
 
-A service has some sixty thousand objects that live as long as it does, and each answer makes and frees hundreds. With
+The API has some sixty thousand objects that live as long as it does, and each answer makes and frees hundreds. With
 CPython's defaults the collector looks at them over and over: a tenth of what a chat call costs
-(docs/experiments/rest.md).
+(docs/experiments/rest.md). An edge keeps the defaults: garbage that lies longer is memory for each of its sockets.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 
-from mesh_cli.garbage import settle
 from mesh_cli.http_heads import BoundedHeads
 from mesh_cli.listening import Listener, announce
 from mesh_cli.stopping import Stop
@@ -41,7 +40,6 @@ async def serve(
         drain: awaited before any connection is closed.
     """
     async with app.router.lifespan_context(app):
-        settle()
         config = uvicorn.Config(
             app,
             lifespan="off",
