@@ -86,7 +86,9 @@ async def test_clients_that_come_back_are_given_all_they_missed(tmp_path: Path) 
 
 
 async def test_nothing_is_left_of_a_bench_that_was_killed(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(*MESH, "bench", "fanout", "--alone", stdout=PIPE, stderr=PIPE)
+    command = [*MESH, "bench", "fanout", "--alone"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
     started: set[int] = set()
 
     def descendants(pid: int) -> set[int]:
