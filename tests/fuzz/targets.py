@@ -19,12 +19,14 @@ from websockets.frames import Close, Frame, Opcode
 
 from daena_mesh.codec import Poison
 from daena_mesh.cursors import Positions
-from daena_mesh.errors import InvalidCursor, InvalidId, InvalidSubject
+from daena_mesh.errors import InvalidCursor, InvalidId, InvalidQuery, InvalidSubject
 from daena_mesh.stored import Stored, read_live
 from daena_mesh.subjects import Subject, check_id, check_pattern, covers, matches, overlaps, safe_id
 from mesh_edge.client_messages import Budget, answer
 from mesh_edge.envelope import event_text
+from mesh_edge.follow import MOST_HISTORY, follow_of
 from mesh_edge.frames import text_frame
+from mesh_edge.sending import Refused, read_send
 from mesh_edge.topic_name import topic_of
 from tests.fuzz.campaign import Check
 from tests.support.second_opinion import disagreement, ours
@@ -69,6 +71,33 @@ def talk(data: bytes) -> None:
         else:
             assert said["event_type"] == "error"
             assert said["payload"]["message"]
+
+
+def sends(data: bytes) -> None:
+    """A `send` is read, or refused in a sentence."""
+    try:
+        message = read_send(data.decode(errors="ignore"))
+    except Refused as refusal:
+        check_sentence(refusal)
+        return
+    assert isinstance(message.payload, dict)
+    assert message.id is None or 0 < len(message.id) <= 128
+
+
+def wishes(data: bytes) -> None:
+    """A wish to follow a topic is refused in a short sentence, or leads to subjects that NATS takes."""
+    connection_id, *query = data.decode(errors="replace").split("\n", 3)
+    try:
+        wish = follow_of(connection_id, dict(zip(("since", "history", "types"), query, strict=False)))
+    except (InvalidId, InvalidCursor, InvalidSubject, InvalidQuery) as refusal:
+        check_sentence(refusal)
+        return
+    assert 0 <= wish.history <= MOST_HISTORY
+    assert wish.name.name == connection_id
+    wide = topic_of(connection_id).patterns
+    for pattern in wish.name.patterns:
+        assert check_pattern(pattern) == pattern
+        assert any(covers(whole, pattern) for whole in wide), pattern
 
 
 def positions(data: bytes) -> None:
@@ -213,6 +242,22 @@ TARGETS = {
             b'{"type":"pong"}',
             b'{"type":"send","id":"c1","subject":"chat.s1.message","payload":{"content":"Hi"}}',
             b'{"type":"subscribe","topic":"chat_s1","since":"Rk3f-120.Sp9a-88"}',
+        ],
+    ),
+    "sends": Target(
+        sends,
+        [
+            b'{"type":"send","id":"c1","subject":"chat.s1.message","payload":{"content":"Hi"}}',
+            b'{"subject":"chat.s1.typing","payload":{},"id":null}',
+        ],
+    ),
+    "wishes": Target(
+        wishes,
+        [
+            b"chat_s1\nRk3f-120.Sp9a-88\n20\nchat.message,chat.delta",
+            b"events\n\n1000\nagent.status, session.created",
+            b"agent_scout\n\n\ntask.update",
+            b"council",
         ],
     ),
     "positions": Target(positions, [b"Rk3f-120.Sp9a-88", b"Rk3f-0", b"Sp9a88aa-9223372036854775807", b"Aaa-1.Bbb-2"]),
