@@ -55,7 +55,7 @@ async def test_who_was_let_in_a_moment_before_is_sent_away_too(
     enter = Edge.enter
 
     def late(edge: Edge, *given: Any, **named: Any) -> Any:
-        edge.is_draining = True
+        edge.gate.is_draining = True
         return enter(edge, *given, **named)
 
     monkeypatch.setattr(Edge, "enter", late)

@@ -78,6 +78,7 @@ async def running_edge(
     *,
     app: FastAPI | None = None,
     ws: Any = HandoverProtocol,
+    http: Any = "auto",
     is_ready: bool = True,
     send_buffer_bytes: int = 0,
     **settings: Any,
@@ -87,7 +88,9 @@ async def running_edge(
     Unless ``is_ready`` is False it has found NATS when it is given.
     """
     app = app or create_app()
-    config = uvicorn.Config(app, ws=ws, ws_per_message_deflate=False, log_config=None, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app, http=http, ws=ws, ws_per_message_deflate=False, log_config=None, timeout_graceful_shutdown=5
+    )
     server = uvicorn.Server(config)
     environment = {f"MESH_{name.upper()}": str(value) for name, value in settings.items()}
     listener = listen(send_buffer_bytes)

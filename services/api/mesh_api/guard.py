@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 class Guard:
     """ASGI middleware."""
 
+    lets_websockets_pass = True
+    """So handshakes need not come by here."""
+
     def __init__(self, app: ASGIApp, *, max_request_bytes: int, requests: Requests) -> None:
         self._app = app
         self._max_bytes = max_request_bytes

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from mesh_cli.http_heads import BoundedHeads
 from mesh_cli.listening import Listener, announce
 from mesh_cli.stopping import Stop
+from mesh_edge.door import Door
 from mesh_edge.protocol import HandoverProtocol
 
 REQUESTS_END_WITHIN_S = 3
@@ -43,7 +44,7 @@ async def serve(
         config = uvicorn.Config(
             app,
             lifespan="off",
-            http=BoundedHeads,
+            http=FrontDoor,
             ws=HandoverProtocol,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
@@ -72,6 +73,12 @@ async def serve(
                 task.cancel()
             server.should_exit = True
             await serving
+
+
+class FrontDoor(Door):
+    """Answers plain WebSocket handshakes; all else has bounds on its heads."""
+
+    usual = BoundedHeads
 
 
 class _Server(uvicorn.Server):
@@ -110,4 +117,4 @@ def _has_just_come(connection: object) -> bool:
     """Whether a connection still has to ask for the first time, or is in the middle of a WebSocket's handshake."""
     if isinstance(connection, HandoverProtocol):
         return not connection.handshake_complete
-    return isinstance(connection, BoundedHeads) and connection.cycle is None
+    return isinstance(connection, Door) or (isinstance(connection, BoundedHeads) and connection.cycle is None)

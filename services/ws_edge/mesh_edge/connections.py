@@ -13,10 +13,11 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from daena_mesh.errors import InvalidId
 from daena_mesh.settings import load
 from daena_mesh.tokens import Keyring, TokenSettings
+from mesh_edge.gate import Refusal
 from mesh_edge.manager import rfc3339
 from mesh_edge.metrics import route_of
 from mesh_edge.operators import Operators
-from mesh_edge.router import Refusal, edge_of
+from mesh_edge.router import edge_of
 from mesh_edge.topic_name import topic_of
 from mesh_edge.whole import View, whole_of
 
@@ -112,7 +113,7 @@ CONNECTIONS = View("connections", Asked, Page, page_of)
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.mesh_operators = Operators(Keyring.load(load(TokenSettings)), edge_of(app).origins)
+    app.state.mesh_operators = Operators(Keyring.load(load(TokenSettings)), edge_of(app).gate.origins)
     yield
 
 

@@ -19,11 +19,11 @@ from mesh_edge.draining import send_away, tell
 from mesh_edge.event_stream import EventStream, ResponseTransport
 from mesh_edge.fanout import Turn
 from mesh_edge.follow import Follow
-from mesh_edge.link import Link, Visitor
+from mesh_edge.gate import Gate
+from mesh_edge.link import NOBODY, Link, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
 from mesh_edge.many import ManySocket
-from mesh_edge.origin import OriginPolicy
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.presence import Presence
 from mesh_edge.sending import Desk, patterns
@@ -52,21 +52,19 @@ class Edge:
         self.frame_bytes = settings.frame_bytes
         self.most_topics = settings.topics_per_socket
         self.mesh = Mesh(settings, name=f"mesh-edge/{self.edge_id}", wait_s=1.0, source=self.edge_id)
-        self.origins = OriginPolicy(
-            frozenset(filter(None, (origin.strip() for origin in settings.origins.split(",")))),
-            open_loopback=settings.open_loopback,
-        )
+        self.gate = Gate(settings)
         self.poison = PoisonCabinet(self.mesh, self.edge_id)
         self.manager = ConnectionManager(self)
         self.rules = Rules(Desk(self.mesh), settings.messages_per_s, patterns(settings.open_write))
         self.counts = Counts()
-        self.is_draining = False
         self._left = asyncio.Event()
         self._topics: dict[TopicName, Topic] = {}
         self._lingering: dict[TopicName, asyncio.TimerHandle] = {}
         self._wheel: list[dict[Link, None]] = [{} for _ in range(_SLOTS)]
         self._slots = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
+        self._servers: list[set[Any]] = []
+        """The connections of each server through which sockets came, so that none keeps a reference of its own."""
         self._visitors: dict[Visitor, Visitor] = {}
         self.presence = Presence(self.mesh, self.edge_id, linger_s=settings.presence_linger_s)
         turn = Turn(self.mesh.connection)
@@ -87,7 +85,7 @@ class Edge:
 
     async def close(self) -> None:
         """End; sockets that are still here are closed."""
-        self.is_draining = True
+        self.gate.is_draining = True
         for task in self._tasks:
             task.cancel()
         await self.presence.close()
@@ -104,7 +102,7 @@ class Edge:
         """Send every client elsewhere: tell it when to come back, close in waves, and wait for the answers."""
         if self.is_draining:
             return
-        self.is_draining = True
+        self.gate.is_draining = True
         self.presence.end()
         await send_away(list(self.sockets()), self.settings.drain_s)
         with contextlib.suppress(TimeoutError):
@@ -112,6 +110,11 @@ class Edge:
                 while any(self._wheel):
                     self._left.clear()
                     await self._left.wait()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it is being stopped."""
+        return self.gate.is_draining
 
     @property
     def is_ready(self) -> bool:
@@ -125,50 +128,49 @@ class Edge:
         transport: asyncio.Transport,
         follow: Follow,
         *,
-        user_agent: str = "",
+        visitor: Visitor = NOBODY,
         metadata: dict[str, Any] | None = None,
-        who: str | None = None,
+        beginning: bytes = b"",
+        connections: set[Any] | None = None,
     ) -> Socket:
-        """A client that was let in follows a topic from here on, and its socket is the protocol of ``transport``."""
+        """A client that was let in follows a topic from here on, and its socket is the protocol of ``transport``.
+
+        What comes first on the wire, ``beginning``, is the answer to its handshake where that was not given yet.
+        ``connections`` are those of a server, which tells its members to shut down: the socket is one until it is lost.
+        """
         socket = Socket(transport, self.topic(follow.name), self)
         transport.set_protocol(socket)  # before anything is written, or somebody else is told that it is held back
-        self.welcome(socket, user_agent=user_agent, metadata=metadata, who=who)
+        if beginning:
+            transport.write(beginning)
+        if connections is not None:
+            self.keep(socket, connections)
+        self.welcome(socket, visitor=visitor, metadata=metadata)
         socket.reader.topic.join(socket.reader, follow.since, follow.history)
         self.turn_away_late(socket)
         return socket
 
     def enter_many(
-        self,
-        transport: asyncio.Transport,
-        *,
-        user_agent: str = "",
-        metadata: dict[str, Any] | None = None,
-        who: str | None = None,
+        self, transport: asyncio.Transport, *, visitor: Visitor = NOBODY, metadata: dict[str, Any] | None = None
     ) -> ManySocket:
         """A client that was let in will say what it follows."""
         socket = ManySocket(transport, self)
         transport.set_protocol(socket)
-        self.welcome(socket, user_agent=user_agent, metadata=metadata, who=who)
+        self.welcome(socket, visitor=visitor, metadata=metadata)
         socket.greet()
         self.turn_away_late(socket)
         return socket
 
-    def enter_stream(
-        self, transport: ResponseTransport, follow: Follow, *, user_agent: str = "", who: str | None = None
-    ) -> EventStream:
+    def enter_stream(self, transport: ResponseTransport, follow: Follow, *, visitor: Visitor = NOBODY) -> EventStream:
         """A client that was let in is sent a topic as server-sent events."""
         stream = EventStream(transport, self.topic(follow.name), self)
-        self.welcome(stream, user_agent=user_agent, who=who)
+        self.welcome(stream, visitor=visitor)
         stream.reader.topic.join(stream.reader, follow.since, follow.history)
         self.turn_away_late(stream)
         return stream
 
-    def welcome(
-        self, link: Link, *, user_agent: str = "", metadata: dict[str, Any] | None = None, who: str | None = None
-    ) -> None:
+    def welcome(self, link: Link, *, visitor: Visitor = NOBODY, metadata: dict[str, Any] | None = None) -> None:
         """Keep a connection alive from now on, and know who it is."""
         link.metadata = metadata
-        visitor = Visitor(user_agent, who=who)
         link.visitor = self._visitors.setdefault(visitor, visitor)  # a few serve thousands
         if len(self._visitors) > 1_000:
             self._visitors.clear()
@@ -184,8 +186,17 @@ class Edge:
         """Where the clients of a topic wait that are about to `enter`; its topic is followed from now on."""
         return self.topic(name).lobby
 
+    def keep(self, link: Link, connections: set[Any]) -> None:
+        """Let a link be one of the ``connections`` of a server until it is lost."""
+        connections.add(link)
+        if not any(connections is known for known in self._servers):
+            self._servers.append(connections)
+
     def lost(self, link: Link) -> None:
         """A connection is gone."""
+        for connections in self._servers:
+            connections.discard(link)
+        self.gate.left(link)
         self._wheel[hash(link) // 16 % _SLOTS].pop(link, None)
         if self.is_draining:
             self._left.set()

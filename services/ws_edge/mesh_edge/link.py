@@ -34,6 +34,8 @@ class Visitor(NamedTuple):
     """The ``sub`` of its token; None where nobody asked for one."""
     may_write: tuple[str, ...] | None = None
     """The patterns of subjects on which it may send; None: what everybody may who has no token."""
+    may_read: tuple[str, ...] | None = None
+    """What it may ask for on a socket of many topics; None: everything."""
     who: str | None = None
     """As whom it is present, where nobody authenticates."""
 

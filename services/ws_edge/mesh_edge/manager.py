@@ -19,7 +19,9 @@ from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import subject_for
 from mesh_edge import closing
+from mesh_edge.credentials import MOST_USER_AGENT, SUBPROTOCOL
 from mesh_edge.follow import Follow
+from mesh_edge.link import NOBODY, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.protocol import HAND_OVER
 from mesh_edge.topic_name import TopicName, topic_of
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
     from mesh_edge.many import ManySocket
     from mesh_edge.socket import Socket
     from mesh_edge.socket import WebSocket as WebSocketLink
-
-_SUBPROTOCOL = "mesh.v1"
-MOST_USER_AGENT = 256
-
 
 Taken = TypeVar("Taken", bound="WebSocketLink")
 
@@ -47,9 +45,8 @@ class Host(Protocol):
         transport: asyncio.Transport,
         follow: Follow,
         *,
-        user_agent: str = "",
+        visitor: Visitor = NOBODY,
         metadata: dict[str, Any] | None = None,
-        who: str | None = None,
     ) -> Socket:
         """A client that was let in follows a topic."""
 
@@ -57,9 +54,8 @@ class Host(Protocol):
         self,
         transport: asyncio.Transport,
         *,
-        user_agent: str = "",
+        visitor: Visitor = NOBODY,
         metadata: dict[str, Any] | None = None,
-        who: str | None = None,
     ) -> ManySocket:
         """A client that was let in will say what it follows."""
 
@@ -85,11 +81,13 @@ class ConnectionManager:
         *,
         follow: Follow | None = None,
         who: str | None = None,
+        visitor: Visitor | None = None,
     ) -> Socket:
         """Accept a WebSocket into a group, and take it over: the edge answers it from here on.
 
         ``follow`` says from where on, and which events; by default all from now on. ``who`` is the user who is present
-        there for others, if anybody.
+        there for others, if anybody; ``visitor`` says more, and counts alone. Whether it may come in was for the caller
+        to decide.
 
         It is accepted once its topic knows where it stands, so that whatever is published from then on is shown to it.
 
@@ -97,21 +95,24 @@ class ConnectionManager:
         run with ``--ws mesh_edge.protocol:HandoverProtocol``.
         """
         wish = follow or Follow(topic_of(connection_id))
-        user_agent = _user_agent(websocket)
+        visitor = visitor or _visitor(websocket, who)
         async with self._host.lobby(wish.name).wait():
             return await _take_over(
-                websocket,
-                lambda transport: self._host.enter(transport, wish, user_agent=user_agent, metadata=metadata, who=who),
+                websocket, lambda transport: self._host.enter(transport, wish, visitor=visitor, metadata=metadata)
             )
 
     async def connect_many(
-        self, websocket: WebSocket, metadata: dict[str, Any] | None = None, *, who: str | None = None
+        self,
+        websocket: WebSocket,
+        metadata: dict[str, Any] | None = None,
+        *,
+        who: str | None = None,
+        visitor: Visitor | None = None,
     ) -> ManySocket:
         """Accept a WebSocket that will say what it follows, and take it over; otherwise as `connect`."""
-        user_agent = _user_agent(websocket)
+        visitor = visitor or _visitor(websocket, who)
         return await _take_over(
-            websocket,
-            lambda transport: self._host.enter_many(transport, user_agent=user_agent, metadata=metadata, who=who),
+            websocket, lambda transport: self._host.enter_many(transport, visitor=visitor, metadata=metadata)
         )
 
     async def disconnect(self, websocket: WebSocket, connection_id: str) -> None:  # noqa: ARG002 - as the group names it
@@ -187,15 +188,15 @@ async def _take_over(websocket: WebSocket, enter: Callable[[asyncio.Transport], 
             "the edge needs uvicorn's sockets: run it with --ws mesh_edge.protocol:HandoverProtocol"
         )
     offered = websocket.scope.get("subprotocols", [])
-    await websocket.accept(subprotocol=_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
+    await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     socket: Taken = hand_over(enter)
     # Not in a reference cycle with the handshake, which ends with this endpoint.
     websocket.scope["extensions"]["mesh.socket"] = socket
     return socket
 
 
-def _user_agent(websocket: WebSocket) -> str:
-    return websocket.headers.get("user-agent", "")[:MOST_USER_AGENT]
+def _visitor(websocket: WebSocket, who: str | None) -> Visitor:
+    return Visitor(websocket.headers.get("user-agent", "")[:MOST_USER_AGENT], who=who)
 
 
 def _object(value: Mapping[str, Any]) -> dict[str, Any]:

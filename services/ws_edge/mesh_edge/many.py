@@ -10,6 +10,7 @@ import msgspec
 
 from daena_mesh.errors import MeshError
 from daena_mesh.ids import now
+from daena_mesh.tokens import Rights
 from mesh_edge.client_messages import ClientMessage
 from mesh_edge.control import control_frame
 from mesh_edge.follow import Follow, follow_of
@@ -95,6 +96,9 @@ class ManySocket(WebSocket):
         if follow.name.name not in self._readers and len(self._readers) >= self._many_host.most_topics:
             most = self._many_host.most_topics
             raise Refused("too_many_topics", f"this socket follows {most} topics, and may follow no more")
+        may_read = self.visitor.may_read
+        if may_read is not None and not Rights(may_read).may_read(follow.name.patterns):
+            raise Refused("forbidden", f"the token does not allow the topic {follow.name.name!r}")
         self._follow(follow)
 
     def _follow(self, follow: Follow) -> None:

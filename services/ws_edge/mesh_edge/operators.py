@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from daena_mesh.errors import InvalidToken
 from daena_mesh.tokens import Keyring
-from mesh_edge.router import Refusal
+from mesh_edge.gate import Refusal
 
 if TYPE_CHECKING:
     from fastapi import Request

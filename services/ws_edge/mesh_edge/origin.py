@@ -36,18 +36,22 @@ class OriginPolicy:
         open_loopback: nobody authenticates, and the edge listens on loopback alone: pages of any loopback
             name and port may come, and tools that name no origin. The ``Host`` must be a loopback name as
             well, for a page whose own name was rebound to 127.0.0.1 brings that name along.
+        tools: whoever names no origin may come, since it is no browser, and somebody else asks it who it is.
 
     Raises:
         ConfigurationError: an entry of `allow` is no origin that a browser would send.
     """
 
-    __slots__ = ("_allow", "_open_loopback")
+    __slots__ = ("_allow", "_open_loopback", "_tools")
 
-    def __init__(self, allow: frozenset[str] = frozenset(), *, open_loopback: bool = False) -> None:
+    def __init__(
+        self, allow: frozenset[str] = frozenset(), *, open_loopback: bool = False, tools: bool = False
+    ) -> None:
         for origin in sorted(allow):
             _check_allowed(origin)
         self._allow = allow
         self._open_loopback = open_loopback
+        self._tools = tools
 
     def allows(self, origin: str | None, host: str | None) -> bool:
         """Whether a handshake may go on.
@@ -62,7 +66,7 @@ class OriginPolicy:
         if served is None or (self._open_loopback and not _is_loopback(served.host)):
             return False
         if origin is None:
-            return self._open_loopback
+            return self._open_loopback or self._tools
         scheme, page = _web_origin(origin)
         if page is None:
             return False

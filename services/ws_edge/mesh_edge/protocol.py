@@ -48,6 +48,13 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == 101:
             self.scope["extensions"][HAND_OVER] = self.hand_over  # type: ignore[assignment]
 
+    def data_received(self, data: bytes) -> None:
+        """More of it. A handshake that cannot be read, such as one with an endless line, uvicorn would never answer."""
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()
+
     def hand_over(self, take: Take) -> WebSocket:
         """Give the transport to ``take``, once the endpoint has accepted; which makes what it returns its protocol.
 

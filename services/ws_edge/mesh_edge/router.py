@@ -9,22 +9,23 @@ the application.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
-from fastapi.responses import JSONResponse
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import HTTPConnection
 
 from daena_mesh.errors import ConfigurationError, InvalidCursor, InvalidId, InvalidQuery, InvalidSubject
 from daena_mesh.settings import load
+from mesh_edge.credentials import Knock, offers
 from mesh_edge.edge import Edge
-from mesh_edge.event_stream import EventStreamResponse
+from mesh_edge.event_stream import EventStream, EventStreamResponse, ResponseTransport
 from mesh_edge.follow import Follow, follow_of
-from mesh_edge.manager import MOST_USER_AGENT
-from mesh_edge.presence import check_who
+from mesh_edge.gate import Denied, Refusal
 from mesh_edge.protocol import HAND_OVER
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.topic_name import COUNCIL, EVENTS
@@ -66,39 +67,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await edge.close()
 
 
-class Refusal(Exception):
-    """A client is not let in: the status of the answer, and one sentence."""
-
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.headers = headers or {}
-
-    def response(self, title: str) -> JSONResponse:
-        """The answer as a problem (RFC 9457)."""
-        body = {"type": "about:blank", "title": title, "status": self.status, "detail": str(self)}
-        return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
-
-
-def _admit(edge: Edge, connection: HTTPConnection) -> str | None:
-    """Check where a client comes from; gives the user it is present as, and raises `Refusal`."""
-    headers = connection.headers
-    origins, hosts = headers.getlist("origin"), headers.getlist("host")
-    if len(origins) > 1 or not edge.origins.allows(origins[0] if origins else None, ",".join(hosts) or None):
-        shown = ascii((origins or ["none"])[0][:100])
-        raise Refusal(403, f"pages of origin {shown} may not connect here; MESH_ORIGINS allows more")
-    _check_draining(edge)
-    try:
-        return check_who(connection.query_params.get("who"), is_open=edge.settings.open_loopback)
-    except InvalidId as error:
-        raise Refusal(400, str(error)) from None
-
-
-def _check_draining(edge: Edge) -> None:
-    if edge.is_draining:
-        raise Refusal(503, "this edge is being stopped", {"Retry-After": "1"})
-
-
 def _read(connection_id: str, query: Mapping[str, str]) -> Follow:
     try:
         return follow_of(connection_id, query)
@@ -107,19 +75,22 @@ def _read(connection_id: str, query: Mapping[str, str]) -> Follow:
 
 
 async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
-    """Refuse before the upgrade, or let in: to a topic, or to what the client will name."""
-    edge = edge_of(websocket)
+    """Refuse before the upgrade, turn away after it, or let in: to a topic, or to what the client will name."""
+    edge, knock = edge_of(websocket), knock_of(websocket)
     try:
-        who = _admit(edge, websocket)
+        edge.gate.knock(knock, asyncio.get_running_loop().time())
         follow = _read(connection_id, websocket.query_params) if connection_id is not None else None
         if HAND_OVER not in websocket.scope.get("extensions", {}):
             raise Refusal(500, "run uvicorn with --ws mesh_edge.protocol:HandoverProtocol: the edge keeps its sockets")
+        visitor = edge.gate.authorize(knock, follow and follow.name, time.time())
         if follow is None or connection_id is None:
-            await edge.manager.connect_many(websocket, who=who)
+            edge.gate.last_look(knock, visitor)
+            edge.gate.entered(await edge.manager.connect_many(websocket, visitor=visitor), knock)
             return
         async with edge.lobby(follow.name).wait():
-            _check_draining(edge)
-            await edge.manager.connect(websocket, connection_id, follow=follow, who=who)
+            edge.gate.last_look(knock, visitor)
+            socket = await edge.manager.connect(websocket, connection_id, follow=follow, visitor=visitor)
+            edge.gate.entered(socket, knock)
     except Refusal as refusal:
         edge.counts.refused[str(refusal.status)] += 1
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
@@ -128,29 +99,56 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
             await websocket.close()
         if refusal.status == 500:
             raise ConfigurationError(str(refusal)) from None
+    except Denied as denied:
+        edge.counts.refused[str(denied.why.code)] += 1
+        await websocket.accept(subprotocol=offers(knock.protocols))
+        await websocket.close(denied.why.code, denied.why.reason)
 
 
 async def _stream(request: Request, connection_id: str) -> Response:
     """Refuse, or answer with events that do not end; ``Last-Event-ID`` is where a browser stands that comes back."""
-    edge = edge_of(request)
+    edge, knock = edge_of(request), knock_of(request)
     try:
-        who = _admit(edge, request)
+        edge.gate.knock(knock, asyncio.get_running_loop().time())
         query = dict(request.query_params)
         if last := request.headers.get("last-event-id"):
             query["since"] = last
         follow = _read(connection_id, query)
+        visitor = edge.gate.authorize(knock, follow.name, time.time())
         follow = follow._replace(name=follow.name._replace(wire=EVENT_STREAM))
+
+        def enter(transport: ResponseTransport) -> EventStream:
+            stream = edge.enter_stream(transport, follow, visitor=visitor)
+            edge.gate.entered(stream, knock)
+            return stream
+
         async with edge.lobby(follow.name).wait():
-            _check_draining(edge)
-            user_agent = request.headers.get("user-agent", "")[:MOST_USER_AGENT]
+            edge.gate.last_look(knock, visitor)
             origin = request.headers.get("origin")
             return EventStreamResponse(
-                lambda transport: edge.enter_stream(transport, follow, user_agent=user_agent, who=who),
-                {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {},
+                enter, {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
             )
-    except Refusal as refusal:
+    except (Refusal, Denied) as refused:
+        refusal = refused.refusal if isinstance(refused, Denied) else refused
         edge.counts.refused[str(refusal.status)] += 1
         return refusal.response("The event stream was refused")
+
+
+def knock_of(connection: HTTPConnection) -> Knock:
+    """What a client says of itself, by what FastAPI has read."""
+    headers, query = connection.headers, connection.query_params
+    origins = headers.getlist("origin")
+    return Knock(
+        origin=",".join(origins) if origins else None,
+        host=",".join(headers.getlist("host")) or None,
+        protocols=",".join(headers.getlist("sec-websocket-protocol")),
+        authorization=headers.get("authorization", ""),
+        cookie=headers.get("cookie", ""),
+        query_token=query.get("token", ""),
+        who=query.get("who"),
+        user_agent=headers.get("user-agent", ""),
+        address=connection.client.host if connection.client else "",
+    )
 
 
 websocket_router = APIRouter(lifespan=_lifespan)
@@ -174,7 +172,7 @@ async def council(websocket: WebSocket) -> None:
     await _enter(websocket, COUNCIL)
 
 
-@websocket_router.websocket("/ws/chat/{session_id:mesh_rest}")
+@websocket_router.websocket("/ws/chat/{session_id:mesh_rest}", name="mesh_ws_chat")
 async def chat(websocket: WebSocket, session_id: str) -> None:
     """One session."""
     await _enter(websocket, f"chat_{session_id}")

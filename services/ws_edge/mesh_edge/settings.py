@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from daena_mesh.settings import MeshSettings
+from daena_mesh.tokens import TokenSettings
 
 
-class EdgeSettings(MeshSettings, frozen=True, kw_only=True):
+class EdgeSettings(TokenSettings, frozen=True, kw_only=True):
     """What an edge reads from ``MESH_…`` variables."""
 
     edge_id: Annotated[str, Meta(description="The name of this edge; empty: a random one.")] = ""
@@ -21,6 +21,23 @@ class EdgeSettings(MeshSettings, frozen=True, kw_only=True):
         bool,
         Meta(description="Nobody authenticates: pages on any loopback name may come, and tools without an origin."),
     ] = True
+    token_cookie: Annotated[str, Meta(description="The cookie that may carry a token; empty: none.")] = "mesh_token"  # noqa: S105 - its name
+    token_in_query: Annotated[
+        bool, Meta(description="A token may also come as `?token=`, which proxies and access logs write down.")
+    ] = False
+    handshakes_per_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="How many WebSockets may be opened in a second, after a burst of twice as many; then 429.",
+        ),
+    ] = 1_000.0
+    sockets_per_address: Annotated[
+        int, Meta(ge=0, description="How many sockets one address may have on an edge; 0: as many as it likes.")
+    ] = 0
+    sockets_per_user: Annotated[
+        int, Meta(ge=0, description="How many sockets one user, by the token's `sub`, may have on an edge; 0: any.")
+    ] = 0
     linger_s: Annotated[
         float, Meta(ge=0, le=3_600, description="How long a topic is followed after its last socket left, in seconds.")
     ] = 5.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import runpy
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from hypothesis import strategies as st
 from daena_mesh.errors import ConfigurationError, InvalidToken
 from daena_mesh.settings import load
 from daena_mesh.tokens import Claims, Keyring, Rights, TokenSettings, mint
+from tests.support.markdown import blocks
+from tests.support.tracked import ROOT
 
 KEY = b"the current key, 32 bytes of it."
 OLD = b"the key before, also of 32 bytes"
@@ -218,6 +222,15 @@ def _words(size: int) -> list[list[str]]:
 def test_a_wildcard_within_a_pattern_widens_nothing() -> None:
     assert not Rights(("chat.>.s1",)).may_read(["chat.s2.message"])
     assert not Rights((">.x",)).may_read(["chat.s2.message"])
+
+
+def test_the_readme_shows_how_one_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = [block for block in blocks(readme) if block.language == "python" and "tokens import mint" in block.code]
+    monkeypatch.setenv("MESH_TOKEN_KEY", KEY.decode())
+    (tmp_path / "login.py").write_text(block.code)
+    names = runpy.run_path(str(tmp_path / "login.py"))
+    assert KEYS.verify(names["token"].encode(), time.time()).mesh.read == ("chat.s1.>", "session.s1.>")
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import pytest
 from starlette.requests import Request
 
 from daena_mesh.tokens import Claims, Keyring, Rights
+from mesh_edge.gate import Refusal
 from mesh_edge.operators import Operators
 from mesh_edge.origin import OriginPolicy
-from mesh_edge.router import Refusal
 
 KEYRING = Keyring([b"k" * 32])
 OPEN = OriginPolicy(open_loopback=True)

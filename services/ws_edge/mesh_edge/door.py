@@ -1,0 +1,213 @@
+"""The lean door: uvicorn's ``http=`` class, which answers a plain WebSocket handshake from its first bytes.
+
+Run uvicorn with ``--http mesh_edge.door:Door --ws mesh_edge.protocol:HandoverProtocol``. All else, and whatever is odd
+about a handshake, goes to uvicorn and FastAPI, as if this were not here. Both ask the same `Gate`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from email.utils import formatdate
+from typing import Any, NamedTuple
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from mesh_edge.closing import Closing
+from mesh_edge.credentials import offers
+from mesh_edge.doorway import Request, doorway_of
+from mesh_edge.edge import Edge
+from mesh_edge.gate import PROBLEM, Denied, Refusal
+from mesh_edge.handshake import MOST_BYTES, accepting, read_handshake
+from mesh_edge.link import Visitor
+from mesh_edge.lobby import Lobby
+from mesh_edge.socket import WebSocket
+
+HEAD_WITHIN_S = 10.0
+_BEGINNING = b"GET /ws/"
+_MOST_EARLY_BYTES = 65_536
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_log = logging.getLogger("uvicorn.error")
+
+
+class _Asked(NamedTuple):
+    """A client that may come in, and waits for its topic."""
+
+    edge: Edge
+    request: Request
+    visitor: Visitor
+    lobby: Lobby
+
+
+class Door(asyncio.Protocol):
+    """One connection, until it is known what it wants."""
+
+    usual: type[HttpToolsProtocol] = HttpToolsProtocol
+    """Who is handed what is no plain handshake."""
+
+    __slots__ = ("_app_state", "_asked", "_config", "_data", "_deadline", "_loop", "_server_state", "_transport")
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Made by uvicorn, which gives it what its own protocols are given."""
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._deadline: asyncio.TimerHandle
+        self._data = b""
+        self._asked: _Asked | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there, and has ten seconds for its handshake."""
+        self._transport = transport
+        self._server_state.connections.add(self)  # type: ignore[arg-type]
+        self._deadline = self._loop.call_later(HEAD_WITHIN_S, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """It has gone before it came in."""
+        self._leave()
+        if self._asked is not None:
+            self._asked.lobby.leave(self._come_in)
+            self._asked = None
+
+    def shutdown(self) -> None:
+        """Uvicorn stops."""
+        self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """A handshake, or part of one, or anything else."""
+        if self._data:
+            data = self._data + data
+        if self._asked is not None:  # what it says before it was answered is read once it is in
+            self._data = data
+            if len(data) > _MOST_EARLY_BYTES:
+                self._transport.abort()
+            return
+        end = data.find(b"\r\n\r\n")
+        if end < 0 and len(data) <= MOST_BYTES and data.startswith(_BEGINNING[: len(data)]):
+            self._data = data
+            return
+        if end + 4 == len(data) and data.startswith(_BEGINNING) and (handshake := read_handshake(data[:end])):
+            doorway = doorway_of(self._config)
+            if doorway is not None and (request := doorway.request(handshake, self._transport)) is not None:
+                self._data = b""
+                self._answer(doorway.edge, request)
+                return
+        self._hand_over(data)
+
+    def _hand_over(self, data: bytes) -> None:
+        """Not for us: from here on it is as if uvicorn's own protocol had been there from the beginning."""
+        self._leave()
+        usual = self.usual(self._config, self._server_state, self._app_state, self._loop)
+        usual.connection_made(self._transport)
+        self._transport.set_protocol(usual)
+        usual.data_received(data)
+
+    # -- answers ------------------------------------------------------------------------------------------------
+
+    def _answer(self, edge: Edge, request: Request) -> None:
+        self._deadline.cancel()
+        topic = request.follow.name
+        try:
+            edge.gate.knock(request.knock, self._loop.time())
+            visitor = edge.gate.authorize(request.knock, topic, time.time())
+        except (Refusal, Denied) as refused:
+            self._refuse(edge, request, refused)
+        else:
+            lobby = edge.lobby(topic)
+            self._asked = _Asked(edge, request, visitor, lobby)
+            lobby.enter(self._come_in)
+
+    def _come_in(self) -> None:
+        """The topic is ready."""
+        asked, self._asked = self._asked, None
+        if asked is None:
+            return  # it has gone meanwhile
+        edge, request, visitor, lobby = asked
+        try:
+            edge.gate.last_look(request.knock, visitor)
+            self._enter(edge, request, visitor)
+        except (Refusal, Denied) as refused:
+            self._refuse(edge, request, refused)
+        finally:
+            lobby.leave(self._come_in)
+
+    def _enter(self, edge: Edge, request: Request, visitor: Visitor) -> None:
+        self._leave()
+        socket = edge.enter(
+            self._transport,
+            request.follow,
+            visitor=visitor,
+            beginning=self._acceptance(request),
+            connections=self._server_state.connections,
+        )
+        edge.gate.entered(socket, request.knock)
+        if self._data:
+            socket.data_received(self._data)
+
+    def _refuse(self, edge: Edge, request: Request, refused: Refusal | Denied) -> None:
+        if isinstance(refused, Refusal):
+            edge.counts.refused[str(refused.status)] += 1
+            self._transport.write(_answer_of(refused))
+            self._transport.close()
+        else:
+            edge.counts.refused[str(refused.why.code)] += 1
+            self._turn_away(edge, request, refused.why)
+
+    def _turn_away(self, edge: Edge, request: Request, why: Closing) -> None:
+        """Accept, and close: browsers show a page nothing else."""
+        self._leave()
+        stranger = TurnedAway(self._transport, edge)
+        self._transport.set_protocol(stranger)
+        edge.keep(stranger, self._server_state.connections)
+        self._transport.write(self._acceptance(request))
+        stranger.close(why)
+
+    def _acceptance(self, request: Request) -> bytes:
+        if _log.isEnabledFor(logging.INFO):
+            _log.info('%s - "WebSocket %s" [accepted]', request.knock.address, request.follow.name.name)
+        return accepting(request.key, offers(request.knock.protocols), self._server_state.default_headers)
+
+    def _too_slow(self) -> None:
+        self._transport.write(_TOO_SLOW)
+        self._transport.close()
+
+    def _leave(self) -> None:
+        """Nothing of this stays."""
+        self._deadline.cancel()
+        self._server_state.connections.discard(self)
+
+
+def _answer_of(refusal: Refusal) -> bytes:
+    """A problem (RFC 9457) as the last thing on a connection."""
+    body = refusal.body("The WebSocket was refused")
+    headers = {
+        "content-length": str(len(body)),
+        **refusal.headers,
+        "content-type": PROBLEM,
+        "date": formatdate(usegmt=True),
+        "connection": "close",
+    }
+    lines = [f"{name.lower()}: {value}\r\n".encode() for name, value in headers.items()]
+    return b"".join([STATUS_LINE[refusal.status], *lines, b"\r\n", body])
+
+
+class TurnedAway(WebSocket):
+    """A WebSocket that follows nothing, and is told why."""
+
+    __slots__ = ()
+
+    @property
+    def readers(self) -> tuple[()]:
+        """None."""
+        return ()

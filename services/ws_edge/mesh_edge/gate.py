@@ -1,0 +1,144 @@
+"""Who may come in: one decision for every door, without any I/O.
+
+The route of FastAPI and the lean door ask the same questions in the same order. Whatever is refused before the upgrade
+gets an HTTP status; tokens are refused after it, by a close code, since browsers show no status of a handshake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from starlette.responses import Response
+
+from daena_mesh.errors import InvalidId, InvalidToken
+from daena_mesh.tokens import Keyring
+from mesh_edge import closing
+from mesh_edge.closing import Closing
+from mesh_edge.credentials import MOST_USER_AGENT, Knock, Places, token_of
+from mesh_edge.crowd import Crowd
+from mesh_edge.link import Link, Visitor
+from mesh_edge.origin import OriginPolicy
+from mesh_edge.presence import check_who
+from mesh_edge.settings import EdgeSettings
+from mesh_edge.token_bucket import TokenBucket
+from mesh_edge.topic_name import TopicName
+
+PROBLEM = "application/problem+json"
+
+
+class Refusal(Exception):
+    """Somebody is not let in: the HTTP status of the answer, and one sentence."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+
+    def body(self, title: str) -> bytes:
+        """The answer, a problem (RFC 9457) as JSON."""
+        return msgspec.json.encode({"type": "about:blank", "title": title, "status": self.status, "detail": str(self)})
+
+    def response(self, title: str) -> Response:
+        """The same for FastAPI."""
+        return Response(self.body(title), self.status, self.headers, media_type=PROBLEM)
+
+
+class Denied(Exception):
+    """Somebody is turned away once the WebSocket is open, since browsers show no status of a handshake."""
+
+    def __init__(self, why: Closing) -> None:
+        super().__init__(why.reason)
+        self.why = why
+
+    @property
+    def refusal(self) -> Refusal:
+        """The same as an answer of HTTP."""
+        headers = {"WWW-Authenticate": "Bearer"} if self.why is closing.UNAUTHENTICATED else {}
+        if self.why is closing.TOO_MANY:
+            headers = {"Retry-After": str(_CROWDED_S)}
+        return Refusal(_STATUSES[self.why], self.why.reason, headers)
+
+
+_CROWDED_S = 10
+_STATUSES = {closing.UNAUTHENTICATED: 401, closing.FORBIDDEN: 403, closing.TOO_MANY: 429}
+
+
+class Gate:
+    """The rules of one edge."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        """Raises `ConfigurationError`."""
+        self.keyring = Keyring.load(settings)
+        self.is_open = settings.open_loopback and self.keyring is None
+        """Nobody authenticates, on loopback."""
+        self.is_draining = False
+        """Nobody is let in any more."""
+        self.origins = OriginPolicy(
+            frozenset(filter(None, (origin.strip() for origin in settings.origins.split(",")))),
+            open_loopback=self.is_open,
+            tools=self.keyring is not None,
+        )
+        self._places = Places(settings.token_cookie, settings.token_in_query)
+        self._per_s = settings.handshakes_per_s
+        self._bucket = TokenBucket()
+        self._addresses = Crowd(settings.sockets_per_address)
+        self._users = Crowd(settings.sockets_per_user)
+
+    def knock(self, knock: Knock, at: float) -> None:
+        """Whether somebody may ask for anything at all, at the monotonic time ``at``; raises `Refusal`."""
+        if not self._bucket.take(at, self._per_s):
+            detail = "too many clients connect at once; MESH_HANDSHAKES_PER_S allows more"
+            raise Refusal(429, detail, {"Retry-After": "1"})
+        if not self.origins.allows(knock.origin, knock.host):
+            shown = "none" if knock.origin is None else ascii(knock.origin[:100])
+            raise Refusal(403, f"pages of origin {shown} may not connect here; MESH_ORIGINS allows more")
+        self._check_draining()
+
+    def authorize(self, knock: Knock, topic: TopicName | None, at: float) -> Visitor:
+        """Who it is, at ``at`` seconds since 1970, if they may read all that ``topic`` carries.
+
+        Without a topic they are let in with what they may ask for. Raises `Denied`, and `Refusal` for a name that is
+        none.
+        """
+        user_agent = knock.user_agent[:MOST_USER_AGENT]
+        if self.keyring is None:
+            return Visitor(user_agent, who=knock.who and self._name(knock.who))
+        try:
+            claims = self.keyring.verify(token_of(knock, self._places).encode(errors="replace"), at)
+        except InvalidToken:
+            raise Denied(closing.UNAUTHENTICATED) from None
+        if topic is None:
+            return Visitor(user_agent, claims.sub, claims.mesh.write, may_read=claims.mesh.read)
+        if not claims.mesh.may_read(topic.patterns):
+            raise Denied(closing.FORBIDDEN)
+        return Visitor(user_agent, claims.sub, claims.mesh.write)
+
+    def _name(self, who: str) -> str | None:
+        try:
+            return check_who(who, is_open=self.is_open)
+        except InvalidId as error:
+            raise Refusal(400, str(error)) from None
+
+    def last_look(self, knock: Knock, visitor: Visitor) -> None:
+        """Whether they may still enter, after they waited for their topic; raises `Refusal` and `Denied`."""
+        self._check_draining()
+        if self._addresses.is_full(knock.address):
+            detail = "this address has as many connections as it may; MESH_SOCKETS_PER_ADDRESS allows more"
+            raise Refusal(429, detail, {"Retry-After": str(_CROWDED_S)})
+        if self._users.is_full(visitor.user):
+            raise Denied(closing.TOO_MANY)
+
+    def entered(self, link: Link, knock: Knock) -> None:
+        """Somebody has come in."""
+        self._addresses.enter(link, knock.address)
+        self._users.enter(link, link.visitor.user)
+
+    def left(self, link: Link) -> None:
+        """Somebody is gone."""
+        self._addresses.leave(link)
+        self._users.leave(link)
+
+    def _check_draining(self) -> None:
+        if self.is_draining:
+            raise Refusal(503, "this edge is being stopped", {"Retry-After": "1"})
