@@ -63,6 +63,7 @@ async def test_everybody_delivers_everything_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "against", "measures"),
     [
+        ("crowd", "limit", 2),
         ("direct", "limit", 2),
         ("flood", "limit", 2),
         ("idle", "nats-server", 2),

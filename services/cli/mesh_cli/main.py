@@ -242,7 +242,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="fanout, flood, direct, idle, connect, resume, latency, rest, emit; all, where none is named.",
+            help="fanout, crowd, flood, direct, idle, connect, resume, latency, rest, emit; all, where none is named.",
         ),
     ] = None,
     *,

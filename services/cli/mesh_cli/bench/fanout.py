@@ -1,11 +1,11 @@
-"""`fanout` and `direct`: what it costs to deliver one event to one socket."""
+"""`fanout`, `crowd` and `direct`: what it costs to deliver one event to one socket."""
 
 from __future__ import annotations
 
 from mesh_cli.bench.contenders import EVERYBODY, LIMIT
 from mesh_cli.bench.delivery import delivering
 from mesh_cli.bench.harness import Bench
-from mesh_cli.bench.work import Figure, Target, Work
+from mesh_cli.bench.work import OURS, Figure, Target, Work
 
 CPU = "CPU a delivery"
 _WARM_UP_S = 1.0
@@ -39,6 +39,10 @@ async def _fanout(bench: Bench) -> list[Figure]:
     return await _deliver(bench, FANOUT, sockets=bench.sized(1_000), topics=1, rate=50)
 
 
+async def _crowd(bench: Bench) -> list[Figure]:
+    return await _deliver(bench, CROWD, sockets=bench.sized(10_000), topics=1, rate=5)
+
+
 async def _direct(bench: Bench) -> list[Figure]:
     topics = bench.sized(1_000)
     return await _deliver(bench, DIRECT, sockets=topics, topics=topics, rate=bench.sized(8_000))
@@ -51,6 +55,13 @@ FANOUT = Work(
     baseline=LIMIT,
     run=_fanout,
     targets=(Target(measure=CPU, at_most=1.15, times_baseline=True),),
+)
+CROWD = Work(
+    name="crowd",
+    about="One topic, 10,000 sockets, 5 events a second: the ratio is to be that of fanout.",
+    contenders=(OURS, LIMIT),
+    baseline=LIMIT,
+    run=_crowd,
 )
 DIRECT = Work(
     name="direct",

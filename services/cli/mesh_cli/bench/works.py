@@ -8,7 +8,7 @@ from mesh_cli.bench.work import Work
 WORKS: dict[str, Work] = {
     work.name: work
     for work in (
-        *(fanout.FANOUT, flood.WORK, fanout.DIRECT, idle.WORK, connect.WORK, resume.WORK),
+        *(fanout.FANOUT, fanout.CROWD, flood.WORK, fanout.DIRECT, idle.WORK, connect.WORK, resume.WORK),
         *(latency.WORK, rest.WORK, emit.WORK),
     )
 }
