@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from daena_mesh.embedded import NatsServer
 from mesh_edge import Edge, closing
 from tests.support.deadlines import within
 from tests.support.edge import provisioned_mesh, running_edge
+from tests.support.edge_command import edge_command
 from tests.support.ws_client import RawClient, masked
 
 
@@ -67,3 +70,17 @@ async def test_who_was_let_in_a_moment_before_is_sent_away_too(
         assert client.hello["payload"]["status"] == "connected"
         assert (await client.frame())["payload"] == {"after_ms": 0}
         assert (await client.closing())[0] == closing.RESTART.code
+
+
+@pytest.mark.promise("P-DRAIN-2")
+async def test_a_second_signal_ends_it_at_once(shared_nats: NatsServer, tmp_path: Path) -> None:
+    async with (
+        provisioned_mesh(shared_nats.url),
+        edge_command(shared_nats.url, folder=tmp_path, drain_s=300) as edge,
+        edge.connect("/ws/events"),
+        edge.connect("/ws/events") as client,
+    ):
+        edge.process.send_signal(signal.SIGTERM)
+        await client.next("reconnect")
+        assert edge.process.returncode is None
+        assert await edge.end(within_s=5) == 128 + signal.SIGTERM

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Request, WebSocket
 
 from mesh_cli.listening import Listener, bind
 from mesh_cli.serve import serve
@@ -17,6 +17,7 @@ from tests.support.deadlines import within
 from tests.support.ws_client import handshake
 
 GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nHello"
 
 
 def app() -> FastAPI:
@@ -26,6 +27,10 @@ def app() -> FastAPI:
     @made.get("/")
     async def here() -> str:
         return "here"
+
+    @made.post("/")
+    async def said(request: Request) -> str:
+        return (await request.body()).decode()
 
     return made
 
@@ -94,14 +99,17 @@ async def test_who_says_nothing_does_not_hold_the_end_up_for_long() -> None:
 
 
 @pytest.mark.promise("P-DRAIN-3")
-async def test_who_is_in_the_middle_of_a_request_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("request_bytes", "cut"), [(GET, 10), (POST, -3)], ids=["head", "body"])
+async def test_who_is_in_the_middle_of_a_request_is_answered(
+    request_bytes: bytes, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mesh_cli.serve._ARRIVED_WITHIN_S", 10)
     async with served() as (listener, stop, _):
         with connected(listener) as sock:
-            await asyncio.get_running_loop().sock_sendall(sock, GET[:10])
+            await asyncio.get_running_loop().sock_sendall(sock, request_bytes[:cut])
             stop.asked.set()
             await asyncio.sleep(0.3)  # uvicorn looks ten times a second whether to end
-            assert await ask(sock, GET[10:]) == b"HTTP/1.1 200 OK"
+            assert await ask(sock, request_bytes[cut:]) == b"HTTP/1.1 200 OK"
 
 
 @pytest.mark.promise("P-DRAIN-3")
