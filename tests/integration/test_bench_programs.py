@@ -14,12 +14,14 @@ import pytest_asyncio
 from websockets.asyncio.server import ServerConnection, serve
 
 from mesh_cli.bench.compiler import source
+from mesh_cli.bench.connect import guest_with_token
 from mesh_cli.bench.contenders import LIMIT, running
-from mesh_cli.bench.delivery import publishing
+from mesh_cli.bench.delivery import loading, publishing
 from mesh_cli.bench.harness import Bench
 from mesh_cli.bench.load import Guest, Load, Report
 from mesh_cli.bench.machine import CannotBench, Cores
 from mesh_cli.bench.publisher import Published, agent
+from mesh_cli.bench.work import OURS
 from tests.support.deadlines import within
 from tests.support.real_parties import c_compiler_path
 from tests.support.ws_client import RawClient
@@ -154,3 +156,15 @@ async def test_the_limit_survives_partial_writes(bench: Bench) -> None:
     for seq, payload in enumerate(shown, 1):
         assert b'"bench":"%016d.' % seq in payload
         assert payload.startswith(b'{"topic":"agent_b0000","cursor":"S')
+
+
+# -- ours -----------------------------------------------------------------------------------------------------------
+
+
+async def test_ours_is_connected_to_with_tokens_and_asks_for_them(bench: Bench) -> None:
+    key = "k" * 32
+    async with running(OURS, bench, MESH_TOKEN_KEY=key) as edge, loading(bench, edge) as load:
+        await load.open([guest_with_token(edge, key, number, 2) for number in range(4)], rate=100)
+        assert (await load.report()).sockets == 4
+        with pytest.raises(CannotBench, match="2 of 2 sockets were refused"):
+            await load.open([edge.guest(agent(0)), guest_with_token(edge, "j" * 32, 0, 1)], rate=100)

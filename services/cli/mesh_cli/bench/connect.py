@@ -32,7 +32,7 @@ async def _run(bench: Bench) -> list[Figure]:
             bench.tell(f"connect: {name}, {measure.rpartition(', ')[2]}")
             with bench.forgiving("connect", name):
                 async with running(name, bench, MESH_TOKEN_KEY=key) as contender, loading(bench, contender) as load:
-                    guests = [_guest(contender, key, number, topics) for number in range(few + many)]
+                    guests = [guest_with_token(contender, key, number, topics) for number in range(few + many)]
                     await load.open(guests[:few], rate=_RATE)
                     cpu_ns = contender.child.cpu_ns()
                     await load.open(guests[few:], rate=_RATE)
@@ -41,8 +41,8 @@ async def _run(bench: Bench) -> list[Figure]:
     return figures
 
 
-def _guest(contender: Running, key: str, number: int, topics: int) -> Guest:
-    """Describe a socket with a token of its own, where there are tokens."""
+def guest_with_token(contender: Running, key: str, number: int, topics: int) -> Guest:
+    """Describe a socket on one of so many topics, with a token of its own where there are tokens."""
     name = agent(number % topics)
     if contender.name != OURS:
         return contender.guest(name)
