@@ -193,7 +193,7 @@ async def test_while_nobody_authenticates_only_this_machine_is_told(edge: Runnin
 @pytest.mark.promise("P-OPERATORS-1")
 async def test_with_tokens_only_who_may_read_everything_is_told(shared_nats: NatsServer, mesh: Mesh) -> None:
     def bearer(*read: str) -> str:
-        return "Bearer " + mint(Claims(sub="ops", exp=time.time() + 60, mesh=Rights(read=read)), KEY.encode())
+        return "Bearer " + mint(Claims(sub="ops", exp=time.time() + 3_600, mesh=Rights(read=read)), KEY.encode())
 
     async with running_edge(shared_nats.url, token_key=KEY) as edge:
         assert (await connections(edge.port))[0] == 401

@@ -11,8 +11,6 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from daena_mesh.errors import InvalidId
-from daena_mesh.settings import load
-from daena_mesh.tokens import Keyring, TokenSettings
 from mesh_edge.gate import Refusal
 from mesh_edge.manager import rfc3339
 from mesh_edge.metrics import route_of
@@ -113,7 +111,8 @@ CONNECTIONS = View("connections", Asked, Page, page_of)
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.mesh_operators = Operators(Keyring.load(load(TokenSettings)), edge_of(app).gate.origins)
+    gate = edge_of(app).gate
+    app.state.mesh_operators = Operators(gate.keyring, gate.origins)
     yield
 
 

@@ -10,7 +10,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()
-        """Handshakes that were refused, by the HTTP status of the answer."""
+        """Clients that were not let in, by the HTTP status of the answer or the code of the close."""
         self.gaps: Counter[str] = Counter()
         """Gaps that were told, by their reasons."""
         self.deliveries = 0

@@ -62,7 +62,7 @@ def edge_metrics(edge: Edge) -> list[Metric]:
             "status",
             "mesh_edge_handshakes_refused_total",
             "counter",
-            "Handshakes that were refused, by the status of the answer.",
+            "Clients that were not let in, by the status of the answer or the code of the close.",
             counts.refused,
         ),
     ]

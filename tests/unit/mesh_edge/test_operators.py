@@ -22,7 +22,7 @@ def request(client: str = "127.0.0.1", **headers: str) -> Request:
     return Request(scope)
 
 
-def token(*read: str, lives_s: float = 60) -> str:
+def token(*read: str, lives_s: float = 3_600) -> str:
     return KEYRING.mint(Claims(sub="ada", exp=time.time() + lives_s, mesh=Rights(read=read)))
 
 
