@@ -117,7 +117,10 @@ async def test_nats_is_killed_and_comes_back(tmp_path: Path) -> None:
                 for watcher in (client, other, newcomer):
                     told = await watcher.next("connection", within_s=5)
                     assert told["payload"]["status"] == "connected"
+                    if watcher is newcomer and not told["payload"]["recovered"]:  # it is given what was said meanwhile
+                        told = await watcher.next("connection", within_s=5)
                     assert told["payload"]["recovered"] is True
+                assert [event["payload"]["content"] for event in newcomer.ledger.events] == ["meanwhile"]
                 await mesh.publish("agent.a1.activity", {"activity": "after"})
                 async with within(5):
                     while (await other.event())["payload"]["activity"] != "after":

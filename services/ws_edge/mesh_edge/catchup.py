@@ -108,6 +108,11 @@ class CatchUp:
         """Whether it was not admitted yet."""
         return reader in self._waiting
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody catches up, and nothing is kept for who would."""
+        return not (self._waiting or self._ahead or self._fetching or self._chunks or self._tasks)
+
     def stop(self) -> None:
         """Nobody catches up any more."""
         for task in self._tasks:
@@ -115,8 +120,11 @@ class CatchUp:
 
     def _admit(self, reader: Reader) -> None:
         topic, follower = self._topic, self._topic.follower
-        if count := self._looking_back.pop(reader, 0):
-            self._run(self._look_back(reader, count))
+        if reader in self._looking_back:
+            count, self._looking_back[reader] = self._looking_back[reader], 0
+            if count:  # or it is being looked up
+                self._waiting[reader] = self._from_here(self._waiting[reader])
+                self._run(self._look_back(reader, count))
             return
         topic.flush()
         since = self._waiting.pop(reader)
@@ -140,7 +148,7 @@ class CatchUp:
         for gap in gaps:
             reader.send(gap)
         if all(positions[stream] >= chain.position for stream, chain in topic.chains()):
-            self._join(reader, topic.positions())
+            self._join(reader, positions)
         else:
             reader.send(topic.connection_frame(reader, "connected", recovered=False, positions=positions))
             self.begin(reader, positions)
@@ -149,8 +157,13 @@ class CatchUp:
         """Find where the newest events begin, and admit as if that was asked for."""
         topic, follower = self._topic, self._topic.follower
         while reader in self._waiting:
+            ends = topic.positions()
+            for asked in self._waiting[reader].values():  # where it came in, if it had to wait
+                stream = STREAM_OF_LETTER[asked.letter]
+                if asked.epoch == follower.position(stream).epoch:
+                    ends[stream] = min(ends[stream], asked.seq)
             try:
-                begin = await before_newest(self._log, follower.filters, count, topic.positions())
+                begin = await before_newest(self._log, follower.filters, count, ends)
             except MeshUnavailable as error:
                 _log.info("a look into the history waits: %s", error)
                 await asyncio.sleep(_RETRY_S)
@@ -160,6 +173,7 @@ class CatchUp:
                     follower.position(stream)._replace(seq=seq) for stream, seq in begin.items()
                 )
             break
+        self._looking_back.pop(reader, None)
         if reader in self._waiting and follower.is_live and not topic.is_degraded:
             self._admit(reader)
 
@@ -285,12 +299,15 @@ class CatchUp:
             self._ahead[reader] = None
             self._settle(reader)
         elif reader.is_drained:
-            asyncio.get_running_loop().call_soon(self.go_on, reader)
+            asyncio.get_running_loop().call_soon(self._go_on, reader)
 
     def go_on(self, reader: Reader) -> None:
         """It has taken all it was given."""
         if reader.positions is not None and reader not in self._ahead and reader not in self._waiting:
             self.begin(reader, reader.positions)
+
+    def _go_on(self, reader: Reader) -> None:
+        self._topic.catch_up.go_on(reader)  # it may be another one by now: a topic keeps none that is idle
 
     def moved(self) -> None:
         """The topic has shown more."""
@@ -305,7 +322,7 @@ class CatchUp:
         if not reader.is_drained:  # what was shown meanwhile would come on top: it goes on from the log when it is
             del self._ahead[reader]
             return
-        if any(chain.seen < positions[stream] for stream, chain in self._topic.chains()):
+        if any(max(chain.seen, chain.verified) < positions[stream] for stream, chain in self._topic.chains()):
             if not self._is_auditing:
                 self._is_auditing = True
                 self._run(self._audit_soon())
@@ -315,7 +332,7 @@ class CatchUp:
             key = tuple(positions.values())
             if (chunk := self._chunks.get(key)) is not None and chunk.waiting is None:
                 del self._chunks[key]  # or it would be given what was there then; one being read has more
-            asyncio.get_running_loop().call_soon(self.go_on, reader)
+            asyncio.get_running_loop().call_soon(self._go_on, reader)
         else:
             self._join(reader, positions)
 
@@ -350,13 +367,14 @@ class CatchUp:
         self._ahead.clear()
         self._fetching.clear()
         for reader in again:
-            asyncio.get_running_loop().call_soon(self.go_on, reader)
+            asyncio.get_running_loop().call_soon(self._go_on, reader)
 
     def _drop(self, key: Key, chunk: Chunk) -> None:
         if self._chunks.get(key) is chunk:
             del self._chunks[key]
             if not self._chunks and not self._ahead:
                 self._remember_nothing()
+                self._topic.tidy()
 
     def _remember_nothing(self) -> None:
         self._topic.is_remembering = False
@@ -365,4 +383,8 @@ class CatchUp:
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._topic.tidy()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from daena_mesh.connection import Subscription
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
@@ -59,6 +60,8 @@ class Edge:
         self.counts = Counts()
         self._left = asyncio.Event()
         self._topics: dict[TopicName, Topic] = {}
+        self._notices: Subscription | None = None
+        """To what all sockets are told; one for all topics, while there are any."""
         self._lingering: dict[TopicName, asyncio.TimerHandle] = {}
         self._wheel: list[dict[Link, None]] = [{} for _ in range(_SLOTS)]
         self._slots = itertools.cycle(range(_SLOTS))
@@ -214,9 +217,16 @@ class Edge:
         if timer := self._lingering.pop(name, None):
             timer.cancel()
         if (topic := self._topics.get(name)) is None:
+            if not self._topics:
+                self._notices = self.mesh.connection.subscribe("live.system.all.notice", self._notice_to_all)
             topic = self._topics[name] = Topic(name, self._context)
             topic.start()
         return topic
+
+    def _notice_to_all(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+        for topic in self.topics():
+            if not topic.has_all_notices:
+                topic.notice(subject, reply, headers, body)
 
     def _linger(self, topic: Topic) -> None:
         loop = asyncio.get_running_loop()
@@ -226,6 +236,8 @@ class Edge:
         self._lingering.pop(topic.key, None)
         if topic.is_unused and self._topics.get(topic.key) is topic:
             del self._topics[topic.key]
+            if not self._topics and self._notices is not None:
+                self.mesh.connection.unsubscribe(self._notices)
             topic.stop()
             self.counts.deliveries += topic.deliveries
             self.counts.heals += topic.follower.heals

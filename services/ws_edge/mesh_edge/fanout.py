@@ -66,12 +66,16 @@ class Fanout:
     """Takes live messages of one topic, and writes them to its sockets."""
 
     __slots__ = (
-        *("behind", "catch_up", "deliveries", "follower", "is_remembering", "ready"),
+        *("behind", "deliveries", "follower", "is_remembering", "ready"),
         *("_fds", "_most_bytes", "_pending", "_pending_bytes", "_tracks", "_turn"),
     )
 
-    catch_up: CatchUp
     follower: Follower
+
+    @property
+    def catch_up(self) -> CatchUp:
+        """Its readers that are served from the log."""
+        raise NotImplementedError
 
     def __init__(self, turn: Turn, most_bytes: int) -> None:
         """``most_bytes`` is the largest body that is shown."""

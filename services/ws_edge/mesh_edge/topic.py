@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daena_mesh.chain import Chain
 from daena_mesh.codec import Poison
+from daena_mesh.connection import Subscription
 from daena_mesh.cursors import Cursor, Positions
 from daena_mesh.follower import Follower, GapReason
 from daena_mesh.ids import now
@@ -52,8 +53,8 @@ class Topic(Fanout):
     """Follows its subjects for all readers at once, and is what they are shown through."""
 
     __slots__ = (
-        *("is_degraded", "key", "label", "lobby", "name", "readers", "wire"),
-        *("_context", "_notices", "_prefixes"),
+        *("is_degraded", "key", "label", "name", "readers", "wire"),
+        *("_catch_up", "_context", "_is_open", "_lobby", "_notices", "_prefixes"),
     )
 
     def __init__(self, name: TopicName, context: TopicContext) -> None:
@@ -68,12 +69,14 @@ class Topic(Fanout):
         self.is_degraded = False
         """Its readers were told that events may be missing for a while."""
         self._prefixes: dict[str, bytes] = {}
-        self.lobby = Lobby(late=self.degraded, emptied=self._emptied)
+        self._lobby: Lobby | None = None
+        self._is_open = False
         self.follower = Follower(context.log, name.patterns, self)
-        self.catch_up = CatchUp(self, context.log)
-        # A topic of everything has every notice among its subjects.
-        about_us = () if ">" in name.patterns else (f"live.system.{name.name}.notice", "live.system.all.notice")
-        self._notices = [context.log.connection.subscribe(subject, self._notice) for subject in about_us]
+        self._catch_up: CatchUp | None = None
+        self._notices: Subscription | None = None
+        if not self.has_all_notices:
+            subject = f"live.system.{name.name}.notice"
+            self._notices = context.log.connection.subscribe(subject, self.notice)
 
     def start(self) -> None:
         """Follow."""
@@ -82,9 +85,46 @@ class Topic(Fanout):
     def stop(self) -> None:
         """Follow no longer."""
         self.follower.stop()
-        self.catch_up.stop()
-        for subscription in self._notices:
-            self._context.log.connection.unsubscribe(subscription)
+        if self._catch_up is not None:
+            self._catch_up.stop()
+        if self._notices is not None:
+            self._context.log.connection.unsubscribe(self._notices)
+
+    @property
+    def has_all_notices(self) -> bool:
+        """Whether every notice is among its subjects."""
+        return ">" in self.key.patterns
+
+    # -- who is on the way ---------------------------------------------------------------------------------------
+
+    # A topic that is at rest has neither a lobby nor anybody who catches up: thousands of them may idle.
+
+    @property
+    def lobby(self) -> Lobby:
+        """Where clients wait until the topic knows where it stands."""
+        if self._lobby is None:
+            self._lobby = Lobby(late=self.degraded, emptied=self._emptied)
+            self._lobby.is_open = self._is_open
+        return self._lobby
+
+    @property
+    def catch_up(self) -> CatchUp:
+        """Its readers that are served from the log."""
+        if self._catch_up is None:
+            self._catch_up = CatchUp(self, self._context.log)
+        return self._catch_up
+
+    def tidy(self) -> None:
+        """Keep nothing for who is on the way if nobody is."""
+        if self._catch_up is not None and self._catch_up.is_idle:
+            self._catch_up = None
+        if self._lobby is not None and self._lobby.is_open and self._lobby.is_empty:
+            self._lobby = None
+
+    def _open(self) -> None:
+        self._is_open = True
+        if self._lobby is not None:
+            self._lobby.open()
 
     # -- what is shown ------------------------------------------------------------------------------------------
 
@@ -102,10 +142,12 @@ class Topic(Fanout):
         if message.seq < chain.seen:  # poison and notices count: somebody may have read the log past them
             self._show_late(message, frame)
             chain.flushed = max(chain.flushed, message.seq)
-            self.catch_up.remember(message.stream, message.seq, chain.position, frame)
+            if self.is_remembering:
+                self.catch_up.remember(message.stream, message.seq, chain.position, frame)
             return True
         self.queue(frame)
-        self.catch_up.remember(message.stream, message.seq, chain.position, frame)
+        if self.is_remembering:
+            self.catch_up.remember(message.stream, message.seq, chain.position, frame)
         if prev is not None and self.follower.hold is None:
             self.learn(self.label, self._prefixes[message.stream], message, chain)
         return True
@@ -154,7 +196,7 @@ class Topic(Fanout):
             self.is_degraded = True
             for reader in self.readers:
                 reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
-        self.lobby.open()
+        self._open()
 
     def healed(self) -> None:
         """Let in who waits for that, and tell who was told otherwise."""
@@ -171,10 +213,13 @@ class Topic(Fanout):
                     reader.send(self.connection_frame(reader, "connected", recovered=recovered, positions=positions))
         for _, chain in self.chains():
             chain.flushed = chain.position
-        self.catch_up.admit_waiting()
-        self.lobby.open()
+        if self._catch_up is not None:
+            self._catch_up.admit_waiting()
+            self.tidy()
+        self._open()
 
-    def _notice(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+    def notice(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+        """Show a live message that may be of no subject of the topic: to its group, or to all."""
         message = read_live(_SIGNALS_ONLY, subject, reply, headers, body)
         if message is None or not self.follower.is_live:
             return  # nobody was greeted yet, and epochs may not be known
@@ -203,24 +248,27 @@ class Topic(Fanout):
         self.catch_up.arrive(reader, since, history)
         if self.is_degraded:
             reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
+        self.tidy()
 
     def leave(self, reader: Reader) -> None:
         """It follows no longer."""
         if self.readers.pop(reader, self) is None:
             self.set_aside(reader)
-            self.catch_up.leave(reader)
+            if self._catch_up is not None:
+                self._catch_up.leave(reader)
             if (who := reader.link.visitor.present_as) is not None:
                 self._context.presence.depart(self.name, who)
             self._emptied()
 
     def _emptied(self) -> None:
+        self.tidy()
         if self.is_unused:
             self._context.emptied(self)
 
     @property
     def is_unused(self) -> bool:
         """Whether it has no reader, and none is on its way in."""
-        return not self.readers and self.lobby.is_empty
+        return not self.readers and (self._lobby is None or self._lobby.is_empty)
 
     def positions(self) -> dict[str, int]:
         """For each stream the position of what was shown last."""

@@ -27,7 +27,7 @@ class Verdict(Enum):
 class Chain:
     """The state of one stream within one follower."""
 
-    __slots__ = ("_floor", "by_subject", "flushed", "position", "reach", "seen", "verified", "whole")
+    __slots__ = ("_floor", "by_subject", "epoch", "flushed", "position", "reach", "seen", "verified", "whole")
 
     def __init__(self, *, whole: bool) -> None:
         """``whole`` says that every message of the stream is followed, so that sequences must be contiguous."""
@@ -36,6 +36,8 @@ class Chain:
         """Everything up to here was seen, or noticed as lost and fetched."""
         self.position = 0
         """The sequence of the last event that was shown, or where the follower began."""
+        self.epoch = ""
+        """The life of the stream that sequences belong to."""
         self.flushed = 0
         """The position up to which what was shown has been written on, for who writes later than it is shown."""
         self.reach = 0

@@ -14,7 +14,7 @@ import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NewType
 
 import nats.errors
 from nats.aio.client import Client
@@ -40,11 +40,8 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class Subscription(NamedTuple):
-    """A subject that is listened to, and the id under which NATS knows that."""
-
-    sid: bytes
-    subject: bytes
+Subscription = NewType("Subscription", bytes)
+"""The id under which NATS knows that a subject is listened to."""
 
 
 class Connection:
@@ -291,19 +288,19 @@ class Connection:
 
         What was published before a later `flush` returned may not have been given.
         """
-        subscription = Subscription(b"L%x" % next(self._ids), subject.encode())
-        self._handlers[subscription.sid] = handler
-        self._subjects[subscription.sid] = subscription.subject
+        subscription = Subscription(b"L%x" % next(self._ids))
+        self._handlers[subscription] = handler
+        self._subjects[subscription] = subject.encode()
         if self._tap is not None:
-            self._write(b"SUB %b %b\r\n" % (subscription.subject, subscription.sid))
+            self._write(b"SUB %b %b\r\n" % (self._subjects[subscription], subscription))
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Stop; nothing more is given."""
-        if self._handlers.pop(subscription.sid, None) is not None:
-            del self._subjects[subscription.sid]
+        if self._handlers.pop(subscription, None) is not None:
+            del self._subjects[subscription]
             if self._tap is not None:
-                self._write(b"UNSUB %b\r\n" % subscription.sid)
+                self._write(b"UNSUB %b\r\n" % subscription)
 
     def after_turn(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once everything that arrived with the message at hand is handled, or soon without one."""

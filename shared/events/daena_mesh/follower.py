@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from daena_mesh.audits import Looks
 from daena_mesh.chain import Chain, Hold, Verdict
-from daena_mesh.connection import Subscription
+from daena_mesh.connection import State, Subscription
 from daena_mesh.cursors import Cursor, Positions
 from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.layout import LETTERS, epoch_subject
@@ -58,8 +59,20 @@ class ShortWay(Protocol):
         """Hand on all messages from now on: they may have to wait for others, or be of another life of the stream."""
 
 
+@lru_cache
+def _lines(streams: tuple[str, ...]) -> Mapping[bytes, str]:
+    """What `read_live` knows streams by."""
+    return {b"Nats-Stream: " + stream.encode(): stream for stream in streams}
+
+
 class Follower:
     """Follows patterns from now on, or from given positions on."""
+
+    __slots__ = (
+        *("chains", "connects", "filters", "heals", "is_live", "patterns"),
+        *("_behind", "_healing", "_hold", "_log", "_looking", "_oriented", "_short_way", "_since", "_sink"),
+        *("_streams", "_subscriptions", "_waiting"),
+    )
 
     def __init__(self, log: Log, patterns: Sequence[str], sink: Sink, since: Positions | None = None) -> None:
         """``patterns`` are subjects with wildcards. A stream that ``since`` does not name starts live."""
@@ -69,8 +82,7 @@ class Follower:
         self._log = log
         self._sink = sink
         self._since: Positions | None = since or Positions()
-        self._epochs = dict.fromkeys(self.filters, "")
-        self._streams = {b"Nats-Stream: " + stream.encode(): stream for stream in self.filters}
+        self._streams = _lines(tuple(self.filters))
         self._subscriptions: list[Subscription] = []
         self._hold: Hold | None = Hold()
         self._short_way: ShortWay | None = None
@@ -80,7 +92,10 @@ class Follower:
         self._behind: dict[str, int] = {}
         self._healing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._live = asyncio.Event()
+        self.is_live = False
+        """Everything up to the heads was shown, and live messages are shown as they come."""
+        self._waiting: list[asyncio.Future[None]] | None = None
+        """Who waits for that."""
         self.heals = 0
         """How often it read what it had missed, or might have."""
 
@@ -92,9 +107,7 @@ class Follower:
         handler = self.receive if short_way is None else short_way.receive
         connection = self._log.connection
         self._subscriptions = [connection.subscribe("live." + pattern, handler) for pattern in self.patterns]
-        connection.on_renewal(self._renewed)
-        self._log.on_change(self._disturbed)
-        connection.watch(self._state_changed)
+        self._log.attend(self)
         self._heal()
 
     def stop(self) -> None:
@@ -103,9 +116,7 @@ class Follower:
         for subscription in self._subscriptions:
             connection.unsubscribe(subscription)
         if self._subscriptions:
-            connection.remove_on_renewal(self._renewed)
-            self._log.remove_on_change(self._disturbed)
-            connection.unwatch(self._state_changed)
+            self._log.dismiss(self)
         self._subscriptions = []
         for task in (self._healing, self._looking):
             if task is not None:
@@ -123,22 +134,21 @@ class Follower:
             self._short_way.unlearn()
 
     @property
-    def is_live(self) -> bool:
-        """Whether everything up to the heads was shown, and live messages are shown as they come."""
-        return self._live.is_set()
-
-    @property
     def is_healing(self) -> bool:
         """Whether live messages wait until the log has been read."""
         return self.hold is not None
 
     async def wait_live(self) -> None:
         """Wait until it is live."""
-        await self._live.wait()
+        if not self.is_live:
+            live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting = [*(self._waiting or ()), live]
+            await live
 
     def position(self, stream: str) -> Cursor:
         """Up to where everything of ``stream`` was shown."""
-        return Cursor(LETTERS[stream], self._epochs[stream], self.chains[stream].position)
+        chain = self.chains[stream]
+        return Cursor(LETTERS[stream], chain.epoch, chain.position)
 
     @property
     def positions(self) -> Positions:
@@ -188,21 +198,22 @@ class Follower:
     # -- healing ------------------------------------------------------------------------------------------------
 
     def _heal(self) -> None:
-        if self._healing is None or self._healing.done():
+        if self._healing is None:
             self._healing = asyncio.create_task(self._heal_until_live(), name=f"heal {self.patterns[0]}")
 
-    def _renewed(self) -> None:
-        """What comes from now on comes over another connection; `_disturbed` heals, once that is ready."""
+    def renewed(self) -> None:
+        """What comes from now on comes over another connection; `disturbed` heals, once that is ready."""
         self._oriented = False
         self.hold = Hold()  # what was held may be of another life of its stream; the log has what is still there
 
-    def _disturbed(self) -> None:
+    def disturbed(self) -> None:
         """After a reconnect, or with a new epoch, only the log knows what was missed."""
         self._oriented = False
         self.hold = self.hold or Hold()
         self._heal()
 
-    def _state_changed(self, state: str) -> None:
+    def state_changed(self, state: State) -> None:
+        """The log is cut off, or there again."""
         if state == "degraded":
             self._sink.degraded()
         elif state == "connected" and self.hold is None:
@@ -224,10 +235,15 @@ class Follower:
                 _log.exception("%s: cannot be healed yet", ", ".join(self.patterns))
                 self._sink.degraded()
                 await asyncio.sleep(_RETRY_S)
-        self.heals += self._live.is_set()
-        self._live.set()
+        self._healing = None  # thousands of followers keep no task that has ended
+        self.heals += self.is_live
+        self.is_live = True
+        for waiting in self._waiting or ():
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting = None
         self._sink.healed()
-        if self._log.connection.is_clustered and (self._looking is None or self._looking.done()):
+        if self._log.connection.is_clustered and self._looking is None:
             self._looking = asyncio.create_task(self._look_again())
 
     async def audit(self) -> None:
@@ -261,6 +277,7 @@ class Follower:
             await asyncio.sleep(pause)
             with contextlib.suppress(MeshUnavailable):
                 await self.audit()
+        self._looking = None
 
     async def _orient_fully(self) -> None:
         self._oriented = True  # a disturbance while this waits makes it run once more
@@ -289,7 +306,7 @@ class Follower:
         for stream, chain in self.chains.items():
             epoch, stand = self._log.epochs[stream], max(stands[stream], heads.get(stream, 0))
             before = self.position(stream) if since is None else since.get(LETTERS[stream])
-            self._epochs[stream] = epoch.name
+            chain.epoch = epoch.name
             if before is None:
                 chain.begin(stand)
             elif before.epoch != epoch.name:

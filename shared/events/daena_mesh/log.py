@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from daena_mesh.audits import Audits
-from daena_mesh.connection import Connection, Reply, header_block
+from daena_mesh.connection import Connection, Reply, State, header_block
 from daena_mesh.cursors import Cursor
 from daena_mesh.errors import Conflict, InvalidEvent, MeshError, MeshUnavailable
 from daena_mesh.jetstream import ApiReply
@@ -59,6 +59,19 @@ class PubAck(ApiReply):
 _puback = msgspec.json.Decoder(PubAck).decode
 
 
+class Attendant(Protocol):
+    """Who attends to the log, for as long as it follows something. There may be thousands."""
+
+    def renewed(self) -> None:
+        """There is another connection; nothing has come through it yet."""
+
+    def disturbed(self) -> None:
+        """After a reconnect, or when a stream has another epoch: something may have been missed."""
+
+    def state_changed(self, state: State) -> None:
+        """The log is cut off, or there again."""
+
+
 class Log(StreamReader):
     """The streams, through one connection."""
 
@@ -73,6 +86,9 @@ class Log(StreamReader):
         self._patience_s = patience_s
         self.replays = Replays(self)
         self._changed: dict[Callable[[], None], None] = {}
+        self._attendants: dict[Attendant, None] = {}
+        connection.on_renewal(self._renewed)
+        connection.watch(self._state_changed)
         self.stand = SharedRun(self._stand)
         """Asks for the last sequence of each stream, read after all that was sent to NATS before was taken."""
         self.audits = Audits(self, self.stand)
@@ -86,6 +102,22 @@ class Log(StreamReader):
     def remove_on_change(self, callback: Callable[[], None]) -> None:
         """Undo `on_change`."""
         self._changed.pop(callback, None)
+
+    def attend(self, attendant: Attendant) -> None:
+        """Tell ``attendant`` of all that changes."""
+        self._attendants[attendant] = None
+
+    def dismiss(self, attendant: Attendant) -> None:
+        """Undo `attend`."""
+        self._attendants.pop(attendant, None)
+
+    def _renewed(self) -> None:
+        for attendant in tuple(self._attendants):
+            attendant.renewed()
+
+    def _state_changed(self, state: State) -> None:
+        for attendant in tuple(self._attendants):
+            attendant.state_changed(state)
 
     async def reconnected(self) -> None:
         """For `Connection.on_up`: learn the epochs, and have followers heal. Raises `MeshUnavailable`."""
@@ -116,6 +148,8 @@ class Log(StreamReader):
         self.replays.forget()
         for callback in tuple(self._changed):
             callback()
+        for attendant in tuple(self._attendants):
+            attendant.disturbed()
 
     async def learn_epochs(self) -> None:
         """Ask the leaders which life of each stream this is; raises `MeshUnavailable`."""

@@ -33,6 +33,7 @@ class Group:
             is_live=True, is_healing=False, position=lambda _stream: Cursor("R", "abc", self.chain.position)
         )
         self.is_degraded = False
+        self.catch_up: CatchUp | None = None
         self.told: list[str] = []
 
     def chains(self) -> list[tuple[str, Chain]]:
@@ -105,7 +106,7 @@ def test_a_client_that_has_gone_is_not_handed_over() -> None:
 async def test_who_must_read_once_more_does_not_take_away_what_others_wait_for() -> None:
     """One has come to 10, but what was shown since is forgotten; others wait for the piece behind 10."""
     group = Group()
-    catch_up = CatchUp(cast("Topic", group), cast("Log", Away()))
+    group.catch_up = catch_up = CatchUp(cast("Topic", group), cast("Log", Away()))
     one, other = Client(), Client()
     one.positions = {"RECORDS": 10}
     catch_up.begin(cast("Reader", other), {"RECORDS": 10})

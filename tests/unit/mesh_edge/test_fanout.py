@@ -57,7 +57,7 @@ def topic_of(edge: Edge, name: TopicName) -> Topic:
     follower = topic.follower
     follower.hold, follower._oriented, follower._short_way = None, True, topic
     for stream, chain in follower.chains.items():
-        follower._epochs[stream] = edge.mesh.log.epochs[stream].name
+        chain.epoch = edge.mesh.log.epochs[stream].name
         chain.begin(0)
     return topic
 

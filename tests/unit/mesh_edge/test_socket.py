@@ -9,6 +9,7 @@ import pytest
 
 from daena_mesh.stored import Stored
 from mesh_edge import closing
+from mesh_edge.conversation import Rules
 from mesh_edge.link import Link
 from mesh_edge.socket import Socket
 from mesh_edge.topic import Topic
@@ -57,6 +58,7 @@ class Group:
 class Host:
     behind_bytes = 1_000
     frame_bytes = 65_536
+    rules = cast("Rules", None)
 
     def __init__(self) -> None:
         self.lost_links: list[Link] = []

@@ -29,7 +29,7 @@ def topic_of(socket: Behind, moves: list[int]) -> Topic:
     topic._pending, topic._pending_bytes, topic.deliveries = [], 0, 0
     topic.follower = cast("Any", SimpleNamespace(chains={}))
     topic._turn, topic.is_remembering = Turn(Connection([], name="nobody")), True
-    topic.catch_up = cast("Any", SimpleNamespace(moved=lambda: moves.append(len(socket.writes))))
+    topic._catch_up = cast("Any", SimpleNamespace(moved=lambda: moves.append(len(socket.writes))))
     return topic
 
 
