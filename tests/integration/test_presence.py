@@ -16,7 +16,8 @@ import pytest_asyncio
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
-from daena_mesh.errors import Conflict
+from daena_mesh.errors import Conflict, MeshUnavailable
+from daena_mesh.presence import Step
 from daena_mesh.provisioning import provision
 from daena_mesh.rosters import ALIVE, Rosters
 from daena_mesh.sweeping import Sweeper
@@ -177,6 +178,7 @@ async def test_a_page_that_is_loaded_anew_and_a_user_who_changes_edges_do_not_le
         for edge in (one, one, two, one, two):
             async with on(edge, "chat_d1", "ada"):
                 await settled(edge)
+            await eventually(lambda edge=edge: edge.edge.presence._leaving)  # type: ignore[misc]
         await told.until(("join", "ada", 1), ("leave", "ada", 0))
 
 
@@ -319,6 +321,41 @@ async def test_what_could_not_be_acknowledged_is_told_once_all_the_same(
         rosters._write = write  # type: ignore[method-assign]
         assert told.steps == []
         for _ in range(2):
-            assert list(await rosters.change("chat_i1", "e", lambda: ["ada"], {})) == ["ada"]
+            roster = await rosters.change("chat_i1", "e", lambda: ["ada"], {})
+            await rosters._tell("chat_i1", (Step("presence.join", "ada", roster["ada"], 1),))
         assert await rosters.change("chat_i1", "e", tuple, {}) == {}
+        await told.until(("join", "ada", 1), ("leave", "ada", 0))
+
+
+async def test_what_an_edge_wrote_and_could_not_tell_is_told_before_what_comes_after_it(api: Api) -> None:
+    one, two = Rosters(api.mesh), Rosters(api.mesh)
+
+    async def mute(*_: Any) -> None:
+        raise MeshUnavailable("cut off")
+
+    async with Told(api.mesh, "chat_l1") as told:
+        await one.change("chat_l1", "e1", lambda: ["ada", "bob"], {})
+        tell = one._tell
+        one._tell = mute  # type: ignore[assignment, method-assign]
+        with pytest.raises(MeshUnavailable):
+            await one.change("chat_l1", "e1", lambda: ["bob"], {})
+        assert len(told.steps) == 2
+        await two.change("chat_l1", "e2", lambda: ["ada"], {})
+        one._tell = tell  # type: ignore[method-assign]
+        await one.change("chat_l1", "e1", tuple, {})
+        steps = [("join", "ada", 1), ("join", "bob", 2), ("leave", "ada", 1), ("join", "ada", 2), ("leave", "bob", 1)]
+        await told.until(*steps)
+
+
+async def test_what_a_dead_edge_had_written_and_not_told_is_told_when_it_is_found(api: Api) -> None:
+    dead, finder = Rosters(api.mesh), Rosters(api.mesh)
+
+    async def mute(*_: Any) -> None:
+        raise MeshUnavailable("killed")
+
+    async with Told(api.mesh, "chat_m1") as told:
+        dead._tell = mute  # type: ignore[assignment, method-assign]
+        with pytest.raises(MeshUnavailable):
+            await dead.change("chat_m1", "m-edge", lambda: ["ada"], {})
+        await Sweeper(finder, lambda: True).remove("m-edge")
         await told.until(("join", "ada", 1), ("leave", "ada", 0))

@@ -18,8 +18,6 @@ from daena_mesh.ids import derived_id
 Roster = dict[str, str]
 """For each user the life of their stay, a UUID of version 7: it says since when."""
 
-_decode = msgspec.json.Decoder(Roster).decode
-
 
 class Step(NamedTuple):
     """One thing to tell."""
@@ -42,12 +40,29 @@ class Change(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def read_roster(body: bytes) -> Roster:
-    """A roster as it was stored; one that cannot be read is empty."""
+class Noted(msgspec.Struct, frozen=True):
+    """What an edge writes for a topic."""
+
+    here: Roster
+    last: tuple[Step, ...] = ()
+    """What there was to tell when this was written: whether it was told, only that edge knows."""
+
+
+_decode = msgspec.json.Decoder(Noted).decode
+
+
+def read_noted(body: bytes) -> Noted:
+    """What an edge wrote; what cannot be read is nothing."""
     try:
         return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
+        return Noted({})
+
+
+def untold(theirs: Iterable[Step], steps: Iterable[Step]) -> tuple[Step, ...]:
+    """What others may not have told yet, and has to be told before ``steps`` since it is about the same users."""
+    about = {step.who for step in steps}
+    return tuple(step for step in theirs if step.who in about)
 
 
 def union(rosters: Iterable[Mapping[str, str]]) -> Roster:

@@ -13,7 +13,8 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +26,7 @@ from daena_mesh.ids import now, uuid7
 from daena_mesh.layout import SIGNALS
 from daena_mesh.log import acknowledged
 from daena_mesh.mesh import Mesh
-from daena_mesh.presence import Change, Roster, Step, read_roster, settle
+from daena_mesh.presence import Change, Noted, Roster, Step, read_noted, settle, untold
 from daena_mesh.stored import Stored
 from daena_mesh.subjects import subject_for
 
@@ -35,7 +36,8 @@ ALIVE, DEAD, DONE = b"alive", b"dead", b"done"
 
 _ROSTERS = "$KV.PRESENCE.topic."
 _LEASES = "$KV.PRESENCE.edge."
-_EMPTY_S = 5
+_EMPTY_S = 20
+_UNTOLD_S = 20
 _ATTEMPT_S = 2.0
 _WRITE_S = 15.0
 _TELL_S = 45.0
@@ -66,7 +68,7 @@ class Rosters:
     async def read(self, topic: str) -> tuple[dict[str, Roster], int]:
         """The roster of each edge that has one, and the last sequence of all; raises `MeshUnavailable`."""
         messages = await self._all(f"{_ROSTERS}{topic}.*")
-        found = {_edge_of(message): read_roster(message.body) for message in messages}
+        found = {_edge_of(message): read_noted(message.body).here for message in messages}
         return found, messages[-1].seq if messages else 0
 
     async def change(self, topic: str, edge: str, here: Callable[[], Collection[str]], known: Roster) -> Roster:
@@ -77,23 +79,27 @@ class Rosters:
         key = topic, edge
         stale = 0
         while True:
-            rosters, last = await self.read(topic)
+            messages = await self._all(f"{_ROSTERS}{topic}.*")
+            last = messages[-1].seq if messages else 0
             if last < self._written.get(key, 0) and stale < _STALE_LOOKS:  # a replica that lags behind
                 stale += 1
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            was = rosters.pop(edge, {})
+            noted = {_edge_of(message): read_noted(message.body) for message in messages}
+            was = noted[edge].here if edge in noted else {}
             owed = self._owed.pop(key, None)
             if owed is not None and owed.roster == was:
                 await self._tell(topic, owed.steps)
-            change = settle(rosters.values(), was, here(), known, uuid7)
+            others = [theirs.here for name, theirs in noted.items() if name != edge]
+            change = settle(others, was, here(), known, uuid7)
             if change.roster == was:
                 return was
+            before = self._untold(messages, noted, key, change)
             self._owed[key] = change
             try:
                 seq = await self._write(
                     f"{_ROSTERS}{topic}.{edge}",
-                    msgspec.json.encode(change.roster),
+                    msgspec.json.encode(Noted(change.roster, change.steps)),
                     last,
                     f"{_ROSTERS}{topic}.*",
                     None if change.roster else _EMPTY_S,
@@ -107,13 +113,26 @@ class Rosters:
                 self._written[key] = seq
             else:
                 self._written.pop(key, None)
-            await self._tell(topic, change.steps)
+            await self._tell(topic, before + change.steps)
             return change.roster
+
+    def _untold(
+        self, messages: Sequence[Stored], noted: Mapping[str, Noted], key: tuple[str, str], change: Change
+    ) -> tuple[Step, ...]:
+        """What is told again before ``change``, in case that its edge could not tell it: once more is as good as once.
+
+        Not what is so old that the stream would store it twice, give or take what clocks differ by.
+        """
+        oldest = (datetime.now(UTC) - timedelta(seconds=_UNTOLD_S)).isoformat()[:19]
+        recent = [_edge_of(message) for message in messages if message.time.decode()[:19] >= oldest]
+        found = untold((step for edge in recent if edge != key[1] for step in noted[edge].last), change.steps)
+        is_own = key in self._written  # what this process wrote was told, or is owed
+        return found if is_own or key[1] not in recent else found + noted[key[1]].last
 
     async def topics_of(self, edge: str) -> list[str]:
         """The topics for which ``edge`` has a roster; raises `MeshUnavailable`."""
         messages = await self._all(f"{_ROSTERS}*.{edge}")
-        return [message.subject.decode().split(".")[3] for message in messages if read_roster(message.body)]
+        return [message.subject.decode().split(".")[3] for message in messages if read_noted(message.body).here]
 
     async def _tell(self, topic: str, steps: tuple[Step, ...]) -> None:
         """Publish all of them; the last one's acknowledgement says that those before it are stored too."""

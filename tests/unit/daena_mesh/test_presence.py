@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daena_mesh.ids import uuid7
-from daena_mesh.presence import Roster, Step, Watch, read_roster, settle, since_of, union
+from daena_mesh.presence import Noted, Roster, Step, Watch, read_noted, settle, since_of, union, untold
 
 EDGES = ("e1", "e2", "e3")
 USERS = ("ada", "bob", "cid")
@@ -95,9 +96,22 @@ def test_the_id_of_what_is_told_is_that_of_the_stay() -> None:
     assert len({step.event_id("t"), step.event_id("u"), *(other.event_id("t") for other in others)}) == 5
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"ada":5}', b"\xff", b'{"ada"', b"[" * 10_000])
-def test_what_is_no_roster_is_empty(body: bytes) -> None:
-    assert read_roster(body) == {}
+BODIES = (b"", b"[]", b"{}", b'{"here":5}', b'{"here":{"ada":5}}', b"\xff", b'{"here":{}', b"[" * 10_000)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_what_cannot_be_read_is_nothing(body: bytes) -> None:
+    assert read_noted(body) == Noted({})
+
+
+def test_what_an_edge_notes_is_read_as_it_was_written() -> None:
+    noted = Noted({"ada": "a"}, (Step("presence.join", "ada", "a", 1), Step("presence.leave", "bob", "b", 0)))
+    assert read_noted(msgspec.json.encode(noted)) == noted
+
+
+def test_of_what_others_may_not_have_told_that_counts_which_is_about_the_same_users() -> None:
+    theirs = [Step("presence.leave", "ada", "a", 1), Step("presence.leave", "bob", "b", 0)]
+    assert untold(theirs, [Step("presence.join", "bob", "c", 1)]) == (theirs[1],)
 
 
 def test_of_two_lives_the_older_counts() -> None:
