@@ -392,7 +392,7 @@ static void follow(int port)
     edge.nats_bytes = 0; /* before the listener is open nobody misses anything */
 }
 
-/* ---- Sockets ------------------------------------------------------------------------------------------------------ */
+/* ---- Sockets --------------------------------------------------------------------------------------------------- */
 
 static void answer(int descriptor, const char *text)
 {

@@ -14,12 +14,13 @@ _SECONDS = 5.0
 
 async def _deliver(bench: Bench, work: Work, *, sockets: int, topics: int, rate: float) -> list[Figure]:
     figures: list[Figure] = []
+    share = min(1.0, bench.scale)
     for name in filter(bench.wants, work.contenders):
         bench.tell(f"{work.name}: {name}")
         with bench.forgiving(work.name, name):
             async with delivering(bench, name, sockets=sockets, topics=topics) as delivery:
-                await delivery.deliver(bench.sized(rate * _WARM_UP_S), rate)
-                delivered = await delivery.deliver(bench.sized(rate * _SECONDS), rate)
+                await delivery.deliver(max(1, round(rate * _WARM_UP_S * share)), rate)
+                delivered = await delivery.deliver(max(1, round(rate * _SECONDS * share)), rate)
             delivery.note_bottleneck(work.name, delivered.load_share)
             report = delivered.report
             if report.p99_us > topics / rate * 1e6:
