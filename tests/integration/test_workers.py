@@ -82,8 +82,8 @@ async def test_it_is_ready_only_when_every_worker_is(edge: EdgeCommand) -> None:
     status, told = await readiness(edge)
     assert (status, told["status"]) == (200, "connected")
     assert [worker["edge"] for worker in told["workers"]] == ["pair-1", "pair-2"]
-    first, _second = await edge.workers()
-    os.kill(first, signal.SIGSTOP)
+    _first, second = await edge.workers()
+    os.kill(second, signal.SIGSTOP)
     try:
         asking = [asyncio.create_task(readiness(edge)) for _ in range(20)]  # the stopped one answers none of its own
         done, pending = await asyncio.wait(asking, timeout=10, return_when=asyncio.FIRST_COMPLETED)
@@ -91,9 +91,9 @@ async def test_it_is_ready_only_when_every_worker_is(edge: EdgeCommand) -> None:
             task.cancel()
         status, told = done.pop().result()
         assert (status, told["status"]) == (503, "silent")
-        assert [worker["status"] for worker in told["workers"]] == ["silent", "connected"]
+        assert [worker["status"] for worker in told["workers"]] == ["connected", "silent"]
     finally:
-        os.kill(first, signal.SIGCONT)
+        os.kill(second, signal.SIGCONT)
     await eventually(lambda: is_ready(edge))
 
 
