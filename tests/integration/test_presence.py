@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from daena_mesh.presence import Step
 from daena_mesh.provisioning import provision
 from daena_mesh.rosters import ALIVE, Rosters
 from daena_mesh.sweeping import Sweeper
+from daena_mesh.tokens import Claims, Rights, mint
 from tests.support.api import Api, running_api
 from tests.support.deadlines import eventually, within
 from tests.support.edge import RunningEdge, running_edge
@@ -147,6 +149,24 @@ async def test_who_has_no_name_is_not_announced_and_costs_nothing(
     status, problem = await one.refusal("/ws/chat/b1?who=a%0Ab")
     assert status == 400
     assert "who" in problem["detail"]
+
+
+async def test_with_tokens_who_is_present_is_who_the_token_says(shared_nats: NatsServer, api: Api) -> None:
+    key = "a key of 32 bytes at the very least"
+    rights = Rights(read=("chat.t1.>", "session.t1.>"), write=("chat.t1.message",))
+    token = mint(Claims(sub="ada@example.org", exp=time.time() + 600, mesh=rights), key.encode())
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        running_edge(shared_nats.url, token_key=key) as strict,
+        Told(api.mesh, "chat_t1") as told,
+        strict.connect("/ws/chat/t1?who=eve", additional_headers=headers) as client,
+    ):
+        await told.until(("join", "ada@example.org", 1))
+        send = '{"type":"send","id":"1","subject":"chat.%s.message","payload":{"sender":"eve","content":"hi"}}'
+        await client.ws.send(send % "t1")
+        assert (await client.next("chat.message"))["payload"]["sender"] == "ada@example.org"
+        await client.ws.send(send % "t2")
+        assert (await client.next("error"))["payload"]["code"] == "not_allowed"
 
 
 async def test_many_that_come_to_both_edges_at_once_are_told_once_each(

@@ -42,7 +42,7 @@ class Visitor(NamedTuple):
     @property
     def present_as(self) -> str | None:
         """The user who is announced; None for nobody."""
-        return self.user or self.who
+        return self.user or self.who or None
 
 
 class Link(asyncio.BaseProtocol):

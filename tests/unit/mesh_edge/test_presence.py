@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daena_mesh.errors import InvalidId
+from daena_mesh.ids import uuid7
+from daena_mesh.presence import Noted, Step
 from mesh_edge.link import NOBODY, Visitor
 from mesh_edge.presence import MOST_ROSTER_BYTES, Room, check_who
 
@@ -27,6 +30,7 @@ def test_others_are_refused(name: str) -> None:
 
 def test_a_token_counts_more_than_what_a_client_says_of_itself() -> None:
     assert NOBODY.present_as is None
+    assert Visitor(who="").present_as is None
     assert Visitor(who="bob").present_as == "bob"
     assert Visitor(user="ada", who="bob").present_as == "ada"
 
@@ -66,3 +70,12 @@ def test_a_room_holds_no_more_than_can_be_written() -> None:
     assert room.arrive("000000" + "x" * 50)
     assert not room.arrive("somebody else")
     assert not room.depart("somebody else")
+
+
+def test_what_a_room_holds_can_be_written_whatever_its_users_are_called() -> None:
+    room, number = Room(), 0
+    while room.arrive(f"{number}" + "\x01" * 250):  # a token may say so
+        number += 1
+    roster = {who: uuid7() for who in room.users}
+    steps = tuple(Step("presence.join", who, life, 1_000) for who, life in roster.items())
+    assert len(msgspec.json.encode(Noted(roster, steps))) < 1_000_000
