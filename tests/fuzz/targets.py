@@ -227,6 +227,7 @@ def frame_seeds() -> list[bytes]:
         masked(2, bytes(range(256))) + masked(1, b"x" * 126),
         masked(1, b"x" * 200, fin=False) + masked(9, b"x" * 125) + masked(0, b"x" * (LIMIT_BYTES - 200)),
         masked(1, b"x" * 200, fin=False) + masked(0, b"x" * (LIMIT_BYTES - 199)),
+        masked(1, b"x" * 150, fin=False) + masked(0, b"x" * 151) + masked(9),
         masked(2, b"x" * LIMIT_BYTES) + masked(2, b"x" * (LIMIT_BYTES + 1)),
         masked(1, b"x" * 100) + masked(2, b"x" * 20, fin=False) + masked(0, b"y" * 20) + masked(1, b"z"),
     ]

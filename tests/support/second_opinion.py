@@ -120,7 +120,11 @@ def disagreement(stream: bytes, limit_bytes: int) -> str | None:
     elif "incomplete fragmented message" in str(other.refusal):
         agrees = other.messages == mine.messages[:-1] and isinstance(mine.messages[-1], Close)
     elif isinstance(other.refusal, PayloadTooBig) and _is_control_sized(other.refusal):
-        agrees = mine.messages[: len(other.messages)] == other.messages
+        before = len(other.messages)
+        after = mine.messages[before : before + 1]
+        agrees = mine.messages[:before] == other.messages and not any(
+            isinstance(message, Text | Binary) for message in after
+        )
     else:
         agrees = other.messages == mine.messages and mine.code in other.codes
     return None if agrees else f"ours {mine.messages} {mine.violation!r}, theirs {other.messages} {other.refusal!r}"
