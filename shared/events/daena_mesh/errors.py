@@ -6,6 +6,7 @@ MeshError
 ├── InvalidId (ValueError)         an id that is not one token of [A-Za-z0-9_-]
 ├── InvalidSubject (ValueError)    a subject or pattern that breaks the grammar
 ├── InvalidCursor (ValueError)     a position that no mesh has given out
+├── InvalidQuery (ValueError)      a parameter of a request that makes no sense
 ├── InvalidEvent (ValueError)      a body that is no event, or too large
 ├── InvalidToken                   a token that is wrong, expired, or not signed by us
 ├── NotCovered                     no stream takes the subject

@@ -8,7 +8,7 @@ def test_the_text_is_as_prometheus_reads_it() -> None:
         single("up", "gauge", "Whether.", 1),
         by("route", "sockets", "gauge", "How many.", {"/ws": 2, "/sse": 3}),
     ]
-    assert text([single("up", "gauge", "Whether.", 1), sockets]).splitlines() == [
+    assert text(metrics).splitlines() == [
         "# HELP up Whether.",
         "# TYPE up gauge",
         "up 1",

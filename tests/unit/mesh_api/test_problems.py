@@ -14,6 +14,8 @@ STATUS = {
     errors.InvalidId: 422,
     errors.InvalidSubject: 422,
     errors.InvalidCursor: 422,
+    errors.InvalidQuery: 422,
+    errors.InvalidToken: 401,
     errors.InvalidEvent: 422,
     errors.NotCovered: 422,
     errors.UnknownSession: 404,
