@@ -214,8 +214,8 @@ class CatchUp:
         if follower.is_live and not follower.is_healing and not self._topic.is_degraded:
             self._admit(reader)
 
-    def _join(self, reader: Reader, positions: dict[str, int]) -> None:
-        """It is where the topic is: give it what was shown meanwhile, and let it follow live."""
+    def _join(self, reader: Reader, positions: dict[str, int], data: bytes = b"") -> None:
+        """It is where the topic is, with ``data``: give it what was shown meanwhile, and let it follow live."""
         topic = self._topic
         topic.flush()
         missing = [shown for shown in self._shown or () if shown.seq > positions.get(shown.stream, 0)]
@@ -228,9 +228,11 @@ class CatchUp:
         topic.set_ready(reader)
         if announce or any(begin[stream] > position for stream, position in positions.items()):
             # What lay between is nothing, or has expired: without a word the next `prev` would look like a loss.
-            reader.send(topic.connection_frame(reader, "connected", recovered=True, positions=begin))
+            data += topic.connection_frame(reader, "connected", recovered=True, positions=begin)
         if missing:
-            reader.send(b"".join(shown.frame for shown in missing))
+            data += b"".join(shown.frame for shown in missing)
+        if data:
+            reader.send(data)
 
     # -- from the log -------------------------------------------------------------------------------------------
 
@@ -293,6 +295,9 @@ class CatchUp:
             before = here._replace(seq=reader.positions[stream])
             reader.send(self._topic.gap_frame(before, here._replace(seq=kept - 1), "expired"))
         reader.positions = chunk.positions
+        if chunk.ended and reader.is_drained and self._is_where_topic_is(chunk.positions):
+            self._join(reader, chunk.positions, chunk.data)  # in one write
+            return
         if chunk.data:
             reader.send(chunk.data)
         if chunk.ended:
@@ -300,6 +305,16 @@ class CatchUp:
             self._settle(reader)
         elif reader.is_drained:
             asyncio.get_running_loop().call_soon(self._go_on, reader)
+
+    def _is_where_topic_is(self, positions: dict[str, int]) -> bool:
+        """Whether who stands there can join, and nothing was shown meanwhile that would have to wait for its room."""
+        return (
+            self._shown is not None
+            and not self._shown
+            and not self._forgotten
+            and not self._topic.follower.is_healing
+            and all(chain.seen >= positions[stream] for stream, chain in self._topic.chains())
+        )
 
     def go_on(self, reader: Reader) -> None:
         """It has taken all it was given."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from daena_mesh.cursors import Cursor
@@ -18,6 +20,27 @@ def control_text(event_type: str, **members: object) -> bytes:
 def control_frame(event_type: str, **members: object) -> bytes:
     """The same as a frame, for what only WebSockets are told."""
     return text_frame(control_text(event_type, **members))
+
+
+@lru_cache(maxsize=64)
+def connection_text(
+    status: str, connection_id: str, edge: str, cursors: tuple[tuple[str, str], ...] | None, *, recovered: bool
+) -> tuple[bytes, bytes]:
+    """What tells a client how it is connected, but for two things: what stands before its id, and before the time.
+
+    Thousands who come back at once are told the same.
+    """
+    payload: dict[str, object] = {
+        "status": status,
+        "connection_id": connection_id,
+        "socket_id": "",
+        "edge": edge,
+        "recovered": recovered,
+    }
+    if cursors is not None:
+        payload["cursors"] = dict(cursors)
+    head, empty, rest = control_text("connection", payload=payload, timestamp="").partition(b'"socket_id":"')
+    return head + empty, rest.removesuffix(b'"}')
 
 
 def gap_text(topic: str, before: Cursor, after: Cursor, reason: GapReason) -> bytes:

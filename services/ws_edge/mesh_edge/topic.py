@@ -20,7 +20,7 @@ from daena_mesh.layout import LETTERS, SIGNALS, STREAM_OF_LETTER
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
 from mesh_edge.catchup import CatchUp
-from mesh_edge.control import control_text, gap_text
+from mesh_edge.control import connection_text, gap_text
 from mesh_edge.counts import Counts
 from mesh_edge.envelope import event_text, is_notice
 from mesh_edge.fanout import Fanout, Turn
@@ -280,25 +280,18 @@ class Topic(Fanout):
 
     def cursors(self, positions: Mapping[str, int]) -> dict[str, str]:
         """Positions as clients know them, by the letters of the streams."""
-        return {
-            LETTERS[stream]: str(self.follower.position(stream)._replace(seq=seq)) for stream, seq in positions.items()
-        }
+        chains = self.follower.chains
+        return {LETTERS[stream]: f"{LETTERS[stream]}{chains[stream].epoch}-{seq}" for stream, seq in positions.items()}
 
     def connection_frame(
         self, reader: Reader, status: str, *, recovered: bool, positions: dict[str, int] | None
     ) -> bytes:
         """The frame that tells a socket how it is connected, and from which positions it goes on."""
-        payload = {
-            "status": status,
-            "connection_id": self.name,
-            "socket_id": reader.link.socket_id,
-            "edge": self._context.edge_id,
-            "recovered": recovered,
-        }
-        if positions is not None:
-            payload["cursors"] = self.cursors(positions)
-        text = control_text("connection", payload=payload, timestamp=now())
-        return self.wire.control(text, "" if positions is None else self._place(positions))
+        cursors = None if positions is None else self.cursors(positions)
+        known = None if cursors is None else tuple(cursors.items())
+        head, middle = connection_text(status, self.name, self._context.edge_id, known, recovered=recovered)
+        text = b'%b%b%b%b"}' % (head, reader.link.socket_id.encode(), middle, now().encode())
+        return self.wire.control(text, ".".join(cursors.values()) if cursors else "")
 
     def _place(self, positions: Mapping[str, int]) -> str:
         return ".".join(self.cursors(positions).values())
