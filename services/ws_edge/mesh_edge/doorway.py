@@ -19,10 +19,9 @@ from mesh_edge.follow import Follow, follow_of
 from mesh_edge.handshake import Handshake
 from mesh_edge.protocol import HandoverProtocol
 from mesh_edge.router import websocket_router
-from mesh_edge.topic_name import COUNCIL, EVENTS
+from mesh_edge.topic_name import COUNCIL, EVENTS, topic_of
 
 _ASKED = frozenset({"since", "history", "types"})
-_NOTHING: dict[str, str] = {}
 
 
 class Request(NamedTuple):
@@ -51,11 +50,11 @@ class Doorway(NamedTuple):
             kind = f"{kind}_{ident}"
         elif kind not in {EVENTS, COUNCIL}:
             return None
-        asked = dict(parse_qsl(query, keep_blank_values=True)) if query else _NOTHING
-        if not asked.keys() <= _ASKED:
+        asked = dict(parse_qsl(query, keep_blank_values=True)) if query else None
+        if asked and not asked.keys() <= _ASKED:
             return None
         try:
-            follow = follow_of(kind, asked)
+            follow = follow_of(kind, asked) if asked else Follow(topic_of(kind))
         except MeshError:
             return None
         headers = handshake.headers

@@ -14,6 +14,7 @@ from daena_mesh.errors import ConfigurationError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_CHARS = 300
+_MOST_KNOWN = 256
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
 _AUTHORITY = re.compile(
     rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{{0,4}}))?", re.ASCII
@@ -42,7 +43,7 @@ class OriginPolicy:
         ConfigurationError: an entry of `allow` is no origin that a browser would send.
     """
 
-    __slots__ = ("_allow", "_open_loopback", "_tools")
+    __slots__ = ("_allow", "_known", "_open_loopback", "_tools")
 
     def __init__(
         self, allow: frozenset[str] = frozenset(), *, open_loopback: bool = False, tools: bool = False
@@ -52,6 +53,8 @@ class OriginPolicy:
         self._allow = allow
         self._open_loopback = open_loopback
         self._tools = tools
+        self._known: dict[tuple[str | None, str | None], bool] = {}
+        """What was decided: a few pages serve thousands."""
 
     def allows(self, origin: str | None, host: str | None) -> bool:
         """Whether a handshake may go on.
@@ -60,6 +63,16 @@ class OriginPolicy:
             origin: the ``Origin`` header, ``None`` without one; several, joined by commas, are refused.
             host: the ``Host`` header, the same.
         """
+        if len(origin or "") > _MAX_CHARS or len(host or "") > _MAX_CHARS:
+            return self._judge(origin, host)
+        asked = origin, host
+        if (known := self._known.get(asked)) is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[asked] = self._judge(origin, host)
+        return known
+
+    def _judge(self, origin: str | None, host: str | None) -> bool:
         if origin is not None and origin in self._allow:
             return True
         served = _authority(host.lower()) if host is not None else None
