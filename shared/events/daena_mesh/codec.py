@@ -105,7 +105,7 @@ def check(body: bytes, event_type: str, most_bytes: int = MAX_BODY_BYTES) -> Env
     if claimed is msgspec.UNSET:
         return Envelope()  # its other keys are the payload's own
     if claimed != event_type:
-        raise Poison(f"says that it is a {str(claimed)[:80]!r} on a subject of {event_type!r}")
+        raise Poison(f"says that it is a {str(claimed)[:80]!a} on a subject of {event_type!r}")
     if envelope.payload is msgspec.UNSET or bytes(envelope.payload).lstrip()[:1] != b"{":
         raise Poison("its payload is not a JSON object")
     return envelope
