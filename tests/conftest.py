@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from daena_mesh.embedded import NatsServer
 from tests.support.real_parties import (
@@ -31,6 +32,10 @@ __all__ = [
     "shared_mesh",
     "shared_nats",
 ]
+
+
+settings.register_profile("mesh", deadline=None)  # a loaded machine is no failure
+settings.load_profile("mesh")
 
 
 @pytest.fixture(autouse=True, scope="session")
