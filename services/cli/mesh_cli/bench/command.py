@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
@@ -25,6 +26,8 @@ from mesh_cli.bench.outcome import Outcome, summarize
 from mesh_cli.bench.table import for_terminal
 from mesh_cli.bench.work import OURS, Figure, Work
 from mesh_cli.bench.works import WORKS
+
+_QUIET_LOAD = 0.5
 
 
 async def bench(
@@ -53,6 +56,8 @@ async def bench(
         run = Bench(Path(folder), cores, scale=scale, against=wanted, tell=_tell)
         if not cores.are_two:
             run.note("one core was shared by everybody, so the load took time from what was measured")
+        if (load := os.getloadavg()[0]) > _QUIET_LOAD:
+            run.note(f"other programs kept this machine busy: its load average was {load:.1f} before the bench began")
         figures = await _all_rounds(run, works, rounds)
     outcome = Outcome(
         date=now()[:10],
