@@ -34,12 +34,12 @@ _log = logging.getLogger("uvicorn.error")
 
 
 class _Asked(NamedTuple):
-    """A client that may come in, and waits for its topic."""
+    """A client that stands in line, or waits for its topic."""
 
     edge: Edge
     request: Request
-    visitor: Visitor
-    lobby: Lobby
+    visitor: Visitor | None = None
+    lobby: Lobby | None = None
 
 
 class Door(asyncio.Protocol):
@@ -76,9 +76,9 @@ class Door(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """It has gone before it came in."""
         self._leave()
-        if self._asked is not None:
-            self._asked.lobby.leave(self._come_in)
-            self._asked = None
+        asked, self._asked = self._asked, None
+        if asked is not None and asked.lobby is not None:
+            asked.lobby.leave(self._line_up)
 
     def shutdown(self) -> None:
         """Uvicorn stops."""
@@ -117,30 +117,48 @@ class Door(asyncio.Protocol):
 
     def _answer(self, edge: Edge, request: Request) -> None:
         self._deadline.cancel()
-        topic = request.follow.name
         try:
             edge.gate.knock(request.knock, self._loop.time())
-            visitor = edge.gate.authorize(request.knock, topic, time.time())
-        except (Refusal, Denied) as refused:
-            self._refuse(edge, request, refused)
+        except Refusal as refusal:
+            self._refuse(edge, request, refusal)
         else:
-            lobby = edge.lobby(topic)
-            self._asked = _Asked(edge, request, visitor, lobby)
-            lobby.enter(self._come_in)
+            self._asked = _Asked(edge, request)
+            edge.turnstile.line_up(self._authorize)
+
+    def _authorize(self) -> None:
+        """Its turn has come."""
+        if self._asked is None:
+            return  # it has gone meanwhile
+        edge, request, *_ = self._asked
+        try:
+            visitor = edge.gate.authorize(request.knock, request.follow.name, time.time())
+            edge.gate.last_look(request.knock, visitor)
+        except (Refusal, Denied) as refused:
+            self._asked = None
+            self._refuse(edge, request, refused)
+            return
+        lobby = edge.lobby(request.follow.name)
+        self._asked = _Asked(edge, request, visitor, lobby)
+        if lobby.admit(self._line_up):
+            self._come_in()
+
+    def _line_up(self) -> None:
+        """The topic is ready, for all who waited."""
+        if self._asked is not None:
+            self._asked.edge.turnstile.line_up(self._come_in)
 
     def _come_in(self) -> None:
-        """The topic is ready."""
         asked, self._asked = self._asked, None
-        if asked is None:
+        if asked is None or asked.visitor is None or asked.lobby is None:
             return  # it has gone meanwhile
-        edge, request, visitor, lobby = asked
+        edge, request = asked.edge, asked.request
         try:
-            edge.gate.last_look(request.knock, visitor)
-            self._enter(edge, request, visitor)
+            edge.gate.last_look(request.knock, asked.visitor)
+            self._enter(edge, request, asked.visitor)
         except (Refusal, Denied) as refused:
             self._refuse(edge, request, refused)
         finally:
-            lobby.leave(self._come_in)
+            asked.lobby.leave(self._line_up)
 
     def _enter(self, edge: Edge, request: Request, visitor: Visitor) -> None:
         self._leave()

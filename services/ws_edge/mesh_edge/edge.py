@@ -31,6 +31,7 @@ from mesh_edge.sending import Desk, patterns
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.socket import Socket
 from mesh_edge.topic import Topic, TopicContext
+from mesh_edge.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from mesh_edge.topic_name import TopicName
@@ -54,6 +55,7 @@ class Edge:
         self.most_topics = settings.topics_per_socket
         self.mesh = Mesh(settings, name=f"mesh-edge/{self.edge_id}", wait_s=1.0, source=self.edge_id)
         self.gate = Gate(settings)
+        self.turnstile = Turnstile()
         self.poison = PoisonCabinet(self.mesh, self.edge_id)
         self.manager = ConnectionManager(self)
         self.rules = Rules(Desk(self.mesh), settings.messages_per_s, patterns(settings.open_write))

@@ -36,12 +36,15 @@ class Lobby:
 
     def enter(self, go: Go) -> None:
         """Call ``go`` soon after it has opened. The guest counts as one until it leaves, also after that."""
+        if self.admit(go):
+            asyncio.get_running_loop().call_soon(go)
+
+    def admit(self, go: Go) -> bool:
+        """Take a guest in, and say whether it needs not wait; else ``go`` is called soon after it has opened."""
         self._guests[go] = None
-        loop = asyncio.get_running_loop()
-        if self.is_open:
-            loop.call_soon(go)
-        elif self._timer is None:
-            self._timer = loop.call_later(OPENS_WITHIN_S, self._late)
+        if not self.is_open and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(OPENS_WITHIN_S, self._late)
+        return self.is_open
 
     def leave(self, go: Go) -> None:
         """The guest follows the topic now, or has gone."""

@@ -1,0 +1,67 @@
+"""Those who come in thousands take turns with everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from itertools import pairwise
+
+import pytest
+
+from mesh_edge import turnstile
+from mesh_edge.turnstile import Turnstile
+from tests.support.deadlines import eventually
+
+
+async def test_everybody_has_a_turn_in_order_and_the_loop_has_its_own_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "TURN_S", 0.001)
+    gate, passed, others = Turnstile(), list[int](), list[int]()
+
+    def slow(number: int) -> None:
+        passed.append(number)
+        end = time.perf_counter() + 0.0005
+        while time.perf_counter() < end:
+            pass
+
+    def other() -> None:
+        others.append(len(passed))
+        if len(passed) < 100:
+            asyncio.get_running_loop().call_soon(other)
+
+    for number in range(100):
+        gate.line_up(partial(slow, number))
+    other()
+    await eventually(lambda: len(passed) == 100 and others[-1] == 100)
+    assert passed == list(range(100))
+    assert max(after - before for before, after in pairwise(others)) <= 4
+
+
+async def test_who_comes_while_others_pass_stands_behind_them() -> None:
+    gate, passed = Turnstile(), list[str]()
+
+    def first() -> None:
+        passed.append("first")
+        gate.line_up(lambda: passed.append("third"))
+
+    gate.line_up(first)
+    gate.line_up(lambda: passed.append("second"))
+    assert passed == []
+    await eventually(lambda: len(passed) == 3)
+    assert passed == ["first", "second", "third"]
+
+
+async def test_one_who_stumbles_holds_up_nobody() -> None:
+    gate, passed, told = Turnstile(), list[int](), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+    stumbles = [ValueError("one"), ValueError("two")]
+
+    def stumble() -> None:
+        raise stumbles[len(told)]
+
+    for go in (stumble, lambda: passed.append(1), stumble, lambda: passed.append(2)):
+        gate.line_up(go)
+    await eventually(lambda: passed == [1, 2])
+    assert told == stumbles
+    gate.line_up(lambda: passed.append(3))
+    await eventually(lambda: passed == [1, 2, 3])
