@@ -18,6 +18,7 @@ from daena_mesh.errors import MeshUnavailable
 from daena_mesh.history import before_newest
 from daena_mesh.layout import LETTERS, STREAM_OF_LETTER
 from daena_mesh.log import Log
+from mesh_edge.envelope import is_notice
 
 if TYPE_CHECKING:
     from mesh_edge.reader import Reader
@@ -158,6 +159,7 @@ class CatchUp:
         topic, follower = self._topic, self._topic.follower
         while reader in self._waiting:
             ends = topic.positions()
+            lives = [follower.position(stream).epoch for stream in ends]
             for asked in self._waiting[reader].values():  # where it came in, if it had to wait
                 stream = STREAM_OF_LETTER[asked.letter]
                 if asked.epoch == follower.position(stream).epoch:
@@ -168,6 +170,10 @@ class CatchUp:
                 _log.info("a look into the history waits: %s", error)
                 await asyncio.sleep(_RETRY_S)
                 continue
+            is_anew = lives != [follower.position(stream).epoch for stream in ends]
+            if is_anew or follower.connects != self._log.connection.connects:
+                await asyncio.sleep(_RETRY_S)
+                continue  # what was found may lie in another life of a stream
             if reader in self._waiting:
                 self._waiting[reader] = Positions(
                     follower.position(stream)._replace(seq=seq) for stream, seq in begin.items()
@@ -226,8 +232,7 @@ class CatchUp:
         reader.positions = None
         reader.joined = positions
         topic.set_ready(reader)
-        if announce or any(begin[stream] > position for stream, position in positions.items()):
-            # What lay between is nothing, or has expired: without a word the next `prev` would look like a loss.
+        if announce:
             data += topic.connection_frame(reader, "connected", recovered=True, positions=begin)
         if missing:
             data += b"".join(shown.frame for shown in missing)
@@ -275,6 +280,8 @@ class CatchUp:
         frames, at = [], dict(positions)
         for message in read.messages:
             at[message.stream] = message.seq
+            if is_notice(message):
+                continue  # it was for who was there
             try:
                 frames.append(topic.frame(message, None, at))
             except Poison:

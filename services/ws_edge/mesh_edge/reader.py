@@ -81,6 +81,7 @@ class Reader:
 
     def _end_live(self, at: dict[str, int]) -> None:
         self.positions = at
+        self.announce = True  # the chain of live frames goes on behind what may have expired meanwhile
         if self.joined is not None:
             self.lived, self.joined = (*self.lived, (self.joined, at)), None
         if len(self.lived) > _MOST_LIVED:  # one that spans two may give an event twice, but none never
