@@ -183,11 +183,9 @@ class _Doubt(NamedTuple):
         chain = self.who.chains[self.stream]
         if self.unseen is None:
             return Look(self.was, chain.seen if chain.seen < self.stand else None, self.stand)
-        unseen = [message for message in self.unseen if chain.missed(message)]
-        if not unseen:
+        if (lost := chain.lost(self.unseen)) is None:
             return Look(self.was, None, self.stand)
-        behind = min(chain.known(message.subject) for message in unseen)
-        return Look(self.was, max(behind, self.was), max(message.seq for message in unseen))
+        return Look(self.was, lost, max(message.seq for message in self.unseen))
 
 
 def _unverified(stream: str, stand: int, everyone: Sequence[Audited]) -> tuple[list[Audited], list[Audited]]:

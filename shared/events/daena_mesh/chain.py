@@ -93,17 +93,13 @@ class Chain:
         """The sequence behind which a live message that shows a gap wants the log read."""
         return self.seen if self.whole else self.known(message.subject)
 
-    def verify(self, newest: Sequence[Stored]) -> int | None:
-        """Compare the newest message of each subject behind ``verified``, oldest first, with what was seen.
+    def lost(self, newest: Sequence[Stored]) -> int | None:
+        """The sequence behind which the log must be read, as one of its ``newest`` was not seen; None if all were.
 
-        Returns the sequence behind which the log has something that was not, or None.
+        ``newest`` has the newest message of each subject with one behind `verified`; what lies before was seen.
         """
         behind = [self.known(message.subject) for message in newest if self.missed(message)]
-        if behind:
-            return min(behind)
-        if newest:
-            self.verified = max(self.verified, newest[-1].seq)
-        return None
+        return max(min(behind), self.verified) if behind else None
 
     def missed(self, message: Stored) -> bool:
         """Whether a message read from the log was not seen live."""

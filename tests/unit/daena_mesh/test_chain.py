@@ -104,8 +104,9 @@ class Following(RuleBasedStateMachine):
             return None
         newest = {m.subject: m for m in self.followed() if m.seq > self.expired}
         behind = [m for m in newest.values() if m.seq > self.chain.verified]
-        found = self.chain.verify(sorted(behind, key=lambda m: m.seq))
-        assert found is not None or self.chain.verified >= max((m.seq for m in behind), default=0)
+        found = self.chain.lost(behind)
+        if found is None:
+            self.chain.verified = max([self.chain.verified, *(m.seq for m in behind)])
         return found
 
     def followed(self) -> list[Stored]:
