@@ -449,3 +449,16 @@ async def test_all_of_a_storm_come_in_in_the_end(shared_nats: NatsServer, mesh: 
                 tasks.create_task(come())
         assert refused == edge.edge.counts.refused["429"] > 0
         await eventually(lambda: not connections(edge))
+
+
+async def test_the_answer_and_the_greeting_come_in_one_piece(open_pair: Pair) -> None:
+    async with open_pair.lean.connect("/ws/chat/s1"):  # so that the topic knows where it stands
+        loop = asyncio.get_running_loop()
+        sock = socket.create_connection(("127.0.0.1", open_pair.lean.port))
+        sock.setblocking(False)
+        await loop.sock_sendall(sock, handshake("/ws/chat/s1"))
+        async with within():
+            first = await loop.sock_recv(sock, 65_536)
+        sock.close()
+    assert first.startswith(b"HTTP/1.1 101 ")
+    assert b'"status":"connected"' in first

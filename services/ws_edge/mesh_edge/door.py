@@ -193,7 +193,8 @@ class Door(asyncio.Protocol):
 
     def _acceptance(self, request: Request) -> bytes:
         if _log.isEnabledFor(logging.INFO):
-            _log.info('%s - "WebSocket %s" [accepted]', request.knock.address, request.follow.name.name)
+            peer = self._transport.get_extra_info("peername")
+            _log.info('%s - "WebSocket %s" [accepted]', peer and peer[0], request.follow.name.name)
         return accepting(request.key, offers(request.knock.protocols), self._server_state.default_headers)
 
     def _too_slow(self) -> None:

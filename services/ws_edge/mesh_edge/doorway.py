@@ -68,7 +68,7 @@ class Doorway(NamedTuple):
             "",
             None,
             get("user-agent", ""),
-            self._address(transport, get("x-forwarded-for")),
+            self._address(transport, get("x-forwarded-for")) if self.edge.gate.asks_for_addresses else "",
         )
         return Request(follow, knock, headers["sec-websocket-key"])
 

@@ -15,6 +15,7 @@ from daena_mesh.errors import MeshUnavailable
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
 from mesh_edge.conversation import Rules
+from mesh_edge.cork import Cork
 from mesh_edge.counts import Counts
 from mesh_edge.draining import send_away, tell
 from mesh_edge.event_stream import EventStream, ResponseTransport
@@ -145,12 +146,18 @@ class Edge:
         """
         socket = Socket(transport, self.topic(follow.name), self)
         transport.set_protocol(socket)  # before anything is written, or somebody else is told that it is held back
-        if beginning:
-            transport.write(beginning)
         if connections is not None:
             self.keep(socket, connections)
         self.welcome(socket, visitor=visitor, metadata=metadata)
-        socket.reader.topic.join(socket.reader, follow.since, follow.history)
+        if beginning:  # with the greeting, for a write is most of what a connection costs
+            socket.transport = cork = Cork(beginning)
+            try:
+                socket.reader.topic.join(socket.reader, follow.since, follow.history)
+            finally:
+                socket.transport = transport
+                transport.write(cork.held())
+        else:
+            socket.reader.topic.join(socket.reader, follow.since, follow.history)
         self.turn_away_late(socket)
         return socket
 

@@ -83,6 +83,8 @@ class Gate:
         self._per_s = settings.handshakes_per_s
         self._bucket = TokenBucket()
         self._addresses = Crowd(settings.sockets_per_address)
+        self.asks_for_addresses = settings.sockets_per_address > 0
+        """Whether `Knock.address` counts for anything."""
         self._users = Crowd(settings.sockets_per_user)
 
     def knock(self, knock: Knock, at: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import random
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
@@ -64,7 +64,7 @@ class Link(asyncio.BaseProtocol):
         self.heard = self.connected_at = time.time()
         self.is_drained = True
         self.stuck_since: tuple[float, int] | None = None
-        self._id = secrets.randbits(63)
+        self._id = random.getrandbits(63)
         self._host = host
         self._given = 0
         self._closing = False
