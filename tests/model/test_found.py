@@ -118,6 +118,21 @@ FOUND: dict[str, tuple[Setup, list[Step]]] = {
             *[("join", "beginning")],
         ],
     ),
+    "who is compared while something else heals keeps its position": (
+        Setup(topics=("events",), wires="both", most_in_batch=3),
+        [
+            *[("join", "resume", 1), ("rest",), ("publish", "activity", "now"), ("publish", "reply")],
+            *[("publish", "update"), ("lose", "RECORDS"), ("publish", "activity", "lost"), ("join", "end")],
+            *[("rest",)],
+        ],
+    ),
+    "a late find does not say that all before it was shown": (
+        BY_TWO,
+        [
+            *[("stream", "resume"), ("advance", 0.5), ("publish", "update", "lost"), ("publish", "message", "now")],
+            *[("flood", 12), ("publish", "update", "now")],
+        ],
+    ),
     "a log that was made anew is not asked for ever for what it had": (
         EVENTS,
         [

@@ -10,6 +10,8 @@ import asyncio
 import socket
 from typing import Any, cast
 
+from mesh_edge.event_stream import ResponseTransport
+from mesh_edge.link import Link
 from tests.model.clock import VirtualLoop
 
 
@@ -178,3 +180,45 @@ class PlainWire(Wire):
         """Close both ends."""
         self._socket.close()
         self._peer.close()
+
+
+class ResponseWire(Wire):
+    """The body of an HTTP response; what the client has no room for holds the one who sends it up."""
+
+    def __init__(self, loop: VirtualLoop, room: int) -> None:
+        super().__init__(loop)
+        self._room = room
+        self._kernel = b""
+        self._taken = asyncio.Event()
+        self.was_held = True  # whatever is written waits until it is sent
+        self._sending: asyncio.Task[None] | None = None
+        self._link: Link | None = None
+        self.response = ResponseTransport(None)
+
+    def begin(self, link: Link) -> None:
+        """Send what ``link`` writes to `response`."""
+        self._link = link
+        self._sending = self._loop.create_task(self.response.run(self._take_in))
+
+    async def _take_in(self, message: Any) -> None:
+        self._kernel += message["body"]
+        while len(self._kernel) > self._room:
+            self._taken.clear()
+            await self._taken.wait()
+
+    def _read(self, most: int | None) -> bytes:
+        size = len(self._kernel) if most is None else most
+        data, self._kernel = self._kernel[:size], self._kernel[size:]
+        self._taken.set()
+        return data
+
+    def vanish(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            if self._sending is not None:
+                self._sending.cancel()
+                self._loop.call_soon(self._gone)
+
+    def _gone(self) -> None:
+        if self._link is not None:
+            self._link.connection_lost(None)

@@ -38,15 +38,14 @@ class Witness:
         self.topic = topic
         self.since = since
         self.frames: list[Frame] = []
-        self.closed: int | None = None
-        """The code of the close frame, once there was one."""
+        self.has_left = False
+        """Its client has unsubscribed, and was told so."""
         self.status = ""
         self.recovered = False
         self.was_slow = False
         """It did not take all at once, at some time."""
         self._streams = streams
         self._opened: dict[str, Cursor] = {}
-        self._rest = b""
         self._is_greeted = False
         self._base: dict[str, Cursor] = {}
         """For each stream the position behind which everything is owed."""
@@ -67,33 +66,19 @@ class Witness:
             name: Cursor(LETTERS[name], stream.epoch, stream.last_seq) for name, stream in self._streams.items()
         }
 
-    def take(self, data: bytes) -> None:
-        """Read frames; raises `Broken`."""
-        self._rest += data
-        while (frame := self._next()) is not None:
-            opcode, payload = frame
-            if opcode == 8:
-                self.closed = int.from_bytes(payload[:2], "big")
-            elif opcode == 1:
-                self._require(self.closed is None, "is shown something after the close frame")
-                self._note(_decode(payload))
-
-    def _next(self) -> tuple[int, bytes] | None:
-        data = self._rest
-        if len(data) < 2:
-            return None
-        size, begin = data[1], 2
-        if size >= 126:
-            width = 2 if size == 126 else 8
-            size, begin = int.from_bytes(data[2 : 2 + width], "big"), 2 + width
-        if len(data) < begin + size or (begin > 2 and len(data) < begin):
-            return None
-        self._require(data[0] in {0x81, 0x88, 0x89, 0x8A}, f"cannot read {data[:40]!r}")
-        self._rest = data[begin + size :]
-        return data[0] & 0x0F, data[begin : begin + size]
-
-    def _note(self, frame: Frame) -> None:
+    def note(self, frame: Frame, place: str = "") -> None:
+        """Take one frame in; ``place`` is the position that comes with a server-sent event. Raises `Broken`."""
+        self._require(not self.has_left, f"is shown {frame} after it has left")
         self.frames.append(frame)
+        self._take(frame)
+        for cursor in Positions.parse(place).values() if place else ():
+            stream = STREAM_OF_LETTER[cursor.letter]
+            newest = self._newest[stream]
+            self._require(cursor.epoch == newest.epoch, f"would resume from {cursor}, and is at {newest}")
+            when = f"though it would resume from {cursor}"
+            self._none_missing(stream, cursor.epoch, newest.seq, cursor.seq + 1, when=when)
+
+    def _take(self, frame: Frame) -> None:
         kind = frame["event_type"]
         if kind == "connection":
             self._connection(frame["payload"])
@@ -108,7 +93,11 @@ class Witness:
     # -- what may be shown --------------------------------------------------------------------------------------
 
     def _connection(self, payload: Frame) -> None:
-        self.status, self.recovered = payload["status"], payload["recovered"]
+        self.status = payload["status"]
+        if self.status == "disconnected":  # it had unsubscribed
+            self.has_left = True
+            return
+        self.recovered = payload["recovered"]
         if self.status == "degraded":
             if not self._is_greeted:
                 self._opened = {}  # the edge does not know where the log stands, and said so
@@ -240,9 +229,8 @@ class Witness:
 
     def finish(self) -> None:
         """All is calm: everything up to the head must have been shown."""
-        if self.closed is not None:
+        if self.has_left:
             return
-        self._require(self._rest == b"", f"was given half a frame: {self._rest[:80]!r}")
         self._require(self._is_greeted, "was never greeted")
         self._require(self.status == "connected", f"was left {self.status}")
         self._require(self.recovered, "was left without recovered: true")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 from daena_mesh.cursors import Cursor, Positions
@@ -18,11 +18,13 @@ from mesh_edge.edge import Edge
 from mesh_edge.follow import Follow
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.topic_name import topic_of
+from mesh_edge.wire import EVENT_STREAM
+from tests.model.clients import Client, StreamClient
 from tests.model.clock import VirtualLoop, finish
 from tests.model.server import Server
 from tests.model.streams import Kind, Stream
 from tests.model.surroundings import Surroundings
-from tests.model.wires import EncryptedWire, PlainWire, Wire
+from tests.model.wires import EncryptedWire, PlainWire, ResponseWire, Wire
 from tests.model.witness import Broken, Witness
 
 Step = tuple[Any, ...]
@@ -68,23 +70,6 @@ class Setup(NamedTuple):
     records_max_bytes: int = -1
     most_in_batch: int = 1_000
     in_cluster: bool = False
-
-
-class Client:
-    """A client, which reads all that comes unless it is told to stall."""
-
-    def __init__(self, wire: Wire, witness: Witness) -> None:
-        self.wire = wire
-        self.witness = witness
-        self.is_stalled = False
-        self.is_gone = False
-
-    def read(self, most: int | None = None) -> bool:
-        """Take what has come; whether there was anything."""
-        data = self.wire.take(most)
-        self.witness.was_slow = self.wire.was_held
-        self.witness.take(data)
-        return data != b""
 
 
 class World:
@@ -177,7 +162,7 @@ class World:
         self._check()
         for client in self.clients:
             if not client.is_gone:
-                client.witness.finish()
+                client.finish()
 
     def _read(self) -> bool:
         # A list, not a generator: each client reads.
@@ -343,22 +328,62 @@ class World:
 
     def join(self, how: str = "now", topic: int = 0) -> None:
         """Connect a client that wants what comes from now on, or resumes."""
-        name = topic_of(self.setup.topics[topic % len(self.setup.topics)])
-        since = self._since(how)
-        filters = _LAYOUT.split(name.patterns)
-        streams = {stream: self.streams[stream] for stream in filters}
-        number = len(self.clients)
-        is_plain = {"plain": True, "encrypted": False}.get(self.setup.wires, number % 2 == 0)
-        wire: Wire = PlainWire(self.loop, _ROOM) if is_plain else EncryptedWire(self.loop, _ROOM)
-        self.clients.append(Client(wire, Witness(f"client {number}", name, streams, since)))
-        history = 3 if how == "history" else 0
-        self.loop.run(self._enter(self.clients[-1], Follow(name, since, history)))
+        follow = self._follow(how, topic)
+        client = Client(self._wire(), {follow.name.name: self._witness(follow)})
+        self.clients.append(client)
+        self.loop.run(self._enter(client, follow, lambda: self.edge.enter(client.wire, follow)))
 
-    async def _enter(self, client: Client, follow: Follow) -> None:
+    def stream(self, how: str = "now", topic: int = 0) -> None:
+        """Connect a client of server-sent events."""
+        follow = self._follow(how, topic)
+        follow = follow._replace(name=follow.name._replace(wire=EVENT_STREAM))
+        wire = ResponseWire(self.loop, _ROOM)
+        client = StreamClient(wire, {follow.name.name: self._witness(follow)})
+        self.clients.append(client)
+
+        def enter() -> None:
+            wire.begin(self.edge.enter_stream(wire.response, follow))
+
+        self.loop.run(self._enter(client, follow, enter))
+
+    def join_all(self, how: str = "now") -> None:
+        """Connect a client that follows all topics on one socket."""
+        follows = [self._follow(how, topic) for topic in range(len(self.setup.topics))]
+        client = Client(self._wire(), {follow.name.name: self._witness(follow) for follow in follows})
+        self.clients.append(client)
+        self.loop.call_soon(self.edge.enter_many, client.wire)
+        for follow in follows:
+            self._say(client, type="subscribe", topic=follow.name.name, since=str(follow.since), history=follow.history)
+
+    def unsubscribe(self, which: int) -> None:
+        """Let a client of all topics leave the first one."""
+        if which < len(self.clients) and len(self.clients[which].witnesses) > 1 and not self.clients[which].has_left:
+            self.clients[which].has_left = True
+            self._say(self.clients[which], type="unsubscribe", topic=self.setup.topics[0])
+
+    @staticmethod
+    def _say(client: Client, **message: Any) -> None:
+        text = json.dumps(message, separators=(",", ":")).encode()
+        size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+        client.wire.say(b"\x81" + size + bytes(4) + text)
+
+    async def _enter(self, client: Client, follow: Follow, enter: Callable[[], object]) -> None:
         async with self.edge.lobby(follow.name).wait():
             if client.wire.is_open:
                 client.witness.opened()
-                self.edge.enter(client.wire, follow)
+                enter()
+
+    def _follow(self, how: str, topic: int) -> Follow:
+        name = topic_of(self.setup.topics[topic % len(self.setup.topics)])
+        return Follow(name, self._since(how), 3 if how == "history" else 0)
+
+    def _wire(self) -> Wire:
+        is_plain = {"plain": True, "encrypted": False}.get(self.setup.wires, len(self.clients) % 2 == 0)
+        return PlainWire(self.loop, _ROOM) if is_plain else EncryptedWire(self.loop, _ROOM)
+
+    def _witness(self, follow: Follow) -> Witness:
+        streams = {stream: self.streams[stream] for stream in _LAYOUT.split(follow.name.patterns)}
+        return Witness(f"client {len(self.clients)} on {follow.name.name}", follow.name, streams, follow.since)
 
     def _since(self, how: str) -> Positions:
         """Positions as clients have them: of before, of now, of nowhere."""

@@ -211,8 +211,8 @@ class CatchUp:
                 here = follower.position(stream)
                 reader.send(self._topic.gap_frame(asked, here, "reset"))
                 known[letter] = here
-            elif follower.is_healing:
-                known[letter] = asked  # what lies before it is being fetched right now
+            elif follower.is_healing or max(chain.seen, chain.verified) < asked.seq:
+                known[letter] = asked  # what lies before it is being fetched right now, or was not looked for
             else:
                 # All that this topic has up to the leader's head was seen: it is the position of another topic.
                 known[letter] = asked._replace(seq=min(asked.seq, chain.seen))

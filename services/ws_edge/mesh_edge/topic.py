@@ -167,6 +167,8 @@ class Topic(Fanout):
         if is_notice(message):
             return self.wire.control(text)
         if at is None:
+            if message.seq < self.follower.chains[stream].seen:  # late: not every reader has all of what is shown
+                return self.wire.control(text)
             at = self.positions()
             at[stream] = max(at[stream], message.seq)
         return self.wire.event(text, self._place(at))
