@@ -115,7 +115,7 @@ def is_running(pid: int) -> bool:
 
 
 def test_wrong_words_are_refused_with_the_right_ones() -> None:
-    assert "there is no bench 'sing'; there are fanout, flood, direct" in refused("bench", "sing")
+    assert "there is no bench 'sing'; there are fanout, crowd, flood, direct" in refused("bench", "sing")
     assert "--against 'nobody' is none of" in refused("bench", "fanout", "--against", "nobody")
     assert "there is no directory" in refused("bench", "fanout", "--json", "/nowhere/at/all.json")
 

@@ -13,9 +13,9 @@ from tests.support.deadlines import eventually
 
 
 async def children_of(pid: int) -> dict[int, str]:
-    """Give the processes whose parent is ``pid``, and their commands."""
+    """Give the processes whose parent is ``pid``, and their commands, however long."""
     process = await asyncio.create_subprocess_exec(
-        *("ps", "-A", "-o", "pid=,ppid=,args="), stdout=asyncio.subprocess.PIPE
+        *("ps", "-A", "-ww", "-o", "pid=,ppid=,args="), stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     rows = [line.split(None, 2) for line in out.decode(errors="replace").splitlines()]
