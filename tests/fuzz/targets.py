@@ -35,6 +35,8 @@ from tests.support.second_opinion import disagreement, ours
 VECTORS = Path(__file__).parents[1] / "vectors" / "frames.json"
 LIMIT_BYTES = 300
 BODY_BYTES = 65_536
+MOST_WORDS = 8
+"""Subjects, patterns and ids in one input: more of them are only more of the same."""
 
 
 class Target(NamedTuple):
@@ -116,9 +118,10 @@ def positions(data: bytes) -> None:
 def subjects(data: bytes) -> None:
     """What passes can be put on the wire of NATS as it is, and everything has a safe id."""
     text = data.decode(errors="replace")
+    words = text.split(" ")[:MOST_WORDS]
     ident = safe_id(text)
     assert check_id(ident) == safe_id(ident) == ident
-    for word in text.split(" "):
+    for word in words:
         try:
             assert str(Subject.parse(word)) == word
             assert check_pattern(word) == word
@@ -130,7 +133,7 @@ def subjects(data: bytes) -> None:
             assert [check_pattern(pattern) for pattern in name.patterns] == list(name.patterns)
         except InvalidId as refusal:
             check_sentence(refusal)
-    patterns = [word for word in text.split(" ") if is_pattern(word)]
+    patterns = [word for word in words if is_pattern(word)]
     for pattern, other in pairwise(patterns):
         assert pattern.isascii()
         assert pattern.isprintable()
