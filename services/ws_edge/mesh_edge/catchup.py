@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from daena_mesh.codec import Poison
 from daena_mesh.cursors import Positions
@@ -19,6 +18,7 @@ from daena_mesh.history import before_newest
 from daena_mesh.layout import LETTERS, STREAM_OF_LETTER
 from daena_mesh.log import Log
 from mesh_edge.envelope import is_notice
+from mesh_edge.tail import Shown, Tail
 
 if TYPE_CHECKING:
     from mesh_edge.reader import Reader
@@ -26,23 +26,11 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 262_144
 _KEEP_S = 1.0
-_MOST_REMEMBERED = 4_096
-_MOST_REMEMBERED_BYTES = 1_048_576
 _AHEAD_S = 0.1
 _RETRY_S = 0.2
 _log = logging.getLogger(__name__)
 
 Key = tuple[int, ...]
-
-
-class Shown(NamedTuple):
-    """What was shown while somebody caught up."""
-
-    stream: str
-    seq: int
-    before: int
-    """The position of the topic before it."""
-    frame: bytes
 
 
 class Chunk:
@@ -72,10 +60,7 @@ class CatchUp:
         self._ahead: dict[Reader, None] = {}
         self._fetching: dict[Reader, None] = {}
         self._chunks: dict[Key, Chunk] = {}
-        self._shown: deque[Shown] | None = None
-        self._shown_bytes = 0
-        self._forgotten: dict[str, int] = {}
-        """For each stream the newest event that was shown meanwhile, and is remembered no longer."""
+        self._tail: Tail | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_auditing = False
 
@@ -224,7 +209,7 @@ class CatchUp:
         """It is where the topic is, with ``data``: give it what was shown meanwhile, and let it follow live."""
         topic = self._topic
         topic.flush()
-        missing = [shown for shown in self._shown or () if shown.seq > positions.get(shown.stream, 0)]
+        missing = self._tail.behind(positions) if self._tail is not None else []
         begin = topic.positions()
         for shown in reversed(missing):
             begin[shown.stream] = shown.before
@@ -249,8 +234,8 @@ class CatchUp:
         key = tuple(positions.values())
         if (chunk := self._chunks.get(key)) is None:
             chunk = self._chunks[key] = Chunk()
-            if self._shown is None:
-                self._shown = deque()
+            if self._tail is None:
+                self._tail = Tail()
                 self._topic.is_remembering = True
             self._run(self._fetch(key, chunk, positions))
         if chunk.waiting is None:
@@ -316,9 +301,8 @@ class CatchUp:
     def _is_where_topic_is(self, positions: dict[str, int]) -> bool:
         """Whether who stands there can join, and nothing was shown meanwhile that would have to wait for its room."""
         return (
-            self._shown is not None
-            and not self._shown
-            and not self._forgotten
+            self._tail is not None
+            and self._tail.is_untouched
             and not self._topic.follower.is_healing
             and all(chain.seen >= positions[stream] for stream, chain in self._topic.chains())
         )
@@ -339,7 +323,7 @@ class CatchUp:
     def _settle(self, reader: Reader) -> None:
         """Let it join if the topic has come to where it is: the log may know an event before we see it live."""
         positions = reader.positions
-        if positions is None or self._shown is None or self._topic.follower.is_healing:
+        if positions is None or self._tail is None or self._topic.follower.is_healing:
             return
         if not reader.is_drained:  # what was shown meanwhile would come on top: it goes on from the log when it is
             del self._ahead[reader]
@@ -350,7 +334,7 @@ class CatchUp:
                 self._run(self._audit_soon())
             return
         del self._ahead[reader]
-        if any(positions[stream] < seq for stream, seq in self._forgotten.items()):
+        if self._tail.has_forgotten(positions):
             key = tuple(positions.values())
             if (chunk := self._chunks.get(key)) is not None and chunk.waiting is None:
                 del self._chunks[key]  # or it would be given what was there then; one being read has more
@@ -372,14 +356,8 @@ class CatchUp:
 
     def remember(self, stream: str, seq: int, before: int, frame: bytes) -> None:
         """The topic shows an event; who is about to join will want it."""
-        if self._shown is None:
-            return
-        self._shown.append(Shown(stream, seq, before, frame))
-        self._shown_bytes += len(frame)
-        while len(self._shown) > _MOST_REMEMBERED or self._shown_bytes > _MOST_REMEMBERED_BYTES:
-            oldest = self._shown.popleft()
-            self._shown_bytes -= len(oldest.frame)
-            self._forgotten[oldest.stream] = max(oldest.seq, self._forgotten.get(oldest.stream, 0))
+        if self._tail is not None:
+            self._tail.add(Shown(stream, seq, before, frame))
 
     def forget(self) -> None:
         """Positions changed their meaning: whoever catches up reads the log once more."""
@@ -400,7 +378,7 @@ class CatchUp:
 
     def _remember_nothing(self) -> None:
         self._topic.is_remembering = False
-        self._shown, self._shown_bytes, self._forgotten = None, 0, {}
+        self._tail = None
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

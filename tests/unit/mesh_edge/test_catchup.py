@@ -20,6 +20,7 @@ from mesh_edge.catchup import CatchUp
 from mesh_edge.protocol import HandoverProtocol
 from mesh_edge.reader import Reader
 from mesh_edge.socket import Socket
+from mesh_edge.tail import Tail
 from mesh_edge.topic import Topic
 
 
@@ -57,29 +58,10 @@ class Away:
         raise MeshUnavailable(stream)
 
 
-async def remembering() -> CatchUp:
-    catch_up = CatchUp(cast("Topic", Group()), cast("Log", Away()))
-    catch_up.begin(cast("Reader", Client()), {"RECORDS": 0})
-    catch_up.stop()
-    return catch_up
-
-
-@pytest.mark.parametrize(("size", "kept"), [(10, 4_096), (65_536, 16), (2_000_000, 0)])
-async def test_what_is_remembered_is_bounded_in_number_and_in_bytes(size: int, kept: int) -> None:
-    catch_up = await remembering()
-    frame = bytes(size)
-    for seq in range(1, 5_001):
-        catch_up.remember("RECORDS", seq, seq - 1, frame)
-    shown = list(catch_up._shown or ())
-    assert [event.seq for event in shown] == list(range(5_001 - kept, 5_001))
-    # Whoever stands before what was forgotten reads the log once more.
-    assert catch_up._forgotten == {"RECORDS": 5_000 - kept}
-
-
 async def test_nothing_is_remembered_while_nobody_catches_up() -> None:
     catch_up = CatchUp(cast("Topic", Group()), cast("Log", Away()))
     catch_up.remember("RECORDS", 1, 0, b"frame")
-    assert catch_up._shown is None
+    assert catch_up._tail is None
 
 
 async def test_one_that_leaves_while_its_position_is_looked_up_does_not_come_back() -> None:
@@ -112,7 +94,8 @@ async def test_who_must_read_once_more_does_not_take_away_what_others_wait_for()
     catch_up.begin(cast("Reader", other), {"RECORDS": 10})
     chunk = catch_up._chunks[10,]
     catch_up._ahead[cast("Reader", one)] = None
-    catch_up._forgotten = {"RECORDS": 12}
+    catch_up._tail = Tail()
+    catch_up._tail._forgotten = {"RECORDS": 12}
     catch_up._settle(cast("Reader", one))
     assert catch_up._chunks[10,] is chunk
     await asyncio.sleep(0)
