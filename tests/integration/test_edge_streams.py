@@ -111,6 +111,21 @@ async def test_what_is_refused(edge: RunningEdge, path: str, headers: dict[str, 
         assert says in (await answer.problem())["detail"]
 
 
+async def test_a_page_of_the_edges_own_origin_sends_none(shared_nats: NatsServer, mesh: Mesh) -> None:
+    """As browsers do, which name the origin of a stream only where it is another one."""
+    async with running_edge(shared_nats.url, open_loopback=False) as edge:
+        for headers, status in (
+            ({}, 200),
+            ({"Sec_Fetch_Site": "same-origin"}, 200),
+            ({"Sec_Fetch_Site": "cross-site"}, 403),
+            ({"Sec_Fetch_Site": "same-site"}, 403),
+            ({"Origin": "http://other.example", "Sec_Fetch_Site": "same-origin"}, 403),
+            ({"Origin": f"http://127.0.0.1:{edge.port}"}, 200),
+        ):
+            async with event_source(edge.port, "/sse/events", **headers) as stream:
+                assert stream.status == status, headers
+
+
 async def test_a_draining_edge_says_when_to_come_back_and_ends_its_streams(shared_nats: NatsServer, mesh: Mesh) -> None:
     async with running_edge(shared_nats.url, drain_s=0.2) as edge, event_source(edge.port, "/sse/events") as stream:
         await stream.frame()

@@ -87,12 +87,16 @@ class Gate:
         """Whether `Knock.address` counts for anything."""
         self._users = Crowd(settings.sockets_per_user)
 
-    def knock(self, knock: Knock, at: float) -> None:
-        """Whether somebody may ask for anything at all, at the monotonic time ``at``; raises `Refusal`."""
+    def knock(self, knock: Knock, at: float, *, own_pages_are_silent: bool = False) -> None:
+        """Whether somebody may ask for anything at all, at the monotonic time ``at``; raises `Refusal`.
+
+        ``own_pages_are_silent``: of requests as this one a browser tells the origin only where it is another one.
+        """
         if not self._bucket.take(at, self._per_s):
             detail = "too many clients connect at once; MESH_HANDSHAKES_PER_S allows more"
             raise Refusal(429, detail, {"Retry-After": "1"})
-        if not self.origins.allows(knock.origin, knock.host):
+        is_own = own_pages_are_silent and knock.origin is None
+        if not is_own and not self.origins.allows(knock.origin, knock.host):
             shown = "none" if knock.origin is None else ascii(knock.origin[:100])
             raise Refusal(403, f"pages of origin {shown} may not connect here; MESH_ORIGINS allows more")
         self._check_draining()

@@ -108,8 +108,10 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
 async def _stream(request: Request, connection_id: str) -> Response:
     """Refuse, or answer with events that do not end; ``Last-Event-ID`` is where a browser stands that comes back."""
     edge, knock = edge_of(request), knock_of(request)
+    # An `EventSource` of another origin says so always. What loads without CORS, such as an image, cannot read it.
+    is_silent = request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
     try:
-        edge.gate.knock(knock, asyncio.get_running_loop().time())
+        edge.gate.knock(knock, asyncio.get_running_loop().time(), own_pages_are_silent=is_silent)
         query = dict(request.query_params)
         if last := request.headers.get("last-event-id"):
             query["since"] = last
