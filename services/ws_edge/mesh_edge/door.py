@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from email.utils import formatdate
-from typing import Any, NamedTuple
+from typing import Any
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -33,22 +33,16 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 _log = logging.getLogger("uvicorn.error")
 
 
-class _Asked(NamedTuple):
-    """A client that stands in line, or waits for its topic."""
-
-    edge: Edge
-    request: Request
-    visitor: Visitor | None = None
-    lobby: Lobby | None = None
-
-
 class Door(asyncio.Protocol):
     """One connection, until it is known what it wants."""
 
     usual: type[HttpToolsProtocol] = HttpToolsProtocol
     """Who is handed what is no plain handshake."""
 
-    __slots__ = ("_app_state", "_asked", "_config", "_data", "_deadline", "_loop", "_server_state", "_transport")
+    __slots__ = (
+        *("_app_state", "_config", "_data", "_deadline", "_edge", "_lobby", "_loop", "_request", "_server_state"),
+        *("_transport", "_visitor"),
+    )
 
     def __init__(
         self,
@@ -65,7 +59,11 @@ class Door(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._deadline: asyncio.TimerHandle
         self._data = b""
-        self._asked: _Asked | None = None
+        self._edge: Edge
+        self._request: Request | None = None
+        """What it asked for, while it stands in line or waits for its topic."""
+        self._visitor: Visitor
+        self._lobby: Lobby | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there, and has ten seconds for its handshake."""
@@ -76,9 +74,8 @@ class Door(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """It has gone before it came in."""
         self._leave()
-        asked, self._asked = self._asked, None
-        if asked is not None and asked.lobby is not None:
-            asked.lobby.leave(self._line_up)
+        self._request = None
+        self._leave_lobby()
 
     def shutdown(self) -> None:
         """Uvicorn stops."""
@@ -88,7 +85,7 @@ class Door(asyncio.Protocol):
         """A handshake, or part of one, or anything else."""
         if self._data:
             data = self._data + data
-        if self._asked is not None:  # what it says before it was answered is read once it is in
+        if self._request is not None:  # what it says before it was answered is read once it is in
             self._data = data
             if len(data) > _MOST_EARLY_BYTES:
                 self._transport.abort()
@@ -122,53 +119,59 @@ class Door(asyncio.Protocol):
         except Refusal as refusal:
             self._refuse(edge, request, refusal)
         else:
-            self._asked = _Asked(edge, request)
+            self._edge, self._request = edge, request
             edge.turnstile.line_up(self._authorize)
 
     def _authorize(self) -> None:
         """Its turn has come."""
-        if self._asked is None:
+        edge, request = self._edge, self._request
+        if request is None:
             return  # it has gone meanwhile
-        edge, request, *_ = self._asked
         try:
-            visitor = edge.gate.authorize(request.knock, request.follow.name, time.time())
-            edge.gate.last_look(request.knock, visitor)
+            self._visitor = edge.gate.authorize(request.knock, request.follow.name, time.time())
+            edge.gate.last_look(request.knock, self._visitor)
         except (Refusal, Denied) as refused:
-            self._asked = None
+            self._request = None
             self._refuse(edge, request, refused)
             return
-        lobby = edge.lobby(request.follow.name)
-        self._asked = _Asked(edge, request, visitor, lobby)
-        if lobby.admit(self._line_up):
-            self._come_in()
+        self._lobby = edge.lobby(request.follow.name)
+        if self._lobby.admit(self._line_up):
+            self._request = None
+            self._enter(edge, request)
 
     def _line_up(self) -> None:
         """The topic is ready, for all who waited."""
-        if self._asked is not None:
-            self._asked.edge.turnstile.line_up(self._come_in)
+        self._edge.turnstile.line_up(self._come_in)
 
     def _come_in(self) -> None:
-        asked, self._asked = self._asked, None
-        if asked is None or asked.visitor is None or asked.lobby is None:
+        edge, request, self._request = self._edge, self._request, None
+        if request is None:
             return  # it has gone meanwhile
-        edge, request = asked.edge, asked.request
         try:
-            edge.gate.last_look(request.knock, asked.visitor)
-            self._enter(edge, request, asked.visitor)
+            edge.gate.last_look(request.knock, self._visitor)
         except (Refusal, Denied) as refused:
+            self._leave_lobby()
             self._refuse(edge, request, refused)
-        finally:
-            asked.lobby.leave(self._line_up)
+        else:
+            self._enter(edge, request)
 
-    def _enter(self, edge: Edge, request: Request, visitor: Visitor) -> None:
+    def _leave_lobby(self) -> None:
+        lobby, self._lobby = self._lobby, None
+        if lobby is not None:
+            lobby.leave(self._line_up)
+
+    def _enter(self, edge: Edge, request: Request) -> None:
         self._leave()
-        socket = edge.enter(
-            self._transport,
-            request.follow,
-            visitor=visitor,
-            beginning=self._acceptance(request),
-            connections=self._server_state.connections,
-        )
+        try:
+            socket = edge.enter(
+                self._transport,
+                request.follow,
+                visitor=self._visitor,
+                beginning=self._acceptance(request),
+                connections=self._server_state.connections,
+            )
+        finally:
+            self._leave_lobby()
         edge.gate.entered(socket, request.knock)
         if self._data:
             socket.data_received(self._data)

@@ -49,10 +49,11 @@ def check_who(given: str | None, *, is_open: bool) -> str | None:
 class Room:
     """The users of one topic here, and how many sockets each has."""
 
-    __slots__ = ("size_bytes", "users")
+    __slots__ = ("size_bytes", "users", "was_full")
 
     def __init__(self) -> None:
         self.users: dict[str, int] = {}
+        self.was_full = False
         self.size_bytes = 0
 
     def arrive(self, who: str) -> bool:
@@ -143,7 +144,8 @@ class Presence:
         if (room := self._rooms.get(topic)) is None:
             room = self._rooms[topic] = Room()
         if not room.arrive(who):
-            if topic not in self._changed:
+            if not room.was_full:
+                room.was_full = True  # once: thousands may come
                 _log.warning("%s has more users here than can be announced", topic)
         elif who not in self._told.get(topic, ()):
             self._change(topic)

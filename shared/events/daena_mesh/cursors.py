@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from daena_mesh.errors import InvalidCursor
 
@@ -60,6 +60,10 @@ class Positions(Mapping[str, Cursor]):
 
     def __getitem__(self, letter: str) -> Cursor:
         return self._cursors[letter]
+
+    def get(self, letter: str, default: Any = None) -> Any:
+        """The cursor of a stream, or ``default``; that of `Mapping` raises and catches, for each socket that joins."""
+        return self._cursors.get(letter, default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._cursors)

@@ -9,11 +9,12 @@ HS256 is the only algorithm that is ever computed, whatever a token asks for.
 
 from __future__ import annotations
 
-import hmac
 from base64 import b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from hmac import compare_digest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,7 +97,7 @@ class Keyring:
         ConfigurationError: there is none, there are too many, or one is too short; the message shows none of them.
     """
 
-    __slots__ = ("_heads", "_keys")
+    __slots__ = ("_heads", "_signers")
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not 1 <= len(keys) <= _MOST_KEYS:
@@ -105,7 +106,7 @@ class Keyring:
             raise ConfigurationError(
                 f"a key has {min(short)} bytes and needs {LEAST_KEY_BYTES}; `openssl rand -base64 32` makes one"
             )
-        self._keys = tuple(keys)
+        self._signers = tuple(_signer(key) for key in keys)
         self._heads: set[bytes] = set()
         """Headers that came with a valid signature and say HS256."""
 
@@ -129,7 +130,7 @@ class Keyring:
             raise ConfigurationError(f"{variable}: {error}") from None
 
     def __repr__(self) -> str:
-        return f"Keyring({len(self._keys)} keys)"
+        return f"Keyring({len(self._signers)} keys)"
 
     def verify(self, token: bytes, at: float) -> Claims:
         """Read a token.
@@ -144,8 +145,8 @@ class Keyring:
         if len(token) > MOST_TOKEN_BYTES:
             raise InvalidToken("the token is too long")
         signed, _, signature = token.rpartition(b".")
-        for key in self._keys:
-            if hmac.compare_digest(_signature(key, signed), signature):
+        for sign in self._signers:
+            if compare_digest(sign(signed), signature):
                 break
         else:
             raise InvalidToken("the token's signature is not ours")
@@ -171,13 +172,17 @@ class Keyring:
 
     def mint(self, claims: Claims) -> str:
         """Sign ``claims`` with the first key."""
-        return mint(claims, self._keys[0])
+        return _minted(claims, self._signers[0])
 
 
 def mint(claims: Claims | dict[str, Any], key: bytes) -> str:
     """Sign ``claims`` with ``key``: the token in compact form."""
+    return _minted(claims, _signer(key))
+
+
+def _minted(claims: Claims | dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
     signed = _encoded(b'{"alg":"HS256","typ":"JWT"}') + b"." + _encoded(msgspec.json.encode(claims))
-    return (signed + b"." + _signature(key, signed)).decode()
+    return (signed + b"." + sign(signed)).decode()
 
 
 def _lines(path: str, variable: str) -> list[str]:
@@ -189,8 +194,18 @@ def _lines(path: str, variable: str) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _signature(key: bytes, signed: bytes) -> bytes:
-    return _encoded(hmac.digest(key, signed, "sha256"))
+def _signer(key: bytes) -> Callable[[bytes], bytes]:
+    """HMAC SHA-256 (RFC 2104) with what depends on the key alone done once: `hmac.digest` takes twice as long."""
+    block = (key if len(key) <= 64 else sha256(key).digest()).ljust(64, b"\0")
+    inside, outside = sha256(bytes(byte ^ 0x36 for byte in block)), sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def sign(text: bytes) -> bytes:
+        inner, outer = inside.copy(), outside.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return _encoded(outer.digest())
+
+    return sign
 
 
 def _encoded(data: bytes) -> bytes:

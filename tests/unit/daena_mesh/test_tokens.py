@@ -54,6 +54,14 @@ def test_what_was_minted_is_read(sub: str, read: list[str], write: list[str]) ->
     assert KEYS.verify(KEYS.mint(claims).encode(), NOW) == claims
 
 
+@given(st.binary(min_size=32, max_size=200), st.text(min_size=1, max_size=9))
+@example(b"k" * 64, "ada")
+@example(b"k" * 65, "ada")
+def test_a_signature_is_that_of_the_standard_library(key: bytes, sub: str) -> None:
+    signed, _, signature = mint(Claims(sub=sub, exp=1), key).encode().rpartition(b".")
+    assert signature == encoded(hmac.digest(key, signed, "sha256"))
+
+
 @given(st.data())
 def test_no_byte_of_a_token_can_be_changed(data: st.DataObject) -> None:
     whole = mint(ADA, KEY).encode()
