@@ -172,9 +172,7 @@ class Witness:
         is_owed = base.seq < cursor.seq or entry.gone != ""
         self._require(is_owed, f"is shown {cursor}, though it begins behind {base}")
         subject = (stream, cursor.epoch, entry.subject)
-        # One that fell behind reads the log on past what its topic has not missed yet.
-        may_be_late = self.was_slow and entry.disturbed
-        in_order = may_be_late or self._order.get(subject, 0) < cursor.seq
+        in_order = self._order.get(subject, 0) < cursor.seq
         self._require(in_order, f"is shown {cursor} after a later one of its subject")
         if cursor.seq <= base.seq:
             pass

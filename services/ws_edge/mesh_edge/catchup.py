@@ -247,7 +247,9 @@ class CatchUp:
     async def _fetch(self, key: Key, chunk: Chunk, positions: dict[str, int]) -> None:
         topic = self._topic
         while True:
-            reach = {stream: chain.reach for stream, chain in topic.chains()}
+            # No further than the topic has come: what it missed and has not noticed must not be read past, or the
+            # find would come after later events of its subject.
+            reach = {stream: chain.seen for stream, chain in topic.chains()}
             try:
                 read = await self._log.replays.read(
                     topic.follower.filters, positions, reach=reach, most_bytes=CHUNK_BYTES
