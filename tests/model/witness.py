@@ -172,7 +172,9 @@ class Witness:
         is_owed = base.seq < cursor.seq or entry.gone != ""
         self._require(is_owed, f"is shown {cursor}, though it begins behind {base}")
         subject = (stream, cursor.epoch, entry.subject)
-        in_order = self._order.get(subject, 0) < cursor.seq
+        # One that fell behind goes on from the log, also past what was lost unnoticed while it was shown live.
+        may_be_late = self.was_slow and entry.disturbed
+        in_order = may_be_late or self._order.get(subject, 0) < cursor.seq
         self._require(in_order, f"is shown {cursor} after a later one of its subject")
         if cursor.seq <= base.seq:
             pass

@@ -247,8 +247,7 @@ class CatchUp:
     async def _fetch(self, key: Key, chunk: Chunk, positions: dict[str, int]) -> None:
         topic = self._topic
         while True:
-            # No further than the topic has come: what it missed and has not noticed must not be read past, or the
-            # find would come after later events of its subject.
+            # No further than the topic has come: what it is about to find missing is shown before what comes then.
             reach = {stream: chain.seen for stream, chain in topic.chains()}
             try:
                 read = await self._log.replays.read(
