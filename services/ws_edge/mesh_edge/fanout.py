@@ -25,6 +25,7 @@ from daena_mesh.follower import Follower
 from daena_mesh.layout import LETTERS
 from daena_mesh.stored import Stored
 from daena_mesh.subjects import event_type_of
+from mesh_edge.frames import text_frame
 
 if TYPE_CHECKING:
     from mesh_edge.catchup import CatchUp
@@ -39,9 +40,7 @@ _FEW_FRAMES = 4
 _STREAM_LINES = {stream: b"Nats-Stream: " + stream.encode() for stream in LETTERS}
 _log = logging.getLogger(__name__)
 
-_short_head = Layout(">BB").pack
 _middle_head = Layout(">BBH").pack
-_long_head = Layout(">BBQ").pack
 
 
 class Track:
@@ -95,7 +94,7 @@ class Fanout:
 
     # -- from NATS ----------------------------------------------------------------------------------------------
 
-    def receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:  # noqa: C901 - read from top to bottom
+    def receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
         """Take a live message; see `daena_mesh.stored.read_live` for what makes one believable."""
         track = self._tracks.get(subject)
         if track is None or reply:
@@ -134,12 +133,8 @@ class Fanout:
             chain.by_subject[track.subject] = seq
         text = track.frame % (seq, before, body[1:])
         size = len(text)
-        if size < 126:
-            frame = _short_head(0x81, size) + text
-        elif size < 65_536:
-            frame = _middle_head(0x81, 126, size) + text
-        else:
-            frame = _long_head(0x81, 127, size) + text
+        # Nearly all frames have this size, and a call for each would show.
+        frame = _middle_head(0x81, 126, size) + text if 126 <= size < 65_536 else text_frame(text)
         self.queue(frame)
         chain.position = seq  # not before: queueing may write what came until now, and note up to where that was
         if self.is_remembering:

@@ -31,7 +31,7 @@ def text_frame(payload: bytes) -> bytes:
     Args:
         payload: UTF-8; the caller vouches for it.
     """
-    return _head(TEXT, len(payload)) + payload
+    return frame_head(len(payload)) + payload
 
 
 def ping_frame(payload: bytes = b"") -> bytes:
