@@ -170,7 +170,8 @@ class Member(asyncio.Protocol):
             assert frame.subject, f"an unexpected {frame.event_type}"
 
     def _come_back(self, after_s: float) -> None:
-        asyncio.get_running_loop().call_later(after_s, self._crowd.send, self)
+        # The crowd of then, not of now: who has left meanwhile must not begin a task on a loop that is about to end.
+        asyncio.get_running_loop().call_later(after_s, lambda: self._crowd.send(self))
 
 
 class Crowd:
