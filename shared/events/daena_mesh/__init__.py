@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from daena_mesh.brain import Brain
 from daena_mesh.chat import Chat
 from daena_mesh.cursors import Cursor, Positions
 from daena_mesh.emitters import (
@@ -61,6 +62,7 @@ __all__ = [
     "Ack",
     "AgentActivity",
     "AgentStatus",
+    "Brain",
     "BrainStatus",
     "Chat",
     "ChatDelta",

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from daena_mesh import codec
+from daena_mesh.brain import Brain
 from daena_mesh.chat import Chat
 from daena_mesh.connection import Connection
 from daena_mesh.context import read_context
@@ -162,6 +163,10 @@ class Mesh:
     def chat(self, session_id: str) -> Chat:
         """The chat of a session; raises `InvalidId`."""
         return Chat(self, session_id)
+
+    def brain(self, brain_id: str = "main") -> Brain:
+        """A brain, to report how it is; raises `InvalidId`."""
+        return Brain(self, brain_id)
 
 
 def whereabouts(settings: MeshSettings) -> tuple[Sequence[str], str | None]:
