@@ -49,9 +49,11 @@ class Keeper(ABC):
     def apply(self, message: Stored) -> bool:
         """Take in an event; False for what is none."""
 
+    @abstractmethod
     def filled(self) -> None:
         """All that was kept meanwhile is in too."""
 
+    @abstractmethod
     def emptied(self) -> None:
         """The log began anew, and so will what is kept."""
 
