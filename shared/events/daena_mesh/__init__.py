@@ -42,6 +42,7 @@ from daena_mesh.events import (
     BrainStatus,
     ChatDelta,
     ChatMessage,
+    ChatStop,
     ChatTyping,
     CouncilUpdate,
     Event,
@@ -54,6 +55,7 @@ from daena_mesh.events import (
 from daena_mesh.feed import Feed, Gap
 from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
+from daena_mesh.stream_writer import StreamWriter
 from daena_mesh.subjects import Subject, safe_id, subject_for
 
 __version__ = "0.1.0"
@@ -67,6 +69,7 @@ __all__ = [
     "Chat",
     "ChatDelta",
     "ChatMessage",
+    "ChatStop",
     "ChatTyping",
     "ConfigurationError",
     "Conflict",
@@ -93,6 +96,7 @@ __all__ = [
     "SessionCreated",
     "SessionDeleted",
     "SessionUpdated",
+    "StreamWriter",
     "Subject",
     "TaskUpdate",
     "UnknownSession",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from daena_mesh import replay
+from daena_mesh import codec, replay
 from daena_mesh.cursors import Cursor
 from daena_mesh.errors import InvalidCursor
 from daena_mesh.events import ChatMessage, Event
 from daena_mesh.feed import Gap, event_of
-from daena_mesh.ids import uuid7
+from daena_mesh.ids import derived_id, now, uuid7
 from daena_mesh.layout import RECORDS
 from daena_mesh.log import Ack
+from daena_mesh.stream_writer import StreamWriter
 from daena_mesh.subjects import check_id, subject_for
 
 if TYPE_CHECKING:
@@ -49,6 +50,48 @@ class Chat:
         )
         subject = subject_for("chat.message", self.session_id)
         return await self._mesh.publish(subject, message.to_dict(), event_id=message_id)
+
+    def stream(
+        self,
+        sender: str,
+        *,
+        message_id: str | None = None,
+        in_reply_to: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> StreamWriter:
+        """Say something piece by piece.
+
+        >>> async with mesh.chat("s-42").stream(sender="daena") as out:
+        ...     await out.write("Hel")
+        ...     await out.write("lo")
+        """
+        return StreamWriter(
+            self._mesh, self.session_id, sender, message_id=message_id, in_reply_to=in_reply_to, metadata=metadata
+        )
+
+    def encode(self, message: ChatMessage, *, most_bytes: int) -> bytes:
+        """The body of a message; raises `InvalidEvent`."""
+        return codec.encode(
+            message.event_type,
+            message.to_dict(),
+            event_id=message.message_id,
+            timestamp=now(),
+            source=self._mesh.source,
+            most_bytes=most_bytes,
+        )
+
+    async def finish(self, message: ChatMessage) -> Ack:
+        """Store the message in which a stream of text ends: once for its ``message_id``, whoever writes it.
+
+        Raises `InvalidEvent` and `MeshUnavailable`.
+        """
+        body = self.encode(message, most_bytes=self._mesh.settings.max_body_bytes)
+        return await self._mesh.log.append(
+            subject_for("chat.message", self.session_id),
+            body,
+            event_id=message.message_id,
+            msg_id=derived_id("message of a stream", self.session_id, message.message_id),
+        )
 
     async def listen(self, since: str | None = None) -> AsyncIterator[Event]:
         """Messages from now on, or from the cursor ``since`` on, over reconnects. Raises `InvalidCursor`."""

@@ -65,6 +65,8 @@ class ChatDelta(Payload, frozen=True, kw_only=True):
     message_id: str
     index: int
     text: str
+    run: str = ""
+    """Who writes it: another run of the same message begins anew, with ``index`` 0, and supersedes the older one."""
 
 
 class ChatTyping(Payload, frozen=True, kw_only=True):
@@ -75,6 +77,17 @@ class ChatTyping(Payload, frozen=True, kw_only=True):
 
     session_id: str
     sender: str
+
+
+class ChatStop(Payload, frozen=True, kw_only=True):
+    """Whoever writes a message in the session piece by piece shall stop, or the writer of ``message_id`` alone."""
+
+    event_type: ClassVar[str] = "chat.stop"
+    id_field: ClassVar[str] = "session_id"
+
+    session_id: str
+    message_id: str | None = None
+    who: str | None = None
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +215,7 @@ class PresenceLeave(Presence, frozen=True, kw_only=True):
 PAYLOADS: Mapping[str, type[Payload]] = {
     payload.event_type: payload
     for payload in (
-        *(ChatMessage, ChatDelta, ChatTyping, SessionCreated, SessionUpdated, SessionDeleted, CouncilUpdate),
+        *(ChatMessage, ChatDelta, ChatTyping, ChatStop, SessionCreated, SessionUpdated, SessionDeleted, CouncilUpdate),
         *(AgentActivity, AgentStatus, TaskUpdate, BrainStatus, PresenceJoin, PresenceLeave),
     )
 }

@@ -21,12 +21,13 @@ _BASE: Mapping[str, tuple[str, ...]] = {
     RECORDS: ("chat.*.message", "chat.*.message.*", "session.>", "council.>"),
     SIGNALS: (
         *("chat.*.delta", "chat.*.delta.*", "chat.*.typing", "chat.*.typing.*"),
+        *("chat.*.stop", "chat.*.stop.*"),
         *("agent.>", "task.>", "brain.>", "presence.>", "system.>"),
     ),
 }
 _RESERVED = ("live.>", "mesh.>", "ask.>", "svc.>")
 
-TTL_S: Mapping[str, int] = {"chat.delta": 600, "chat.typing": 5}
+TTL_S: Mapping[str, int] = {"chat.delta": 600, "chat.typing": 5, "chat.stop": 60}
 """Seconds after which events of these types expire by themselves."""
 
 
