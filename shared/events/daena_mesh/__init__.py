@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from daena_mesh.agent import Agent
 from daena_mesh.brain import Brain
 from daena_mesh.chat import Chat
 from daena_mesh.cursors import Cursor, Positions
@@ -57,11 +58,13 @@ from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.stream_writer import StreamWriter
 from daena_mesh.subjects import Subject, safe_id, subject_for
+from daena_mesh.task import Task
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Ack",
+    "Agent",
     "AgentActivity",
     "AgentStatus",
     "Brain",
@@ -98,6 +101,7 @@ __all__ = [
     "SessionUpdated",
     "StreamWriter",
     "Subject",
+    "Task",
     "TaskUpdate",
     "UnknownSession",
     "close_default_mesh",

@@ -48,7 +48,7 @@ class Chat:
             message_id=message_id,
             metadata=metadata or {},
         )
-        subject = subject_for("chat.message", self.session_id)
+        subject = subject_for("chat.message", self.session_id, self._mesh.author)
         return await self._mesh.publish(subject, message.to_dict(), event_id=message_id)
 
     def stream(

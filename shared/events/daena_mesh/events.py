@@ -166,6 +166,11 @@ class AgentStatus(Payload, frozen=True, kw_only=True):
 
     agent_id: str = ""
     status: Literal["online", "busy", "offline"]
+    instance: str | None = None
+    """Which process of the agent's name."""
+    serves: list[str] = []
+    """Whose questions it answers, such as ``agent/scout`` and ``department/hr``."""
+    reason: str | None = None
 
 
 class TaskUpdate(Payload, frozen=True, kw_only=True):
@@ -176,8 +181,12 @@ class TaskUpdate(Payload, frozen=True, kw_only=True):
 
     task_id: str
     status: str
+    """``running``, ``completed``, ``failed``, ``cancelled``, or a word of the publisher's own."""
     progress: Any = None
     agent_id: str | None = None
+    title: str | None = None
+    reason: str | None = None
+    """Why it failed."""
 
 
 class BrainStatus(Payload, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from daena_mesh import codec
+from daena_mesh.agent import ACTIVITIES_PER_S, Agent
 from daena_mesh.brain import Brain
 from daena_mesh.chat import Chat
 from daena_mesh.connection import Connection
@@ -23,7 +24,7 @@ from daena_mesh.log import Ack, Log
 from daena_mesh.outbox import Outbox
 from daena_mesh.provisioning import provision
 from daena_mesh.settings import MeshSettings, load
-from daena_mesh.subjects import Subject, event_type_of
+from daena_mesh.subjects import Subject, check_name, event_type_of
 from daena_mesh.tending import tend
 
 
@@ -41,16 +42,20 @@ class Mesh:
         name: str,
         wait_s: float = 5.0,
         source: str | None = None,
+        author: str | None = None,
         provisions: bool = False,
     ) -> None:
         """Prefer `connect`.
 
-        ``wait_s`` is how long a record waits for NATS; ``source`` is written into each event; who ``provisions``
-        creates and upgrades the streams after every connect.
+        ``wait_s`` is how long a record waits for NATS; ``source`` is written into each event; ``author`` ends the
+        subjects of chats and tasks; who ``provisions`` creates and upgrades the streams after every connect. Raises
+        `ConfigurationError`, and `InvalidId` for an author that is no name.
         """
         urls, credentials = whereabouts(settings)
         self.settings = settings
         self.source = source or name
+        self.author = None if author is None else check_name(author, "author")
+        """Who publishes: the last token of what goes out about chats and tasks. An agent's, while it is entered."""
         self.layout = Layout.from_setting(settings.subjects)
         # Who is told of no server goes on looking for the mesh of this machine: it may be started later.
         find = None if settings.nats_url or settings.nats_context else running_mesh
@@ -60,21 +65,28 @@ class Mesh:
         if provisions:
             self.connection.on_up(lambda: provision(self.connection, self.layout, settings))
         self.connection.on_up(self.log.reconnected)
-        self._wait_s = wait_s
+        self.wait_s = wait_s
         self._outbox = Outbox(self._store)
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     def connect(
-        cls, url: str | None = None, *, name: str = "mesh-sdk", wait_s: float = 5.0, source: str | None = None
+        cls,
+        url: str | None = None,
+        *,
+        name: str = "mesh-sdk",
+        wait_s: float = 5.0,
+        source: str | None = None,
+        author: str | None = None,
     ) -> Self:
         """A mesh for ``async with``.
 
         Looks for ``url``, then ``MESH_NATS_URL``, the ``nats`` context named by ``MESH_NATS_CONTEXT``, the mesh that
         runs on this machine, and localhost:4222. Entering raises `MeshUnavailable` when NATS does not answer in
-        ``wait_s`` seconds. Raises `ConfigurationError`.
+        ``wait_s`` seconds. With an ``author`` what is published about chats and tasks names it. Raises
+        `ConfigurationError` and `InvalidId`.
         """
-        return cls(load(MeshSettings, nats_url=url), name=name, wait_s=wait_s, source=source)
+        return cls(load(MeshSettings, nats_url=url), name=name, wait_s=wait_s, source=source, author=author)
 
     def start(self) -> None:
         """Begin to connect, in the background."""
@@ -94,7 +106,7 @@ class Mesh:
     async def __aenter__(self) -> Self:
         self.start()
         try:
-            await self.connection.wait_ready(self._wait_s)
+            await self.connection.wait_ready(self.wait_s)
         except BaseException:
             await self.close()
             raise
@@ -115,19 +127,25 @@ class Mesh:
         not be stored. A signal that cannot be stored now is kept, the oldest dropped and counted, and its
         acknowledgement has an empty cursor.
         """
-        parsed = Subject.parse(subject)
-        stream = self.layout.stream_of(subject)
         event_id = event_id or uuid7()
-        body = codec.encode(
-            parsed.event_type,
+        return await self.put(subject, self.encode(subject, payload, event_id), event_id)
+
+    def encode(self, subject: str, payload: dict[str, Any], event_id: str) -> bytes:
+        """The body of an event, for `put`; raises `InvalidId`, `InvalidSubject` and `InvalidEvent`."""
+        return codec.encode(
+            Subject.parse(subject).event_type,
             payload,
             event_id=event_id,
             timestamp=now(),
             source=self.source,
             most_bytes=self.settings.max_body_bytes,
         )
+
+    async def put(self, subject: str, body: bytes, event_id: str) -> Ack:
+        """Store what `encode` made, as `publish` does."""
+        stream = self.layout.stream_of(subject)
         if stream == SIGNALS and not self.connection.is_closed:
-            await self.connection.wait_tried(self._wait_s)
+            await self.connection.wait_tried(self.wait_s)
             if self.connection.state != "connected" or self._outbox:
                 return self._outbox.keep(subject, body, event_id)  # also behind others, so that the newest comes last
         try:
@@ -144,7 +162,7 @@ class Mesh:
             event_id=event_id,
             msg_id=dedup_id(subject, event_id),
             ttl_s=TTL_S.get(event_type_of(subject)),
-            deadline_s=max(self._wait_s, 5.0),
+            deadline_s=max(self.wait_s, 5.0),
         )
 
     @property
@@ -163,6 +181,29 @@ class Mesh:
     def chat(self, session_id: str) -> Chat:
         """The chat of a session; raises `InvalidId`."""
         return Chat(self, session_id)
+
+    def agent(
+        self,
+        name: str,
+        *,
+        departments: Sequence[str] = (),
+        description: str = "",
+        concurrency: int = 8,
+        activities_per_s: float = ACTIVITIES_PER_S,
+    ) -> Agent:
+        """An agent for ``async with``: everybody sees that it is there, and what it does.
+
+        It serves ``departments``, and answers ``concurrency`` questions at a time at most. Raises `InvalidId` and
+        `ValueError`.
+        """
+        return Agent(
+            self,
+            name,
+            departments=departments,
+            description=description,
+            concurrency=concurrency,
+            activities_per_s=activities_per_s,
+        )
 
     def brain(self, brain_id: str = "main") -> Brain:
         """A brain, to report how it is; raises `InvalidId`."""

@@ -20,6 +20,7 @@ _is_id = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _is_scope = re.compile(r"[A-Za-z0-9_-]{1,80}").fullmatch
 _is_word = re.compile(r"[a-z][a-z0-9_]{0,31}").fullmatch
 _WIDE_DOMAINS = frozenset({"presence", "system"})
+_NO_NAMES = frozenset({"NAMES", "LIST"})
 
 
 def check_id(value: object, what: str = "id") -> str:
@@ -30,6 +31,13 @@ def check_id(value: object, what: str = "id") -> str:
     if isinstance(value, str) and _is_id(value):
         return value
     raise InvalidId(_refusal(value, what, MAX_ID))
+
+
+def check_name(value: object, what: str = "name") -> str:
+    """Like `check_id`, for who publishes: ``NAMES`` and ``LIST`` would widen what NATS lets one do."""
+    if (name := check_id(value, what)) in _NO_NAMES:
+        raise InvalidId(f"{what} must not be {name}")
+    return name
 
 
 def check_scope(value: object, what: str = "scope") -> str:

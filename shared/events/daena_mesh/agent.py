@@ -1,0 +1,235 @@
+"""An agent on the mesh: there while its block runs, and everybody sees what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from daena_mesh.chat import Chat
+from daena_mesh.connection import State
+from daena_mesh.courier import Courier
+from daena_mesh.errors import Conflict, MeshError
+from daena_mesh.heartbeat import Heartbeat
+from daena_mesh.ids import now, uuid7
+from daena_mesh.subjects import check_id, check_name
+from daena_mesh.task import Task
+
+if TYPE_CHECKING:
+    from daena_mesh.mesh import Mesh
+
+ACTIVITIES_PER_S = 20.0
+_LEAVE_S = 2.0
+_BREATH_S = 0.005
+_MOST_TASKS = 500
+_log = logging.getLogger(__name__)
+
+Letters = Courier[tuple[str, bytes]]
+"""Carries events: their ids and their bodies."""
+
+
+class Agent:
+    """What an agent is and does, within ``async with``.
+
+    >>> async with mesh.agent("researcher") as agent:
+    ...     await agent.activity("searching", query="nats")
+    """
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        name: str,
+        *,
+        departments: Sequence[str] = (),
+        description: str = "",
+        concurrency: int = 8,
+        activities_per_s: float = ACTIVITIES_PER_S,
+    ) -> None:
+        """Prefer `Mesh.agent`. Raises `InvalidId` and `ValueError`."""
+        self.name = check_name(name, "the name of an agent")
+        self.mesh = mesh
+        self.instance = secrets.token_hex(6)
+        """Which process this is, of all that ever ran under the name."""
+        self.departments = tuple(check_id(department, "department") for department in departments)
+        self.description = description
+        self.concurrency = concurrency
+        self.serves: set[str] = set()
+        """Whose questions it answers, such as ``agent/scout``; say `announce` after a change."""
+        self.answering: set[str] = set()
+        """The ``message_id`` of each question that is being answered; say `announce` after a change."""
+        self.is_entered = False
+        self._started_at = now()
+        self._tasks: dict[str, Task] = {}
+        self._gate = asyncio.Event()
+        self._couriers: set[Letters] = set()
+        self._activity_subject = f"agent.{self.name}.activity"
+        self._activity = self.courier(self._activity_subject, per_s=activities_per_s)
+        self._leaving: list[Callable[[], Awaitable[None]]] = []
+        self._breathed_at = 0.0
+        self._authored = False
+        self._heartbeat = Heartbeat(
+            mesh,
+            self.name,
+            self.instance,
+            describe=self._describe,
+            status=lambda: "busy" if self.is_busy else "online",
+            serves=lambda: sorted(self.serves),
+        )
+
+    # -- what it does -------------------------------------------------------------------------------------------
+
+    async def activity(self, state: str | dict[str, Any], **detail: Any) -> None:
+        """Tell what the agent does now: ``activity("searching", query="nats")``, or a JSON object.
+
+        Never waits for NATS. Of a burst the first goes at once, the last always, and 20 a second at most. Raises
+        `InvalidEvent` for what is no JSON.
+        """
+        activity = {"state": state, **detail} if isinstance(state, str) else {**state, **detail}
+        self.offer(self._activity, self._activity_subject, {"agent_id": self.name, "activity": activity})
+        await self.breathe()
+
+    @property
+    def coalesced(self) -> int:
+        """How many activities were never sent, because a newer one took their place."""
+        return self._activity.coalesced
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it answers a question or works on a task."""
+        return bool(self.answering or self._tasks)
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The tasks it works on, by their ids."""
+        return dict(self._tasks)
+
+    def task(self, task_id: str, total: float | None = None, title: str | None = None) -> Task:
+        """A task for ``async with``; ``total`` is how much there is to do. Raises `InvalidId` and `ValueError`."""
+        return Task(self, task_id, total=total, title=title)
+
+    def chat(self, session_id: str) -> Chat:
+        """The chat of a session; raises `InvalidId`."""
+        return self.mesh.chat(session_id)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self.is_entered:
+            raise RuntimeError(f"agent {self.name} was entered already")
+        self.is_entered = True
+        if self.mesh.author is None:
+            self.mesh.author, self._authored = self.name, True
+        connection = self.mesh.connection
+        connection.watch(self._state_changed)
+        self._state_changed(connection.state)
+        try:
+            if not await self._heartbeat.start(self.mesh.wait_s):
+                _log.warning("agent %s is not announced yet: %s", self.name, connection.unavailable())
+        except BaseException:
+            await self._leave("cancelled")
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        reason = None
+        if isinstance(error, Exception):
+            reason = f"{kind.__name__ if kind else 'error'}: {error}"[:500]
+        await self._leave(reason)
+
+    async def _leave(self, reason: str | None) -> None:
+        try:
+            for callback in reversed(self._leaving):
+                with contextlib.suppress(MeshError):
+                    await callback()
+            await asyncio.gather(*(courier.finish(_LEAVE_S) for courier in self._couriers))
+            await self._heartbeat.close(reason, _LEAVE_S)
+        finally:
+            self.is_entered = False
+            self.mesh.connection.unwatch(self._state_changed)
+            for courier in self._couriers:
+                courier.stop()
+            if self._authored:
+                self.mesh.author = None
+
+    def on_leave(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Await ``callback`` when the agent leaves, before it tells so; the newest first."""
+        self._leaving.append(callback)
+
+    def announce(self) -> None:
+        """What it serves, answers or works on changed: beat soon, and tell the status if that changed too."""
+        self._heartbeat.soon()
+
+    # -- for its tasks ------------------------------------------------------------------------------------------
+
+    def begin(self, task: Task) -> None:
+        """A task begins; raises `Conflict` for an id that is being worked on."""
+        if task.id in self._tasks:
+            raise Conflict(f"agent {self.name} works on a task {task.id!r} already")
+        self._tasks[task.id] = task
+        self.announce()
+
+    def end(self, task: Task) -> None:
+        """A task ended."""
+        if self._tasks.get(task.id) is task:
+            del self._tasks[task.id]
+            self.announce()
+
+    def courier(self, subject: str, *, per_s: float) -> Letters:
+        """What carries events to ``subject``."""
+
+        async def deliver(letter: tuple[str, bytes]) -> None:
+            event_id, body = letter
+            try:
+                await self.mesh.put(subject, body, event_id)
+            except MeshError as error:
+                _log.warning("an event on %s is given up: %s", subject, error)
+
+        courier = Courier(deliver, per_s=per_s, gate=self._gate)
+        self._couriers.add(courier)
+        return courier
+
+    def offer(self, courier: Letters, subject: str, payload: dict[str, Any]) -> None:
+        """Have an event carried, as it is now; raises `InvalidEvent`."""
+        event_id = uuid7()
+        courier.offer((event_id, self.mesh.encode(subject, payload, event_id)))
+
+    async def see_off(self, courier: Letters, within_s: float) -> None:
+        """Let a courier carry its last, and know it no longer once that is done."""
+        if await courier.finish(within_s):
+            self._couriers.discard(courier)
+
+    async def breathe(self) -> None:
+        """Let the event loop turn now and then: a loop that does nothing but report must not stop the heart."""
+        at = asyncio.get_running_loop().time()
+        if at - self._breathed_at > _BREATH_S:
+            self._breathed_at = at
+            await asyncio.sleep(0)
+
+    def _state_changed(self, state: State) -> None:
+        if state == "connected":
+            self._gate.set()
+        else:
+            self._gate.clear()
+
+    def _describe(self) -> dict[str, Any]:
+        from daena_mesh import __version__  # it stands where everything is imported from
+
+        return {
+            "agent_id": self.name,
+            "instance": self.instance,
+            "started_at": self._started_at,
+            "serves": sorted(self.serves),
+            "answering": sorted(self.answering),
+            "tasks": list(self._tasks)[:_MOST_TASKS],
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": __version__,
+        }

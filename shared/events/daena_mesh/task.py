@@ -1,0 +1,111 @@
+"""A task of an agent: a block whose progress everybody sees, and that ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import msgspec
+
+from daena_mesh.progress import Progress, ProgressState
+from daena_mesh.subjects import check_id, subject_for
+
+if TYPE_CHECKING:
+    from daena_mesh.agent import Agent
+
+Status = Literal["running", "completed", "failed", "cancelled"]
+
+UPDATES_PER_S = 10.0
+_LAST_S = 2.0
+_MOST_REASON = 500
+
+
+class Task:
+    """What an agent works on, within ``async with``.
+
+    ``task.update`` says ``running`` when the block begins, ``completed`` at its end, ``failed`` with the reason when it
+    raises, and ``cancelled`` when it was cancelled. Whoever cancels it through the mesh ends the block and nothing
+    else: the program goes on behind it.
+    """
+
+    def __init__(self, agent: Agent, task_id: str, *, total: float | None, title: str | None) -> None:
+        """Prefer `Agent.task`; raises `InvalidId` and `ValueError`."""
+        self.id = check_id(task_id, "task_id")
+        self.title = title
+        self.status: Status = "running"
+        self.reason: str | None = None
+        self._agent = agent
+        self._subject = subject_for("task.update", self.id, agent.name)
+        self._clock = asyncio.get_running_loop().time
+        self._progress = Progress(total, at=self._clock())
+        self._courier = agent.courier(self._subject, per_s=UPDATES_PER_S)
+        self._running: asyncio.Task[object] | None = None
+        self._was_cancelling = 0
+        self._is_asked_to_end = False
+
+    @property
+    def progress(self) -> ProgressState:
+        """How far it has come."""
+        return self._progress.state(self._clock())
+
+    @property
+    def coalesced(self) -> int:
+        """How many updates were never sent, because a newer one took their place."""
+        return self._courier.coalesced
+
+    async def advance(self, n: float = 1, note: str | None = None) -> None:
+        """``n`` more are done; ``note`` says what goes on, until the next one. Raises `ValueError`."""
+        self._progress.advance(n, at=self._clock())
+        if note is not None:
+            self._progress.note = note
+        self.tell()
+        await self._agent.breathe()
+
+    def tell(self) -> None:
+        """Tell how it stands, soon."""
+        payload: dict[str, Any] = {
+            "task_id": self.id,
+            "agent_id": self._agent.name,
+            "title": self.title,
+            "status": self.status,
+            "progress": msgspec.structs.asdict(self.progress),
+        }
+        if self.reason is not None:
+            payload["reason"] = self.reason
+        self._agent.offer(self._courier, self._subject, payload)
+
+    def cancel(self) -> bool:
+        """End the block at what it awaits; False if it has ended."""
+        if self._running is None:
+            return False
+        if not self._is_asked_to_end:
+            self._is_asked_to_end = True
+            self._running.cancel()
+        return True
+
+    async def __aenter__(self) -> Self:
+        self._running = running = asyncio.current_task()
+        if running is None:
+            raise RuntimeError("a task runs within an asyncio task")
+        self._was_cancelling = running.cancelling()
+        self._agent.begin(self)
+        self.tell()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        running, self._running = self._running, None
+        self._agent.end(self)
+        # As asyncio.timeout does it: what was asked for here is swallowed, unless somebody else cancelled too.
+        is_ours = self._is_asked_to_end and running is not None and running.uncancel() <= self._was_cancelling
+        if error is None:
+            self.status = "completed"
+        elif isinstance(error, asyncio.CancelledError):
+            self.status = "cancelled"
+        else:
+            self.status, self.reason = "failed", f"{type(error).__name__}: {error}"[:_MOST_REASON]
+        self.tell()
+        await self._agent.see_off(self._courier, _LAST_S)
+        return is_ours and isinstance(error, asyncio.CancelledError)

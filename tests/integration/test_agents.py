@@ -1,0 +1,200 @@
+"""What agents do with the SDK, against a real nats-server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from daena_mesh.embedded import NatsServer
+from daena_mesh.errors import Conflict, InvalidEvent, InvalidId
+from daena_mesh.events import Event
+from daena_mesh.mesh import Mesh
+from daena_mesh.stored import Stored
+from tests.support.deadlines import within
+from tests.support.meshes import events, running
+
+HOSTILE = ["*", ">", "a.b", "", "a" * 65, "a b", "ä", "NAMES", "LIST"]
+
+
+@pytest.fixture
+async def mesh(nats_server: NatsServer) -> Any:
+    async with running(nats_server.url) as mesh:
+        yield mesh
+
+
+async def heartbeat(mesh: Mesh, name: str) -> dict[str, Any]:
+    """Give what the bucket says of an agent, or nothing."""
+    stored: Stored | None = await mesh.log.last("KV_AGENTS", f"$KV.AGENTS.{name}")
+    return {} if stored is None else dict(json.loads(stored.body))
+
+
+async def until_status(feed: Any, status: str) -> list[Event]:
+    """Take events up to one with this status."""
+    found: list[Event] = []
+    while not found or found[-1].payload.get("status") != status:
+        found += await events(feed, 1)
+    return found
+
+
+# -- presence -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("P-AGENT-1")
+async def test_an_agent_is_there_while_its_block_runs(mesh: Mesh) -> None:
+    async with mesh.subscribe("agent.scout.>") as feed:
+        async with mesh.agent("scout") as agent:
+            (online,) = await events(feed, 1)
+            assert (online.subject, online.event_type) == ("agent.scout.status", "agent.status")
+            assert online.payload == {
+                "agent_id": "scout",
+                "status": "online",
+                "instance": agent.instance,
+                "serves": [],
+            }
+            beat = await heartbeat(mesh, "scout")
+            assert (beat["agent_id"], beat["instance"], beat["status"]) == ("scout", agent.instance, "online")
+            assert (beat["serves"], beat["answering"], beat["tasks"]) == ([], [], [])
+            assert {"started_at", "host", "pid", "version"} <= beat.keys()
+        (offline,) = await events(feed, 1)
+        assert offline.payload["status"] == "offline"
+        assert (await heartbeat(mesh, "scout"))["status"] == "offline"
+
+
+async def test_what_an_agent_publishes_names_it_as_the_author(mesh: Mesh) -> None:
+    async with mesh.subscribe("chat.>") as feed:
+        await mesh.chat("s1").send("before", sender="scout")
+        async with mesh.agent("scout") as agent:
+            assert mesh.author == "scout"
+            await agent.chat("s1").send("within", sender="scout")
+        await mesh.chat("s1").send("after", sender="scout")
+        found = await events(feed, 3)
+        assert [event.subject for event in found] == ["chat.s1.message", "chat.s1.message.scout", "chat.s1.message"]
+    assert [event.payload["content"] for event in await mesh.chat("s1").history()] == ["before", "within", "after"]
+
+
+@pytest.mark.promise("P-ID-1")
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+async def test_a_name_that_is_none_is_refused(mesh: Mesh, name: str) -> None:
+    with pytest.raises(InvalidId):
+        mesh.agent(name)
+    with pytest.raises(InvalidId):
+        Mesh(mesh.settings, name="x", author=name)
+    async with mesh.agent("scout") as agent:
+        if name not in {"NAMES", "LIST"}:
+            with pytest.raises(InvalidId):
+                agent.task(name)
+            with pytest.raises(InvalidId):
+                mesh.agent("other", departments=[name])
+
+
+# -- activity -------------------------------------------------------------------------------------------------------
+
+
+async def test_activity_tells_what_an_agent_does(mesh: Mesh) -> None:
+    async with mesh.subscribe("agent.*.activity") as feed, mesh.agent("scout") as agent:
+        await agent.activity("searching", query="nats")
+        await agent.activity({"state": "reading", "page": 2}, of=9)
+        found = await events(feed, 2)
+        assert [event.subject for event in found] == ["agent.scout.activity"] * 2
+        assert [event.payload for event in found] == [
+            {"agent_id": "scout", "activity": {"state": "searching", "query": "nats"}},
+            {"agent_id": "scout", "activity": {"state": "reading", "page": 2, "of": 9}},
+        ]
+        with pytest.raises(InvalidEvent):
+            await agent.activity("searching", of=object())
+
+
+@pytest.mark.promise("P-AGENT-3")
+async def test_of_a_burst_the_first_and_the_last_are_told_and_the_rest_is_counted(mesh: Mesh) -> None:
+    async with mesh.subscribe("agent.*.activity") as feed:
+        async with mesh.agent("scout") as agent:
+            for n in range(2_000):
+                await agent.activity("counting", n=n)
+        told = 2_000 - agent.coalesced
+        numbers = [event.payload["activity"]["n"] for event in await events(feed, told)]
+        assert numbers == sorted(numbers)
+        assert (numbers[0], numbers[-1]) == (0, 1_999)
+        assert told < 1_000
+
+
+# -- tasks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("P-TASK-1")
+async def test_a_task_ends_by_itself(mesh: Mesh) -> None:
+    async with mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent:
+        async with agent.task("t1", total=10, title="Ten things") as task:
+            (began,) = await events(feed, 1)
+            assert began.subject == "task.t1.update.scout"
+            assert began.payload == {
+                "task_id": "t1",
+                "agent_id": "scout",
+                "title": "Ten things",
+                "status": "running",
+                "progress": {"done": 0, "total": 10, "rate": None, "eta_s": None, "note": None},
+            }
+            for n in range(10):
+                await task.advance(note=f"thing {n}")
+        found = await until_status(feed, "completed")
+        progress = found[-1].payload["progress"]
+        assert (progress["done"], progress["total"], progress["note"], progress["eta_s"]) == (10, 10, "thing 9", 0)
+        assert len(found) + task.coalesced == 11
+        assert task.status == "completed"
+
+
+@pytest.mark.promise("P-TASK-1")
+async def test_a_block_that_raises_fails_with_the_reason(mesh: Mesh) -> None:
+    async with mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent:
+        with pytest.raises(LookupError):
+            async with agent.task("t1"):
+                raise LookupError("no such page")
+        found = await until_status(feed, "failed")
+        assert found[-1].payload["reason"] == "LookupError: no such page"
+
+
+@pytest.mark.promise("P-TASK-1")
+async def test_a_block_that_is_cancelled_says_so_and_is_cancelled(mesh: Mesh) -> None:
+    has_begun = asyncio.Event()
+
+    async def work(agent: Any) -> None:
+        async with agent.task("t1"):
+            has_begun.set()
+            await asyncio.Event().wait()
+
+    async with mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent:
+        working = asyncio.create_task(work(agent))
+        await has_begun.wait()
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert "reason" not in (await until_status(feed, "cancelled"))[-1].payload
+
+
+@pytest.mark.promise("P-TASK-2")
+async def test_a_task_that_is_cancelled_ends_and_the_program_goes_on(mesh: Mesh) -> None:
+    async with mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent, within(10):
+        async with agent.task("t1") as task:
+            asyncio.get_running_loop().call_soon(task.cancel)
+            await asyncio.Event().wait()
+        assert task.status == "cancelled"
+        assert not task.cancel()
+        assert (await until_status(feed, "cancelled"))[-1].payload["task_id"] == "t1"
+        await asyncio.sleep(0)  # nothing is left of the cancellation
+
+
+async def test_an_agent_is_busy_while_it_works(mesh: Mesh) -> None:
+    async with mesh.subscribe("agent.*.status") as feed, mesh.agent("scout") as agent:
+        await events(feed, 1)
+        async with agent.task("t1"):
+            with pytest.raises(Conflict, match="t1"):
+                async with agent.task("t1"):
+                    pass
+            (busy,) = await events(feed, 1)
+            assert busy.payload["status"] == "busy"
+            beat = await heartbeat(mesh, "scout")
+            assert (beat["status"], beat["tasks"]) == ("busy", ["t1"])
+        (free,) = await events(feed, 1)
+        assert free.payload["status"] == "online"
