@@ -27,6 +27,7 @@ from mesh_edge.envelope import event_text
 from mesh_edge.follow import MOST_HISTORY, follow_of
 from mesh_edge.frames import text_frame
 from mesh_edge.sending import Refused, read_send
+from mesh_edge.stranger import read_auth
 from mesh_edge.topic_name import topic_of
 from tests.fuzz import handshakes
 from tests.fuzz.campaign import Check
@@ -65,6 +66,7 @@ def frames(data: bytes) -> None:
 def talk(data: bytes) -> None:
     """Whatever a client says, the answer is nothing or one frame of JSON."""
     text = data.decode(errors="ignore")
+    assert isinstance(read_auth(text), str)
     frame, ends = answer(text, Budget())
     assert ends is None
     if frame:

@@ -76,7 +76,7 @@ async def open_pair(shared_nats: NatsServer, mesh: Mesh) -> AsyncIterator[Pair]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def strict_pair(shared_nats: NatsServer, mesh: Mesh) -> AsyncIterator[Pair]:
-    options = {"token_key": KEY, "token_in_query": True, "origins": "https://app.example"}
+    options = {"token_key": KEY, "token_in_query": True, "origins": "https://app.example", "auth_within_s": 0.02}
     async with pair(shared_nats, **options) as both:
         yield both
 
@@ -363,7 +363,7 @@ async def test_what_an_application_puts_before_its_routes_is_not_passed_by(
 @pytest.mark.promise("P-TOKEN-1")
 @pytest.mark.parametrize("http", DOORS)
 async def test_a_token_opens_what_it_says_and_nothing_else(shared_nats: NatsServer, mesh: Mesh, http: Any) -> None:
-    async with running_edge(shared_nats.url, http=http, token_key=KEY) as edge:
+    async with running_edge(shared_nats.url, http=http, token_key=KEY, auth_within_s=0.05) as edge:
         ways: list[dict[str, Any]] = [
             {"subprotocols": ["mesh.v1", f"bearer.{S1}"]},
             {"additional_headers": {"Authorization": f"Bearer {S1}"}},

@@ -80,6 +80,8 @@ def respond(message: ClientMessage | None, budget: Budget) -> tuple[bytes, Closi
         return text_frame(b'{"event_type":"pong","timestamp":%b}' % bytes(message.timestamp)), None
     if message.type == "pong":
         return b"", None
+    if message.type == "auth":
+        return _error(budget, "auth_too_late", "a token counts as the very first message of a socket that brought none")
     shown = ascii(message.type[:40])
     return _error(budget, "unknown_type", f"the type {shown} is not known; 'ping', 'pong' and 'send' are")
 

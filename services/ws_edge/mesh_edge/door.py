@@ -20,9 +20,9 @@ from mesh_edge.closing import Closing
 from mesh_edge.credentials import offers
 from mesh_edge.doorway import Request, doorway_of
 from mesh_edge.edge import Edge
-from mesh_edge.gate import PROBLEM, Denied, Refusal
+from mesh_edge.gate import PROBLEM, Denied, Refusal, Silent
 from mesh_edge.handshake import MOST_BYTES, accepting, read_handshake
-from mesh_edge.link import Visitor
+from mesh_edge.link import NOBODY, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.socket import WebSocket
 
@@ -130,6 +130,10 @@ class Door(asyncio.Protocol):
         try:
             self._visitor = edge.gate.authorize(request.knock, request.follow.name, time.time())
             edge.gate.last_look(request.knock, self._visitor)
+        except Silent:
+            self._request = None
+            self._expect_token(edge, request)
+            return
         except (Refusal, Denied) as refused:
             self._request = None
             self._refuse(edge, request, refused)
@@ -175,6 +179,21 @@ class Door(asyncio.Protocol):
         edge.gate.entered(socket, request.knock)
         if self._data:
             socket.data_received(self._data)
+
+    def _expect_token(self, edge: Edge, request: Request) -> None:
+        """Accept it as a stranger, who follows nothing before a token has come."""
+        try:
+            edge.gate.last_look(request.knock, NOBODY)
+        except (Refusal, Denied) as refused:
+            self._refuse(edge, request, refused)
+            return
+        self._leave()
+        beginning, connections = self._acceptance(request), self._server_state.connections
+        stranger = edge.expect_token(
+            self._transport, request.knock, request.follow, beginning=beginning, connections=connections
+        )
+        if self._data:
+            stranger.data_received(self._data)
 
     def _refuse(self, edge: Edge, request: Request, refused: Refusal | Denied) -> None:
         if isinstance(refused, Refusal):

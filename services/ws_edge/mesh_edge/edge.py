@@ -17,6 +17,7 @@ from mesh_edge import closing
 from mesh_edge.conversation import Rules
 from mesh_edge.cork import Cork
 from mesh_edge.counts import Counts
+from mesh_edge.credentials import Knock
 from mesh_edge.draining import send_away, tell
 from mesh_edge.event_stream import EventStream, ResponseTransport
 from mesh_edge.fanout import Turn
@@ -31,6 +32,7 @@ from mesh_edge.presence import Presence
 from mesh_edge.sending import Desk, patterns
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.socket import Socket
+from mesh_edge.stranger import Stranger
 from mesh_edge.topic import Topic, TopicContext
 from mesh_edge.turnstile import Turnstile
 
@@ -162,11 +164,18 @@ class Edge:
         return socket
 
     def enter_many(
-        self, transport: asyncio.Transport, *, visitor: Visitor = NOBODY, metadata: dict[str, Any] | None = None
+        self,
+        transport: asyncio.Transport,
+        *,
+        visitor: Visitor = NOBODY,
+        metadata: dict[str, Any] | None = None,
+        connections: set[Any] | None = None,
     ) -> ManySocket:
-        """A client that was let in will say what it follows."""
+        """A client that was let in will say what it follows; ``connections`` are those of a server, as in `enter`."""
         socket = ManySocket(transport, self)
         transport.set_protocol(socket)
+        if connections is not None:
+            self.keep(socket, connections)
         self.welcome(socket, visitor=visitor, metadata=metadata)
         socket.greet()
         self.turn_away_late(socket)
@@ -179,6 +188,26 @@ class Edge:
         stream.reader.topic.join(stream.reader, follow.since, follow.history)
         self.turn_away_late(stream)
         return stream
+
+    def expect_token(
+        self,
+        transport: asyncio.Transport,
+        knock: Knock,
+        follow: Follow | None,
+        *,
+        beginning: bytes = b"",
+        connections: set[Any],
+    ) -> Stranger:
+        """A client that brought no token may show one now, for some seconds; then it follows as in `enter`."""
+        stranger = Stranger(transport, self, knock, follow, connections)
+        transport.set_protocol(stranger)
+        self.keep(stranger, connections)
+        self.welcome(stranger)
+        self.gate.entered(stranger, knock)
+        if beginning:
+            transport.write(beginning)
+        self.turn_away_late(stranger)
+        return stranger
 
     def welcome(self, link: Link, *, visitor: Visitor = NOBODY, metadata: dict[str, Any] | None = None) -> None:
         """Keep a connection alive from now on, and know who it is."""

@@ -60,6 +60,13 @@ class Denied(Exception):
         return Refusal(_STATUSES[self.why], self.why.reason, headers)
 
 
+class Silent(Denied):
+    """Nobody has shown a token at all. A WebSocket may do so in its first message."""
+
+    def __init__(self) -> None:
+        super().__init__(closing.UNAUTHENTICATED)
+
+
 _CROWDED_S = 10
 _STATUSES = {closing.UNAUTHENTICATED: 401, closing.FORBIDDEN: 403, closing.TOO_MANY: 429}
 
@@ -79,6 +86,7 @@ class Gate:
             open_loopback=self.is_open,
             tools=self.keyring is not None,
         )
+        self._awaits_tokens = settings.auth_within_s > 0
         self._places = Places(settings.token_cookie, settings.token_in_query)
         self._per_s = settings.handshakes_per_s
         self._bucket = TokenBucket()
@@ -104,14 +112,17 @@ class Gate:
     def authorize(self, knock: Knock, topic: TopicName | None, at: float) -> Visitor:
         """Who it is, at ``at`` seconds since 1970, if they may read all that ``topic`` carries.
 
-        Without a topic they are let in with what they may ask for. Raises `Denied`, and `Refusal` for a name that is
-        none.
+        Without a topic they are let in with what they may ask for. Raises `Denied`, which is `Silent` where a token may
+        still come, and `Refusal` for a name that is none.
         """
         user_agent = knock.user_agent[:MOST_USER_AGENT]
         if self.keyring is None:
             return Visitor(user_agent, who=knock.who and self._name(knock.who))
+        token = token_of(knock, self._places)
+        if not token and self._awaits_tokens:
+            raise Silent
         try:
-            claims = self.keyring.verify(token_of(knock, self._places).encode(errors="replace"), at)
+            claims = self.keyring.verify(token.encode(errors="replace"), at)
         except InvalidToken:
             raise Denied(closing.UNAUTHENTICATED) from None
         if topic is None:

@@ -19,7 +19,7 @@ from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import subject_for
 from mesh_edge import closing
-from mesh_edge.credentials import MOST_USER_AGENT, SUBPROTOCOL
+from mesh_edge.credentials import MOST_USER_AGENT, SUBPROTOCOL, Knock
 from mesh_edge.follow import Follow
 from mesh_edge.link import NOBODY, Visitor
 from mesh_edge.lobby import Lobby
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mesh_edge.many import ManySocket
     from mesh_edge.socket import Socket
     from mesh_edge.socket import WebSocket as WebSocketLink
+    from mesh_edge.stranger import Stranger
 
 Taken = TypeVar("Taken", bound="WebSocketLink")
 
@@ -47,6 +48,7 @@ class Host(Protocol):
         *,
         visitor: Visitor = NOBODY,
         metadata: dict[str, Any] | None = None,
+        connections: set[Any] | None = None,
     ) -> Socket:
         """A client that was let in follows a topic."""
 
@@ -56,8 +58,14 @@ class Host(Protocol):
         *,
         visitor: Visitor = NOBODY,
         metadata: dict[str, Any] | None = None,
+        connections: set[Any] | None = None,
     ) -> ManySocket:
         """A client that was let in will say what it follows."""
+
+    def expect_token(
+        self, transport: asyncio.Transport, knock: Knock, follow: Follow | None, *, connections: set[Any]
+    ) -> Stranger:
+        """A client that brought no token may show one now."""
 
     def lobby(self, name: TopicName) -> Lobby:
         """Where clients wait for their topic."""
@@ -98,7 +106,10 @@ class ConnectionManager:
         visitor = visitor or _visitor(websocket, who)
         async with self._host.lobby(wish.name).wait():
             return await _take_over(
-                websocket, lambda transport: self._host.enter(transport, wish, visitor=visitor, metadata=metadata)
+                websocket,
+                lambda transport, connections: self._host.enter(
+                    transport, wish, visitor=visitor, metadata=metadata, connections=connections
+                ),
             )
 
     async def connect_many(
@@ -112,7 +123,17 @@ class ConnectionManager:
         """Accept a WebSocket that will say what it follows, and take it over; otherwise as `connect`."""
         visitor = visitor or _visitor(websocket, who)
         return await _take_over(
-            websocket, lambda transport: self._host.enter_many(transport, visitor=visitor, metadata=metadata)
+            websocket,
+            lambda transport, connections: self._host.enter_many(
+                transport, visitor=visitor, metadata=metadata, connections=connections
+            ),
+        )
+
+    async def expect_token(self, websocket: WebSocket, knock: Knock, follow: Follow | None) -> Stranger:
+        """Accept a WebSocket that brought no token, and take it over: it may show one now."""
+        return await _take_over(
+            websocket,
+            lambda transport, connections: self._host.expect_token(transport, knock, follow, connections=connections),
         )
 
     async def disconnect(self, websocket: WebSocket, connection_id: str) -> None:  # noqa: ARG002 - as the group names it
@@ -180,7 +201,7 @@ class ConnectionManager:
         )
 
 
-async def _take_over(websocket: WebSocket, enter: Callable[[asyncio.Transport], Taken]) -> Taken:
+async def _take_over(websocket: WebSocket, enter: Callable[[asyncio.Transport, set[Any]], Taken]) -> Taken:
     """Accept, and hand over to the socket that ``enter`` makes; raises `ConfigurationError`."""
     hand_over = websocket.scope.get("extensions", {}).get(HAND_OVER)
     if hand_over is None:

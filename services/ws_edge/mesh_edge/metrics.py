@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daena_mesh.metrics import Metric, by, single
 from mesh_edge.many import ManySocket
+from mesh_edge.stranger import Stranger
 from mesh_edge.whole import View
 from mesh_edge.wire import EVENT_STREAM
 
@@ -19,6 +20,8 @@ def route_of(link: Link) -> str:
     """The route that a client came by, without what it asked for there."""
     if isinstance(link, ManySocket):
         return "/ws"
+    if isinstance(link, Stranger):
+        return "unauthenticated"
     name = next((reader.topic.name for reader in link.readers), "")
     return f"/{'sse' if link.wire is EVENT_STREAM else 'ws'}/{name.partition('_')[0]}"
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 HAND_OVER = "mesh.hand_over"
 """The key in the ``extensions`` of an ASGI scope under which `HandoverProtocol.hand_over` is found."""
 
-Take = Callable[[asyncio.Transport], "WebSocket"]
+Take = Callable[[asyncio.Transport, set[Any]], "WebSocket"]
+"""Is given the transport, and the connections of its server."""
 
 
 class _Given:
@@ -58,16 +59,16 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
     def hand_over(self, take: Take) -> WebSocket:
         """Give the transport to ``take``, once the endpoint has accepted; which makes what it returns its protocol.
 
+        As long as that is connected it is one of the server's connections, which are told to shut down.
+
         Raises uvicorn's `ClientDisconnected` for a client that has gone already.
         """
         if self.transport.is_closing():  # the peer has gone: nothing would ever end what took it
             raise ClientDisconnected
         self.stop_keepalive()
         connections, transport = cast("set[object]", self.connections), self.transport
-        socket = self._socket = take(transport)
+        socket = self._socket = take(transport, connections)
         connections.discard(self)
-        connections.add(socket)  # uvicorn calls shutdown() on its members
-        socket.when_lost(lambda: connections.discard(socket))
         self.disconnected = True
         self.transport = _Given()  # type: ignore[assignment]
         while not self.queue.empty():  # what the client said before it was let in

@@ -25,7 +25,8 @@ from mesh_edge.credentials import Knock, offers
 from mesh_edge.edge import Edge
 from mesh_edge.event_stream import EventStream, EventStreamResponse, ResponseTransport
 from mesh_edge.follow import Follow, follow_of
-from mesh_edge.gate import Denied, Refusal
+from mesh_edge.gate import Denied, Refusal, Silent
+from mesh_edge.link import NOBODY
 from mesh_edge.protocol import HAND_OVER
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.topic_name import COUNCIL, EVENTS
@@ -82,7 +83,12 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
         follow = _read(connection_id, websocket.query_params) if connection_id is not None else None
         if HAND_OVER not in websocket.scope.get("extensions", {}):
             raise Refusal(500, "run uvicorn with --ws mesh_edge.protocol:HandoverProtocol: the edge keeps its sockets")
-        visitor = edge.gate.authorize(knock, follow and follow.name, time.time())
+        try:
+            visitor = edge.gate.authorize(knock, follow and follow.name, time.time())
+        except Silent:
+            edge.gate.last_look(knock, NOBODY)
+            await edge.manager.expect_token(websocket, knock, follow)
+            return
         if follow is None or connection_id is None:
             edge.gate.last_look(knock, visitor)
             edge.gate.entered(await edge.manager.connect_many(websocket, visitor=visitor), knock)

@@ -25,6 +25,15 @@ class EdgeSettings(TokenSettings, frozen=True, kw_only=True):
     token_in_query: Annotated[
         bool, Meta(description="A token may also come as `?token=`, which proxies and access logs write down.")
     ] = False
+    auth_within_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="How long a WebSocket without a token may take to send one as its first message, in seconds; "
+            "0: it is closed at once.",
+        ),
+    ] = 5.0
     handshakes_per_s: Annotated[
         float,
         Meta(

@@ -64,6 +64,11 @@ class WebSocket(Link, asyncio.Protocol):
 
     # -- from the client ----------------------------------------------------------------------------------------
 
+    @property
+    def most_bytes(self) -> int:
+        """How large a message may be."""
+        return self._host.frame_bytes
+
     def data_received(self, data: bytes) -> None:
         """Frames, or parts of them."""
         self.heard = time.time()
@@ -72,7 +77,7 @@ class WebSocket(Link, asyncio.Protocol):
                 self.transport.close()
             return
         try:
-            messages, self._pending = parse(data, self._pending, self._host.frame_bytes)
+            messages, self._pending = parse(data, self._pending, self.most_bytes)
         except ProtocolViolation as violation:
             self._take(list(violation.before))
             self.close(closing.PROTOCOL_ERROR._replace(code=violation.code, reason=violation.reason))
@@ -109,6 +114,11 @@ class WebSocket(Link, asyncio.Protocol):
     def text_received(self, text: str) -> None:
         """A message that was read before the hand-over."""
         self._take([Text(text)])
+
+    def go_on(self, messages: list[Message], pending: Pending | None) -> None:
+        """Take the place of another socket on this connection, which has read so much."""
+        self._pending = pending
+        self._take(messages)
 
 
 class Socket(WebSocket):

@@ -81,7 +81,7 @@ def test_a_client_that_has_gone_is_not_handed_over() -> None:
     protocol.transport = cast("asyncio.Transport", SimpleNamespace(is_closing=lambda: True))
     taken: list[object] = []
     with pytest.raises(ClientDisconnected):
-        protocol.hand_over(lambda transport: cast("Socket", taken.append(transport)))
+        protocol.hand_over(lambda transport, _: cast("Socket", taken.append(transport)))
     assert taken == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from daena_mesh.tokens import Claims, Rights, mint
 from mesh_edge import closing
 from mesh_edge.credentials import Knock
-from mesh_edge.gate import Denied, Gate, Refusal
+from mesh_edge.gate import Denied, Gate, Refusal, Silent
 from mesh_edge.link import Link, Visitor
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.topic_name import agent, chat, council, events
@@ -79,6 +79,17 @@ def test_a_token_that_does_not_count_is_one_that_is_missing() -> None:
             assert denied.value.why == closing.UNAUTHENTICATED
             assert denied.value.refusal.status == 401
             assert denied.value.refusal.headers == {"WWW-Authenticate": "Bearer"}
+
+
+def test_a_token_may_still_come_where_none_was_shown_at_all() -> None:
+    patient, hasty = gate(token_key=KEY), gate(token_key=KEY, auth_within_s=0)
+    kinds = []
+    for door, knock in ((patient, HOME), (patient, HOME._replace(authorization="Bearer x")), (hasty, HOME)):
+        with pytest.raises(Denied) as denied:
+            door.authorize(knock, events(), NOW)
+        assert denied.value.why == closing.UNAUTHENTICATED
+        kinds.append(type(denied.value))
+    assert kinds == [Silent, Denied, Denied]
 
 
 def test_a_name_counts_where_nobody_authenticates() -> None:
