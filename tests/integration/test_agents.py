@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from daena_mesh.agent import Agent
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import Conflict, InvalidEvent, InvalidId
 from daena_mesh.events import Event
@@ -183,6 +184,53 @@ async def test_a_task_that_is_cancelled_ends_and_the_program_goes_on(mesh: Mesh)
         assert not task.cancel()
         assert (await until_status(feed, "cancelled"))[-1].payload["task_id"] == "t1"
         await asyncio.sleep(0)  # nothing is left of the cancellation
+
+
+async def ask_to_cancel(mesh: Mesh, body: bytes) -> dict[str, Any]:
+    """Do what an API does to cancel a task of scout."""
+    reply = await mesh.connection.request("svc.scout.cancel", body, timeout_s=5)
+    assert not reply.headers
+    answer: dict[str, Any] = json.loads(reply.body)
+    return answer
+
+
+@pytest.mark.promise("P-TASK-2")
+async def test_a_task_is_cancelled_from_afar_within_a_second(nats_server: NatsServer, mesh: Mesh) -> None:
+    async def work(agent: Agent, task_id: str) -> str:
+        async with agent.task(task_id) as task:
+            await asyncio.Event().wait()
+        return task.status
+
+    async with running(nats_server.url) as other, mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent:
+        working = {name: asyncio.create_task(work(agent, name)) for name in ("t1", "t2")}
+        await events(feed, 2)
+        async with within(1):
+            assert await ask_to_cancel(other, b'{"task_id":"t1"}') == {"ok": True}
+            assert await working["t1"] == "cancelled"
+        assert not working["t2"].done()
+        (cancelled,) = await events(feed, 1)
+        assert (cancelled.payload["task_id"], cancelled.payload["status"]) == ("t1", "cancelled")
+        for body in (b'{"task_id":"t1"}', b'{"task_id":"t3"}', b'{"task_id":7}', b"{}", b"", b"\xff", b"[" * 9_000):
+            refused = await ask_to_cancel(other, body)
+            assert refused["ok"] is False
+            assert refused["error"]
+        assert await ask_to_cancel(other, b'{"task_id":"t2"}') == {"ok": True}
+        assert await working["t2"] == "cancelled"
+
+
+@pytest.mark.promise("P-TASK-2")
+async def test_of_two_blocks_within_each_other_the_one_that_was_meant_is_cancelled(mesh: Mesh) -> None:
+    async with mesh.agent("scout") as agent, within(10):
+        async with agent.task("outer") as outer:
+            async with agent.task("inner") as inner:
+                asyncio.get_running_loop().call_soon(inner.cancel)
+                await asyncio.Event().wait()
+            assert (inner.status, outer.status) == ("cancelled", "running")
+            async with agent.task("inner") as inner:
+                asyncio.get_running_loop().call_soon(outer.cancel)
+                await asyncio.Event().wait()
+            raise AssertionError("this is not reached")
+        assert (inner.status, outer.status) == ("cancelled", "cancelled")
 
 
 async def test_an_agent_is_busy_while_it_works(mesh: Mesh) -> None:

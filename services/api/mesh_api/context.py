@@ -16,6 +16,7 @@ from daena_mesh.sweeping import Sweeper
 from mesh_api.asks import Asks
 from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
+from mesh_api.service import api_service
 from mesh_api.settings import ApiSettings
 from mesh_api.upkeep import Upkeep
 from mesh_api.writing import Writer
@@ -40,6 +41,8 @@ class Context:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Connect and follow, in the background: NATS may be away."""
+        service = api_service(self.mesh.connection, self.requests.figures)
+        service.start()
         self.mesh.start()
         tasks = [
             asyncio.create_task(self.projector.run(), name="projection of sessions"),
@@ -49,6 +52,7 @@ class Context:
         try:
             yield
         finally:
+            service.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,6 +6,7 @@ Plain ASGI, so that it costs little; WebSockets pass by untouched.
 from __future__ import annotations
 
 import logging
+import time
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,6 +34,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began = time.perf_counter()
         exchange = _Exchange(scope["method"], receive, send, self._max_bytes)
         if scope["method"] == "HEAD" and scope["path"].startswith(_HEAD_AS_GET):
             scope = {**scope, "method": "GET"}
@@ -48,7 +50,7 @@ class Guard:
             _log.exception("%s %r failed", exchange.method, scope["path"][:200])
             await self._answer(Problem(INTERNAL, "The log says more."), scope, exchange)
         if exchange.status:
-            self._requests.note(exchange.method, exchange.status)
+            self._requests.note(exchange.method, exchange.status, time.perf_counter() - began)
 
     async def _answer(self, problem: Problem, scope: Scope, exchange: _Exchange) -> None:
         if exchange.status:

@@ -30,6 +30,7 @@ from mesh_edge.many import ManySocket
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.presence import Presence
 from mesh_edge.sending import Desk, patterns
+from mesh_edge.service import edge_service
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.socket import Socket
 from mesh_edge.stranger import Stranger
@@ -75,6 +76,7 @@ class Edge:
         """The connections of each server through which sockets came, so that none keeps a reference of its own."""
         self._visitors: dict[Visitor, Visitor] = {}
         self.presence = Presence(self.mesh, self.edge_id, linger_s=settings.presence_linger_s)
+        self.service = edge_service(self)
         turn = Turn(self.mesh.connection)
         self._context = TopicContext(
             self.edge_id, self.mesh.log, self.poison, turn, self._linger, self.presence, self.counts
@@ -85,6 +87,7 @@ class Edge:
     def start(self) -> None:
         """Connect in the background, and begin to keep alive and to audit."""
         self.mesh.start()
+        self.service.start()
         self.presence.start()
         self._tasks = [
             asyncio.create_task(self._keep_alive(), name="keepalive"),
@@ -94,6 +97,7 @@ class Edge:
     async def close(self) -> None:
         """End; sockets that are still here are closed."""
         self.gate.is_draining = True
+        self.service.stop()
         for task in self._tasks:
             task.cancel()
         await self.presence.close()
@@ -249,6 +253,11 @@ class Edge:
     def topics(self) -> Iterator[Topic]:
         """The topics that are followed here."""
         return iter(self._topics.values())
+
+    @property
+    def deliveries(self) -> int:
+        """How many live frames were given to sockets."""
+        return self.counts.deliveries + sum(topic.deliveries for topic in self.topics())
 
     def topic(self, name: TopicName) -> Topic:
         """A topic, followed from now on for as long as somebody reads it."""

@@ -30,11 +30,10 @@ def edge_metrics(edge: Edge) -> list[Metric]:
     """What Prometheus is told of one process of an edge."""
     topics, counts, connection = list(edge.topics()), edge.counts, edge.mesh.connection
     readers = Counter({"live": 0, "held_back": 0, "from_log": 0})
-    deliveries, heals = counts.deliveries, counts.heals
+    heals = counts.heals
     for topic in topics:
         live, held_back = len(topic.ready), len(topic.behind)
         readers.update(live=live, held_back=held_back, from_log=len(topic.readers) - live - held_back)
-        deliveries += topic.deliveries
         heals += topic.follower.heals
     replays = edge.mesh.log.replays
     return [
@@ -55,7 +54,7 @@ def edge_metrics(edge: Edge) -> list[Metric]:
         ),
         single("mesh_edge_topics", "gauge", "Topics that are followed.", len(topics)),
         by("state", "mesh_edge_readers", "gauge", "Sockets on topics, by how they are served.", readers),
-        single("mesh_edge_deliveries_total", "counter", "Live frames that were given to sockets.", deliveries),
+        single("mesh_edge_deliveries_total", "counter", "Live frames that were given to sockets.", edge.deliveries),
         single("mesh_edge_replays", "gauge", "Replays of the log that are being read.", replays.in_flight),
         single("mesh_edge_replays_waiting", "gauge", "Who waits for a replay to begin.", replays.waiting),
         single("mesh_edge_heals_total", "counter", "Times a topic read what it had missed, or might have.", heals),

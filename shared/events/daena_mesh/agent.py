@@ -12,12 +12,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
 from daena_mesh.chat import Chat
 from daena_mesh.connection import State
 from daena_mesh.courier import Courier
 from daena_mesh.errors import Conflict, MeshError
 from daena_mesh.heartbeat import Heartbeat
 from daena_mesh.ids import now, uuid7
+from daena_mesh.micro import Endpoint, Service
 from daena_mesh.subjects import check_id, check_name
 from daena_mesh.task import Task
 
@@ -28,10 +31,17 @@ ACTIVITIES_PER_S = 20.0
 _LEAVE_S = 2.0
 _BREATH_S = 0.005
 _MOST_TASKS = 500
+_ANOTHER_S = 0.2
+"""Another process of the same name may have the task, and answers first."""
+_OK = b'{"ok":true}'
 _log = logging.getLogger(__name__)
 
 Letters = Courier[tuple[str, bytes]]
 """Carries events: their ids and their bodies."""
+
+
+class _Cancel(msgspec.Struct):
+    task_id: str
 
 
 class Agent:
@@ -73,6 +83,16 @@ class Agent:
         self._leaving: list[Callable[[], Awaitable[None]]] = []
         self._breathed_at = 0.0
         self._authored = False
+        self.ask_endpoint = Endpoint("ask", f"ask.agent.{self.name}.*", metadata={"queue": "ASKS"})
+        """The figures of the questions that it answered."""
+        self._service = Service(
+            mesh.connection,
+            self.name,
+            instance=self.instance,
+            endpoints=[self.ask_endpoint, Endpoint("cancel", f"svc.{self.name}.cancel", handle=self._cancel)],
+            description=description,
+            metadata=self._metadata,
+        )
         self._heartbeat = Heartbeat(
             mesh,
             self.name,
@@ -128,6 +148,7 @@ class Agent:
         connection = self.mesh.connection
         connection.watch(self._state_changed)
         self._state_changed(connection.state)
+        self._service.start()
         try:
             if not await self._heartbeat.start(self.mesh.wait_s):
                 _log.warning("agent %s is not announced yet: %s", self.name, connection.unavailable())
@@ -150,8 +171,10 @@ class Agent:
                 with contextlib.suppress(MeshError):
                     await callback()
             await asyncio.gather(*(courier.finish(_LEAVE_S) for courier in self._couriers))
+            self._service.stop()
             await self._heartbeat.close(reason, _LEAVE_S)
         finally:
+            self._service.stop()
             self.is_entered = False
             self.mesh.connection.unwatch(self._state_changed)
             for courier in self._couriers:
@@ -219,6 +242,21 @@ class Agent:
         else:
             self._gate.clear()
 
+    async def _cancel(self, body: bytes) -> bytes:
+        """Answer ``svc.<name>.cancel``: ``{"task_id": …}`` ends the block of that task."""
+        try:
+            task_id = msgspec.json.decode(body, type=_Cancel).task_id
+        except msgspec.MsgspecError as error:
+            return _refused(f'a task is cancelled with {{"task_id": …}}: {error}')
+        task = self._tasks.get(task_id)
+        if task is not None and task.cancel():
+            return _OK
+        await asyncio.sleep(_ANOTHER_S)
+        return _refused(f"agent {self.name} does not work on a task {task_id[:80]!r}")
+
+    def _metadata(self) -> dict[str, str]:
+        return {"instance": self.instance, "serves": " ".join(sorted(self.serves)), "pid": str(os.getpid())}
+
     def _describe(self) -> dict[str, Any]:
         from daena_mesh import __version__  # it stands where everything is imported from
 
@@ -233,3 +271,7 @@ class Agent:
             "pid": os.getpid(),
             "version": __version__,
         }
+
+
+def _refused(reason: str) -> bytes:
+    return msgspec.json.encode({"ok": False, "error": reason})

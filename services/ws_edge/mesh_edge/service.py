@@ -1,0 +1,38 @@
+"""An edge as operators see it with `nats micro`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING
+
+from daena_mesh.micro import Endpoint, Figures, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mesh_edge.edge import Edge
+
+
+def edge_service(edge: Edge) -> Service:
+    """The service ``mesh-edge``, whose requests are the live frames that it gave to its sockets."""
+
+    def read(figures: Figures) -> None:
+        figures.requests = edge.deliveries
+
+    def data() -> Mapping[str, int]:
+        return {
+            "sockets": sum(1 for _ in edge.sockets()),
+            "topics": sum(1 for _ in edge.topics()),
+            "refused": edge.counts.refused.total(),
+        }
+
+    return Service(
+        edge.mesh.connection,
+        "mesh-edge",
+        instance=secrets.token_hex(6),
+        endpoints=[Endpoint("deliveries", "live.>", read=read, data=data, metadata={"transport": "WebSocket, SSE"})],
+        description="Sends events on to browsers",
+        metadata=lambda: {"edge": edge.edge_id, "pid": str(os.getpid()), "host": socket.gethostname()},
+    )
