@@ -105,6 +105,24 @@ async def test_an_older_configuration_is_upgraded_and_keeps_its_messages(nats_se
         assert [event.payload["content"] for event in await mesh.chat("s1").history()] == ["kept"]
 
 
+async def test_a_stream_of_signals_from_before_there_was_a_stop_learns_of_it(nats_server: NatsServer) -> None:
+    async with running(nats_server.url) as mesh:
+        older = next(c for c in wanted_streams(mesh.layout, mesh.settings) if c["name"] == SIGNALS)
+        older["subjects"] = [subject for subject in older["subjects"] if ".stop" not in subject]
+        assert "error" not in await api(mesh.connection, "UPDATE.SIGNALS", older)
+        kept = await mesh.publish("chat.s1.delta", {"text": "kept"})
+        refused = await mesh.connection.request("chat.s1.stop", b"{}", timeout_s=5)
+        assert refused.headers.startswith(b"NATS/1.0 503"), "nobody takes it"
+    async with running(nats_server.url) as mesh, mesh.subscribe("chat.s1.>") as feed:
+        assert (await mesh.log.get(SIGNALS, kept.seq)) is not None
+        stopped = await mesh.publish("chat.s1.stop", {"session_id": "s1"})
+        assert (stopped.seq, stopped.cursor[:7]) == (kept.seq + 1, kept.cursor[:7])
+        assert (await events(feed, 1))[0].event_type == "chat.stop"
+        stored = await mesh.log.get(SIGNALS, stopped.seq)
+        assert stored is not None
+        assert b"Nats-TTL: 60" in stored.headers
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [({"storage": "memory"}, "storage 'memory'"), ({"retention": "interest"}, "retention 'interest'")],

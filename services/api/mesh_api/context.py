@@ -18,6 +18,8 @@ from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
 from mesh_api.service import api_service
 from mesh_api.settings import ApiSettings
+from mesh_api.stream_tender import StreamTender
+from mesh_api.unfinished import Unfinished
 from mesh_api.upkeep import Upkeep
 from mesh_api.writing import Writer
 
@@ -35,6 +37,8 @@ class Context:
         self.asks = Asks(self.mesh, deadline_s=settings.api_deadline_s, patience_s=settings.api_wait_s)
         self.upkeep = Upkeep(self.mesh, self.sessions)
         self.projector = Projector(self.mesh, self.upkeep)
+        self.unfinished = Unfinished(self.mesh)
+        self.tender = StreamTender(self.mesh, self.unfinished)
         self.rosters = Rosters(self.mesh)
         self.sweeper = Sweeper(self.rosters, lambda: self.mesh.connection.state == "connected")
 
@@ -47,6 +51,7 @@ class Context:
         tasks = [
             asyncio.create_task(self.projector.run(), name="projection of sessions"),
             asyncio.create_task(self.upkeep.run(), name="upkeep of sessions"),
+            asyncio.create_task(self.tender.run(), name="tender of streams of text"),
             asyncio.create_task(self.sweeper.run(), name="sweeper of presence"),
         ]
         try:

@@ -55,6 +55,7 @@ WRONG_PARAMETER = Kind(422, "A parameter does not fit", "wrong-parameter")
 NO_JSON_TYPE = Kind(415, "The body must be application/json", "unsupported-media-type")
 TOO_LARGE = Kind(413, "The body is too large", "too-large")
 KEY_REUSED = Kind(422, "The Idempotency-Key was used for another request", "key-reused")
+NOBODY_WRITES = Kind(409, "Nobody is writing", "nobody-writes")
 NOT_ALLOWED = Kind(422, "Events of this type are not taken here", "event-not-allowed")
 INTERNAL = Kind(500, "Something went wrong in the mesh", "internal")
 

@@ -22,6 +22,7 @@ from mesh_api.openapi import answers, takes
 from mesh_api.preconditions import etag, expected, only_seq
 from mesh_api.problems import CHANGED, WRONG_BODY, Problem
 from mesh_api.projection import Row
+from mesh_api.text_streams import TextStream
 from mesh_api.writing import message_payload
 
 router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"], route_class=DirectRoute)
@@ -83,13 +84,15 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
 class SessionWithMessages(msgspec.Struct, frozen=True, kw_only=True):
     """A session with a page of its messages, oldest first; ``next`` is the ``before`` of the page before this one.
 
-    ``cursors`` is from before the messages were read: a socket opened with it as ``since`` misses nothing.
+    A socket opened with ``since`` misses nothing: neither what was stored since ``cursors``, which is from before the
+    messages were read, nor any piece of the messages that are being written.
     """
 
     session_id: str
     session: Session
     messages: list[StoredMessage]
     cursors: str
+    since: str
     next: str | None
 
 
@@ -177,11 +180,13 @@ async def get_session(
     cursors = await _positions(context)
     events = await context.mesh.chat(session_id).history(limit + 1, before=before)
     page = events[-limit:]
+    unfinished = await context.unfinished.of(session_id, {str(event.payload.get("message_id")) for event in events})
     content = SessionWithMessages(
         session_id=session_id,
         session=state.session,
         messages=[_stored(event) for event in page],
         cursors=str(cursors),
+        since=str(_before(cursors, unfinished)),
         next=page[0].cursor if len(events) > limit else None,
     )
     return answer(content, {"ETag": etag(state.seq)})
@@ -255,6 +260,14 @@ async def _positions(context: Context) -> Positions:
     log = context.mesh.log
     bounds = [await log.bounds(stream) for stream in (RECORDS, SIGNALS)]
     return Positions(log.position(stream, last) for stream, (_, last) in zip((RECORDS, SIGNALS), bounds, strict=True))
+
+
+def _before(cursors: Positions, unfinished: list[TextStream]) -> Positions:
+    """Where a socket must begin to be shown all pieces of what is being written."""
+    signals = LETTERS[SIGNALS]
+    first = min((stream.first_seq - 1 for stream in unfinished), default=cursors[signals].seq)
+    here = cursors[signals]
+    return Positions({**cursors, signals: here._replace(seq=min(here.seq, first))}.values())
 
 
 def _seq(context: Context, text: str, what: str) -> int:

@@ -211,7 +211,10 @@ class StreamWriter:
             text=piece.text,
             run=piece.run,
         )
-        await self._mesh.publish(subject_for("chat.delta", self.session_id), delta.to_dict())
+        payload = delta.to_dict()
+        if piece.index == 0 and isinstance(reply := self.metadata.get("in_reply_to"), str):
+            payload["in_reply_to"] = reply
+        await self._mesh.publish(subject_for("chat.delta", self.session_id), payload)
 
     async def _send_the_rest(self) -> None:
         """Give the last pieces a moment to go before the message."""

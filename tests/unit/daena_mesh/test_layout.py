@@ -16,7 +16,15 @@ OWNERS = {
         "council.c.update",
     ],
     SIGNALS: [
-        *("chat.s.delta", "chat.s.delta.author", "chat.s.typing", "agent.a.activity", "agent.a.status"),
+        *(
+            "chat.s.delta",
+            "chat.s.delta.author",
+            "chat.s.typing",
+            "chat.s.stop",
+            "chat.s.stop.author",
+            "agent.a.activity",
+            "agent.a.status",
+        ),
         *(
             "task.t.update.author",
             "brain.main.status",
