@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from daena_mesh.data_lock import DataLock
@@ -16,7 +17,7 @@ from daena_mesh.nats_binary import find_binary
 from daena_mesh.nats_config import NatsConfig, Ports, client_url, read_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -94,7 +95,14 @@ class NatsServer:
 
     @classmethod
     async def start(
-        cls, data_dir: Path, *, host: str = "127.0.0.1", port: int = 4222, log_path: Path | None = None
+        cls,
+        data_dir: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 4222,
+        log_path: Path | None = None,
+        accounts: Mapping[str, str] | None = None,
+        is_durable: bool = True,
     ) -> NatsServer:
         """Start a server and return once clients can connect.
 
@@ -103,13 +111,15 @@ class NatsServer:
             host: address to listen on.
             port: port for clients; 0 takes a free one, see :attr:`port`.
             log_path: the log; by default ``nats-server.log`` in ``data_dir``.
+            accounts: the passwords of accounts, by the name that the account and its user have.
+            is_durable: what was acknowledged survives a power cut.
 
         Raises:
             NatsServerError: no binary, the directory is in use, the port is taken, or the server ended
                 at once (the sentence quotes its last log lines).
         """
         binary = find_binary()
-        config = _prepare(data_dir, host, port, log_path)
+        config = replace(_prepare(data_dir, host, port, log_path), accounts=dict(accounts or {}), is_durable=is_durable)
         lock = await DataLock.acquire(config.data_dir)
         try:
             chain = await _in_one_piece(_Chain.spawn(binary, config, lock))

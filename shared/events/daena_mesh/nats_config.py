@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,11 @@ LOG_FILES_KEPT = 3
 # "-1" lets the server choose a free port, so none is guessed and then lost to somebody else.
 _ANY_PORT = -1
 
+_DURABLE = (
+    "    # An acknowledged record survives a power cut; the default syncs every two minutes.",
+    "    sync_interval: always",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class NatsConfig:
@@ -26,12 +32,17 @@ class NatsConfig:
         host: address to listen on, for clients and for monitoring.
         port: port for clients; 0 takes a free one.
         log_path: the server's log, rotated at 8 MiB, three files kept.
+        accounts: accounts apart from each other, each with a user of its name: the passwords by name. Without any,
+            whoever reaches the server may do everything.
+        is_durable: what was acknowledged survives a power cut; tests do without.
     """
 
     data_dir: Path
     host: str
     port: int
     log_path: Path
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    is_durable: bool = True
 
     @property
     def path(self) -> Path:
@@ -63,12 +74,17 @@ class NatsConfig:
                 f"log_max_num: {LOG_FILES_KEPT}",
                 "jetstream {",
                 f"    store_dir: {_quoted(str(self.data_dir))}",
-                "    # An acknowledged record survives a power cut; the default syncs every two minutes.",
-                "    sync_interval: always",
+                *(_DURABLE if self.is_durable else ()),
                 "}",
+                *(self._accounts() if self.accounts else ()),
                 "",
             ]
         )
+
+    def _accounts(self) -> list[str]:
+        users = ((_quoted(name), _quoted(secret)) for name, secret in self.accounts.items())
+        lines = (f"    {n} {{ jetstream: enabled, users: [{{ user: {n}, password: {s} }}] }}" for n, s in users)
+        return ["accounts {", *lines, "}"]
 
 
 @dataclass(frozen=True)

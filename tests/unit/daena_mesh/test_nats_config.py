@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,14 @@ def test_a_ports_file_that_is_not_finished_is_no_answer(tmp_path: Path, name: st
 )
 def test_clients_on_this_machine_get_an_address_that_they_can_reach(host: str, url: str) -> None:
     assert client_url(host, 4222) == url
+
+
+def test_without_accounts_whoever_reaches_it_comes_in() -> None:
+    assert "accounts" not in config().render()
+
+
+def test_accounts_are_apart_and_each_has_streams() -> None:
+    text = replace(config(), accounts={"a": 'p"w', "b": "x"}, is_durable=False).render()
+    assert r'    "a" { jetstream: enabled, users: [{ user: "a", password: "p\"w" }] }' in text
+    assert '    "b" {' in text
+    assert "sync_interval" not in text
