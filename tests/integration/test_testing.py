@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -91,12 +92,18 @@ async def test_an_event_that_is_yet_to_come_is_waited_for(mesh: Mesh, recorder: 
 
 @pytest.mark.promise("P-TESTING-2")
 async def test_what_is_not_there_after_catching_up_was_not_stored(mesh: Mesh, recorder: Recorder) -> None:
+    """There is more than one read from a socket takes."""
+    held, padding = threading.Event(), "x" * 8_000
+    recorder._background._loop.call_soon_threadsafe(held.wait)  # it reads nothing meanwhile
     for number in range(100):
-        await mesh.publish("agent.a.activity", {"activity": number})
-        await mesh.publish("session.s.updated", {"number": number})
+        await mesh.publish("agent.a.activity", {"activity": number, "padding": padding})
+        await mesh.publish("session.s.updated", {"number": number, "padding": padding})
     mesh.connection.publish("agent.a.activity", b"no event")
     await mesh.connection.flush()
-    await recorder.caught_up()
+    catching_up = asyncio.create_task(recorder.caught_up())
+    await asyncio.sleep(0)
+    held.set()
+    await catching_up
     assert [event.payload["activity"] for event in recorder.found("agent.activity")] == list(range(100))
     assert [event.payload["number"] for event in recorder.found("session.updated")] == list(range(100))
     recorder.clear()
