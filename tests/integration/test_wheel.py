@@ -20,7 +20,7 @@ from tests.support.tracked import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 
-PACKAGES = ["daena_mesh", "mesh_api", "mesh_cli", "mesh_edge"]
+PACKAGES = ["daena_mesh", "mesh_api", "mesh_brain", "mesh_cli", "mesh_edge"]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ PACKAGES = {
     "daena_mesh": ROOT / "shared" / "events" / "daena_mesh",
     "mesh_api": ROOT / "services" / "api" / "mesh_api",
     "mesh_edge": ROOT / "services" / "ws_edge" / "mesh_edge",
+    "mesh_brain": ROOT / "services" / "brain" / "mesh_brain",
     "mesh_cli": ROOT / "services" / "cli" / "mesh_cli",
 }
 _NAME = re.compile(rf"`((?:{'|'.join(PACKAGES)})\.\w+)((?:\.\w+)*)")
