@@ -254,6 +254,22 @@ async def test_who_abandons_leaves_no_message(mesh: Mesh) -> None:
     assert [message.payload["content"] for message in await mesh.chat("abandoned").history()] == ["second"]
 
 
+async def test_an_author_writes_under_its_own_name_and_hears_every_stop(mesh: Mesh) -> None:
+    async with (
+        within(),
+        Mesh.connect(mesh.settings.nats_url, author="scout") as own,
+        mesh.subscribe("chat.author.>") as feed,
+        own.chat("author").stream("scout") as out,
+    ):
+        await out.write("so far")
+        await mesh.publish("chat.author.stop.console", {"session_id": "author"})
+        await asyncio.Event().wait()
+    assert [event.subject for event in await events(feed, 3) if event.event_type != "chat.stop"] == [
+        "chat.author.delta.scout",
+        "chat.author.message.scout",
+    ]
+
+
 async def test_nobody_writes_outside_of_a_block_and_nothing_stays_after_it(mesh: Mesh) -> None:
     before = len(mesh.connection._subjects)
     out = mesh.chat("outside").stream("daena")

@@ -87,7 +87,7 @@ class Chat:
         """
         body = self.encode(message, most_bytes=self._mesh.settings.max_body_bytes)
         return await self._mesh.log.append(
-            subject_for("chat.message", self.session_id),
+            subject_for("chat.message", self.session_id, self._mesh.author),
             body,
             event_id=message.message_id,
             msg_id=derived_id("message of a stream", self.session_id, message.message_id),

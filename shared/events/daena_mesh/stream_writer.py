@@ -178,7 +178,7 @@ class StreamWriter:
     async def _send(self, pieces: Pieces) -> None:
         """Send what is due, one at a time, until all is sent after the block's end."""
         clock = asyncio.get_running_loop().time
-        dropped = self._mesh.signals_dropped
+        losses = self._losses()
         while self._is_open or pieces.is_waiting:
             # While NATS is away the text is kept here, where none of it can be dropped to make room for others.
             is_up = self._mesh.connection.state == "connected"
@@ -186,13 +186,17 @@ class StreamWriter:
             if not is_up or delay_s > 0:
                 await self._wait(delay_s if is_up else None)
                 continue
-            if dropped != self._mesh.signals_dropped:
-                dropped = self._mesh.signals_dropped
+            if losses != self._losses():
+                losses = self._losses()
                 pieces.renew(clock())
             try:
                 await self._publish(pieces.take(clock()))
             except MeshError as error:
                 _log.warning("chat %s: a piece of a text is not sent: %s", self.session_id, error)
+
+    def _losses(self) -> tuple[int, int]:
+        """Changes when a piece may be lost: dropped to make room, or gone with a nats-server that died."""
+        return self._mesh.signals_dropped, self._mesh.connection.connects
 
     async def _wait(self, delay_s: float | None) -> None:
         self._changed.clear()
@@ -214,7 +218,7 @@ class StreamWriter:
         payload = delta.to_dict()
         if piece.index == 0 and isinstance(reply := self.metadata.get("in_reply_to"), str):
             payload["in_reply_to"] = reply
-        await self._mesh.publish(subject_for("chat.delta", self.session_id), payload)
+        await self._mesh.publish(subject_for("chat.delta", self.session_id, self._mesh.author), payload)
 
     async def _send_the_rest(self) -> None:
         """Give the last pieces a moment to go before the message."""
