@@ -39,6 +39,7 @@ OTHERS = {
     "pip",
     "sleep",
     "uv",
+    "uvicorn",
 }
 
 
