@@ -18,6 +18,8 @@ from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
 from mesh_api.service import api_service
 from mesh_api.settings import ApiSettings
+from mesh_api.silence import Silence
+from mesh_api.state_keeper import StateKeeper
 from mesh_api.stream_tender import StreamTender
 from mesh_api.unfinished import Unfinished
 from mesh_api.upkeep import Upkeep
@@ -39,6 +41,8 @@ class Context:
         self.projector = Projector(self.mesh, self.upkeep)
         self.unfinished = Unfinished(self.mesh)
         self.tender = StreamTender(self.mesh, self.unfinished)
+        self.state = StateKeeper(self.mesh)
+        self.silence = Silence(self.mesh, self.state)
         self.rosters = Rosters(self.mesh)
         self.sweeper = Sweeper(self.rosters, lambda: self.mesh.connection.state == "connected")
 
@@ -50,6 +54,8 @@ class Context:
         self.mesh.start()
         tasks = [
             asyncio.create_task(self.projector.run(), name="projection of sessions"),
+            asyncio.create_task(self.state.run(), name="state of agents"),
+            asyncio.create_task(self.silence.run(), name="silence of agents"),
             asyncio.create_task(self.upkeep.run(), name="upkeep of sessions"),
             asyncio.create_task(self.tender.run(), name="tender of streams of text"),
             asyncio.create_task(self.sweeper.run(), name="sweeper of presence"),

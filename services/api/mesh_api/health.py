@@ -22,13 +22,14 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """Say 200 when NATS answers, the streams are as they should be, and the list of sessions is complete; else 503."""
+    """Say 200 when NATS answers, the streams are as they should be, and what is kept of them is complete; else 503."""
     context = context_of(request)
     connection = context.mesh.connection
     if connection.state != "connected":
         raise Problem(NOT_READY, f"{connection.unavailable()}.", {"Retry-After": "1"})
-    if not context.projector.is_current:
-        raise Problem(NOT_READY, "The list of sessions is not complete yet.", {"Retry-After": "1"})
+    for keeper in (context.projector, context.state):
+        if not keeper.is_current:
+            raise Problem(NOT_READY, f"The {keeper.what} is not complete yet.", {"Retry-After": "1"})
     return answer({"status": "ready"})
 
 
@@ -42,6 +43,7 @@ async def metrics(request: Request) -> Response:
 
 def _gauges(context: Context) -> list[Metric]:
     mesh, projector, upkeep = context.mesh, context.projector, context.upkeep
+    agents, malformed = context.state.state.agents, projector.malformed + context.state.malformed
     connected = mesh.connection.state == "connected"
     return [
         single("mesh_api_nats_connected", "gauge", "Whether NATS and the leaders answer.", int(connected)),
@@ -50,7 +52,9 @@ def _gauges(context: Context) -> list[Metric]:
         ),
         single("mesh_api_sessions", "gauge", "Sessions there are.", len(projector.projection)),
         single("mesh_api_sessions_complete", "gauge", "Whether that list is complete.", int(projector.is_complete)),
-        single("mesh_api_malformed_total", "counter", "Stored events that could not be read.", projector.malformed),
+        single("mesh_api_malformed_total", "counter", "Stored events that could not be read.", malformed),
+        single("mesh_api_agents", "gauge", "Agents that are there.", agents.there),
+        single("mesh_api_silences_total", "counter", "Agents found silent, told by this API.", context.silence.told),
         single("mesh_api_sessions_adopted_total", "counter", "Sessions made for messages without one.", upkeep.created),
         single("mesh_api_sessions_purged_total", "counter", "Times a deleted session was purged.", upkeep.purged),
     ]

@@ -57,6 +57,11 @@ TOO_LARGE = Kind(413, "The body is too large", "too-large")
 KEY_REUSED = Kind(422, "The Idempotency-Key was used for another request", "key-reused")
 NOBODY_WRITES = Kind(409, "Nobody is writing", "nobody-writes")
 NOT_ALLOWED = Kind(422, "Events of this type are not taken here", "event-not-allowed")
+UNKNOWN_AGENT = Kind(404, "There is no such agent", "unknown-agent")
+UNKNOWN_TASK = Kind(404, "There is no such task", "unknown-task")
+NOT_CANCELLED = Kind(409, "The task cannot be cancelled", "not-cancelled")
+AGENT_AWAY = Kind(503, "The agent is not there", "agent-away")
+AGENT_SILENT = Kind(504, "The agent does not answer", "agent-silent")
 INTERNAL = Kind(500, "Something went wrong in the mesh", "internal")
 
 KINDS: Mapping[type[MeshError], Kind] = {

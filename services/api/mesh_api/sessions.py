@@ -7,14 +7,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
-from daena_mesh.cursors import Cursor, Positions
-from daena_mesh.errors import Conflict, DeletedSession, InvalidCursor, MeshUnavailable
+from daena_mesh.cursors import Positions
+from daena_mesh.errors import Conflict, DeletedSession, MeshUnavailable
 from daena_mesh.events import Event, Session
 from daena_mesh.layout import LETTERS, RECORDS, SIGNALS
 from daena_mesh.subjects import check_id
 from mesh_api.bodies import NewMessage, NewSession, SessionChanges, answer, read
 from mesh_api.chat import say
 from mesh_api.context import Context, context_of
+from mesh_api.cursors import seq_of
 from mesh_api.direct_route import DirectRoute
 from mesh_api.facts import LastMessage
 from mesh_api.idempotency import check_same, ids_of
@@ -155,7 +156,7 @@ async def list_sessions(
     context = context_of(request)
     if not context.projector.is_complete:
         raise MeshUnavailable("the list of sessions is not complete yet")
-    before = None if cursor is None else _seq(context, cursor, "cursor")
+    before = None if cursor is None else seq_of(context, RECORDS, cursor, "cursor")
     rows, following = context.projector.projection.newest(
         limit=limit, before=before, scope_type=scope_type, scope_id=scope_id, category=category
     )
@@ -175,7 +176,7 @@ async def get_session(
     context = context_of(request)
     check_id(session_id, "session_id")
     if before is not None:
-        _seq(context, before, "before")
+        seq_of(context, RECORDS, before, "before")
     state = await context.sessions.read(session_id)
     cursors = await _positions(context)
     events = await context.mesh.chat(session_id).history(limit + 1, before=before)
@@ -268,15 +269,6 @@ def _before(cursors: Positions, unfinished: list[TextStream]) -> Positions:
     first = min((stream.first_seq - 1 for stream in unfinished), default=cursors[signals].seq)
     here = cursors[signals]
     return Positions({**cursors, signals: here._replace(seq=min(here.seq, first))}.values())
-
-
-def _seq(context: Context, text: str, what: str) -> int:
-    """The sequence of a cursor that this mesh has given out; raises `InvalidCursor`."""
-    cursor = Cursor.parse(text)
-    epoch = context.mesh.log.epochs.get(RECORDS)
-    if cursor.letter != LETTERS[RECORDS] or (epoch is not None and cursor.epoch != epoch.name):
-        raise InvalidCursor(f"{what} {text!r} is a cursor of another log, or of one that was made anew since")
-    return cursor.seq
 
 
 def _listed(context: Context, row: Row) -> dict[str, Any]:
