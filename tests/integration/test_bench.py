@@ -86,6 +86,16 @@ async def test_clients_that_come_back_are_given_all_they_missed(tmp_path: Path) 
     assert all(row.value > 0 for measure in done.measures[1::2] for row in measure.rows)
 
 
+async def test_whoever_takes_nothing_is_given_all_of_it_later(tmp_path: Path) -> None:
+    done = await bench_of("stalled", tmp_path, "--alone")
+    both = ["ours", "nobody stalls"]
+    assert {measure.name: [row.contender for row in measure.rows] for measure in done.measures} == {
+        "p99 of the delay": both,
+        "CPU a delivery": both,
+        "memory that came on top": ["ours"],
+    }
+
+
 async def test_nothing_is_left_of_a_bench_that_was_killed(tmp_path: Path) -> None:
     command = [*MESH, "bench", "fanout", "--alone"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

@@ -242,7 +242,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="fanout, crowd, flood, direct, idle, connect, resume, latency, rest, emit; all, where none is named.",
+            help="fanout, crowd, flood, direct, idle, connect, resume, stalled, latency, rest, emit; "
+            "all, where none is named.",
         ),
     ] = None,
     *,

@@ -60,7 +60,8 @@ class Delivery:
         self._publisher = publisher
         self._sockets = sockets
         self._topics = topics
-        self._published = 0
+        self.published = 0
+        """How many events were published, on all topics."""
 
     async def deliver(self, count: int, rate: float) -> Delivered:
         """Publish ``count`` events at ``rate`` a second, and wait until every socket has what is its.
@@ -76,8 +77,8 @@ class Delivery:
             raise CannotBench(f"NATS acknowledged {published.acked} of {count} events")
         report = await self._load.until(count * self._sockets // self._topics)
         after = self._spent()
-        self._published += count
-        if faults := report.faults(self._published // self._topics):
+        self.published += count
+        if faults := report.faults(self.published // self._topics):
             raise CannotBench(
                 f"{self.contender.name} did not deliver {count} events to {self._sockets} sockets: {faults}"
             )
