@@ -386,7 +386,9 @@ async def test_a_token_opens_what_it_says_and_nothing_else(shared_nats: NatsServ
         ]:
             assert await close_code(edge, path, **options) == code
         await eventually(lambda: not connections(edge))
-        assert edge.edge.counts.refused == {"4403": 2, "4401": 4}
+        assert edge.edge.counts.refused == {("4403", "forbidden"): 2, ("4401", "unauthenticated"): 4}
+        assert edge.edge.counts.closed["4403"] == 2
+        assert edge.edge.counts.closed["4401"] == 4
 
 
 async def close_code(edge: RunningEdge, path: str, **options: Any) -> int:
@@ -408,7 +410,7 @@ async def test_handshakes_beyond_the_rate_are_told_when_to_come_again(
         first, headers, _ = await answer(edge, plain().encode())
         assert " 429 " in first
         assert headers["retry-after"] == "1"
-        assert edge.edge.counts.refused == {"429": 1}
+        assert edge.edge.counts.refused == {("429", "rate"): 1}
 
 
 @pytest.mark.promise("P-CROWD-1")
@@ -447,7 +449,7 @@ async def test_all_of_a_storm_come_in_in_the_end(shared_nats: NatsServer, mesh: 
         async with within(30), asyncio.TaskGroup() as tasks:
             for _ in range(300):
                 tasks.create_task(come())
-        assert refused == edge.edge.counts.refused["429"] > 0
+        assert refused == edge.edge.counts.refused["429", "rate"] > 0
         await eventually(lambda: not connections(edge))
 
 

@@ -81,8 +81,8 @@ async def test_metrics_tell_what_happens(edge: RunningEdge, mesh: Mesh) -> None:
         await mesh.connection.request("chat.m1.message", b"no event", timeout_s=5)
         await eventually(lambda: edge.edge.poison.count == 1)
         told = await metrics(edge.port)
-        assert told['mesh_edge_handshakes_refused_total{status="400"}'] == 1
-        assert told['mesh_edge_handshakes_refused_total{status="403"}'] == 1
+        assert told['mesh_edge_handshakes_refused_total{status="400",reason="request"}'] == 1
+        assert told['mesh_edge_handshakes_refused_total{status="403",reason="origin"}'] == 1
         assert told["mesh_edge_poison_total"] == 1
         assert (told["mesh_edge_replays"], told["mesh_edge_replays_waiting"]) == (0, 0)
     await eventually(lambda: list(edge.edge.topics()) == [])
@@ -93,9 +93,35 @@ async def deliveries(edge: RunningEdge, least: int) -> bool:
     return (await metrics(edge.port))["mesh_edge_deliveries_total"] >= least
 
 
+async def test_what_is_sent_and_how_connections_end_is_counted(edge: RunningEdge, mesh: Mesh) -> None:
+    before = await metrics(edge.port)
+
+    async def more(name: str, label: str) -> float:
+        sample = f"mesh_edge_{name}_total{{{label}}}"
+        return (await metrics(edge.port)).get(sample, 0) - before.get(sample, 0)
+
+    said = '{"type":"send","id":"c1","subject":"chat.m3.message","payload":{"content":"twice"}}'
+    typing = '{"type":"send","subject":"chat.m3.typing","payload":{}}'
+    async with edge.connect("/ws/chat/m3") as client, edge.connect("/ws/council") as lost:
+        for message in (said, said, typing, said.replace("chat", "session")):
+            await client.ws.send(message)
+        await client.next("error")
+        lost.ws.transport.abort()
+    async with edge.connect("/ws/council") as client:
+        await client.ws.send(b"binary")
+        assert (await client.closing())[0] == 1003
+    for outcome in ("stored", "duplicate", "passed_on", "not_allowed"):
+        assert await more("sends", f'outcome="{outcome}"') == 1, outcome
+    for code in ("client", "lost", "1003"):
+        assert await more("closes", f'code="{code}"') == 1, code
+
+
+RECONNECT = 'mesh_edge_heals_total{cause="reconnect"}'
+
+
 async def test_heals_are_counted_and_the_beginning_is_none(edge: RunningEdge, mesh: Mesh) -> None:
     async with edge.connect("/ws/chat/m2") as client:
-        assert (await metrics(edge.port))["mesh_edge_heals_total"] == 0
+        assert (await metrics(edge.port))[RECONNECT] == 0
         transport = edge.edge.mesh.connection.client._transport
         assert transport is not None
         transport.close()  # type: ignore[no-untyped-call]
@@ -105,7 +131,7 @@ async def test_heals_are_counted_and_the_beginning_is_none(edge: RunningEdge, me
 
 
 async def healed(edge: RunningEdge) -> bool:
-    return (await metrics(edge.port))["mesh_edge_heals_total"] == 1
+    return (await metrics(edge.port))[RECONNECT] == 1
 
 
 async def test_a_mesh_has_the_metrics_of_the_api_and_of_the_edge_once(shared_mesh: RunningMesh) -> None:

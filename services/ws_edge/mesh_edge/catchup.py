@@ -263,6 +263,7 @@ class CatchUp:
                 return
         if self._chunks.get(key) is not chunk:
             return  # forgotten: what waited for it was told to begin anew
+        topic.counts.pieces_read += 1
         frames, at = [], dict(positions)
         for message in read.messages:
             at[message.stream] = message.seq
@@ -283,6 +284,7 @@ class CatchUp:
         self._fetching.pop(reader, None)
         if reader.positions is None or reader not in self._topic.readers:
             return
+        self._topic.counts.pieces_given += 1
         for stream, kept in chunk.expired.items():
             here = self._topic.follower.position(stream)
             before = here._replace(seq=reader.positions[stream])

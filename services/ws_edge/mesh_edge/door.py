@@ -196,12 +196,11 @@ class Door(asyncio.Protocol):
             stranger.data_received(self._data)
 
     def _refuse(self, edge: Edge, request: Request, refused: Refusal | Denied) -> None:
+        edge.counts.refused[str(refused.status), refused.reason] += 1
         if isinstance(refused, Refusal):
-            edge.counts.refused[str(refused.status)] += 1
             self._transport.write(_answer_of(refused))
             self._transport.close()
         else:
-            edge.counts.refused[str(refused.why.code)] += 1
             self._turn_away(edge, request, refused.why)
 
     def _turn_away(self, edge: Edge, request: Request, why: Closing) -> None:

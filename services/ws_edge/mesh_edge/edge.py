@@ -287,7 +287,6 @@ class Edge:
                 self.mesh.connection.unsubscribe(self._notices)
             topic.stop()
             self.counts.deliveries += topic.deliveries
-            self.counts.heals += topic.follower.heals
 
     # -- health -------------------------------------------------------------------------------------------------
 

@@ -119,6 +119,7 @@ class EventStream(Link):
     def close(self, why: Closing, reason: str = "") -> None:  # noqa: ARG002 - a response has no place for it
         """End the response; the browser comes back by itself."""
         if not self._closing:
+            self._host.counts.closed[str(why.code)] += 1
             self.leave()
             self._closing = True
             self.transport.close()

@@ -28,12 +28,15 @@ PROBLEM = "application/problem+json"
 
 
 class Refusal(Exception):
-    """Somebody is not let in: the HTTP status of the answer, and one sentence."""
+    """Somebody is not let in: the HTTP status of the answer, one sentence, and the reason in one word."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None, *, reason: str = "request"
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.headers = dict(headers or {})
+        self.reason = reason
 
     def body(self, title: str) -> bytes:
         """The answer, a problem (RFC 9457) as JSON."""
@@ -50,6 +53,8 @@ class Denied(Exception):
     def __init__(self, why: Closing) -> None:
         super().__init__(why.reason)
         self.why = why
+        self.status = why.code
+        self.reason = why.name
 
     @property
     def refusal(self) -> Refusal:
@@ -57,7 +62,7 @@ class Denied(Exception):
         headers = {"WWW-Authenticate": "Bearer"} if self.why is closing.UNAUTHENTICATED else {}
         if self.why is closing.TOO_MANY:
             headers = {"Retry-After": str(_CROWDED_S)}
-        return Refusal(_STATUSES[self.why], self.why.reason, headers)
+        return Refusal(_STATUSES[self.why], self.why.reason, headers, reason=self.reason)
 
 
 class Silent(Denied):
@@ -102,11 +107,12 @@ class Gate:
         """
         if not self._bucket.take(at, self._per_s):
             detail = "too many clients connect at once; MESH_HANDSHAKES_PER_S allows more"
-            raise Refusal(429, detail, {"Retry-After": "1"})
+            raise Refusal(429, detail, {"Retry-After": "1"}, reason="rate")
         is_own = own_pages_are_silent and knock.origin is None
         if not is_own and not self.origins.allows(knock.origin, knock.host):
             shown = "none" if knock.origin is None else ascii(knock.origin[:100])
-            raise Refusal(403, f"pages of origin {shown} may not connect here; MESH_ORIGINS allows more")
+            detail = f"pages of origin {shown} may not connect here; MESH_ORIGINS allows more"
+            raise Refusal(403, detail, reason="origin")
         self._check_draining()
 
     def authorize(self, knock: Knock, topic: TopicName | None, at: float) -> Visitor:
@@ -142,7 +148,7 @@ class Gate:
         self._check_draining()
         if self._addresses.is_full(knock.address):
             detail = "this address has as many connections as it may; MESH_SOCKETS_PER_ADDRESS allows more"
-            raise Refusal(429, detail, {"Retry-After": str(_CROWDED_S)})
+            raise Refusal(429, detail, {"Retry-After": str(_CROWDED_S)}, reason="address")
         if self._users.is_full(visitor.user):
             raise Denied(closing.TOO_MANY)
 
@@ -158,4 +164,4 @@ class Gate:
 
     def _check_draining(self) -> None:
         if self.is_draining:
-            raise Refusal(503, "this edge is being stopped", {"Retry-After": "1"})
+            raise Refusal(503, "this edge is being stopped", {"Retry-After": "1"}, reason="draining")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 if TYPE_CHECKING:
     from mesh_edge.closing import Closing
     from mesh_edge.conversation import Rules
+    from mesh_edge.counts import Counts
     from mesh_edge.reader import Reader
     from mesh_edge.wire import Wire
 
@@ -21,6 +22,7 @@ class Host(Protocol):
     behind_bytes: int
     frame_bytes: int
     rules: Rules
+    counts: Counts
 
     def lost(self, link: Link) -> None:
         """The connection is gone."""
@@ -143,6 +145,8 @@ class Link(asyncio.BaseProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The descriptor is closed after this, so `Topic.ready` never holds a stale one."""
+        if not self._closing:
+            self._host.counts.closed["lost"] += 1
         self._closing = self._is_lost = True
         self.leave()
         self._host.lost(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from daena_mesh.metrics import Metric, by, single
+from daena_mesh.metrics import Metric, by, by_both, single
 from mesh_edge.many import ManySocket
 from mesh_edge.stranger import Stranger
 from mesh_edge.whole import View
@@ -30,11 +30,9 @@ def edge_metrics(edge: Edge) -> list[Metric]:
     """What Prometheus is told of one process of an edge."""
     topics, counts, connection = list(edge.topics()), edge.counts, edge.mesh.connection
     readers = Counter({"live": 0, "held_back": 0, "from_log": 0})
-    heals = counts.heals
     for topic in topics:
         live, held_back = len(topic.ready), len(topic.behind)
         readers.update(live=live, held_back=held_back, from_log=len(topic.readers) - live - held_back)
-        heals += topic.follower.heals
     replays = edge.mesh.log.replays
     return [
         single("mesh_edge_ready", "gauge", "Whether new sockets are welcome.", int(edge.is_ready)),
@@ -55,15 +53,41 @@ def edge_metrics(edge: Edge) -> list[Metric]:
         single("mesh_edge_topics", "gauge", "Topics that are followed.", len(topics)),
         by("state", "mesh_edge_readers", "gauge", "Sockets on topics, by how they are served.", readers),
         single("mesh_edge_deliveries_total", "counter", "Live frames that were given to sockets.", edge.deliveries),
+        single(
+            "mesh_edge_fell_behind_total",
+            "counter",
+            "Times a reader was so slow that it went on from the log.",
+            counts.fell_behind,
+        ),
+        single(
+            "mesh_edge_pieces_read_total",
+            "counter",
+            "Pieces of the log that were read for who resumes or is slow.",
+            counts.pieces_read,
+        ),
+        single("mesh_edge_pieces_given_total", "counter", "Times one of them was given.", counts.pieces_given),
         single("mesh_edge_replays", "gauge", "Replays of the log that are being read.", replays.in_flight),
         single("mesh_edge_replays_waiting", "gauge", "Who waits for a replay to begin.", replays.waiting),
-        single("mesh_edge_heals_total", "counter", "Times a topic read what it had missed, or might have.", heals),
+        by(
+            "cause",
+            "mesh_edge_heals_total",
+            "counter",
+            "Times a topic began to read what it had missed, or might have, by what told it.",
+            edge.mesh.log.heals,
+        ),
         by("reason", "mesh_edge_gaps_total", "counter", "Gaps that were told.", counts.gaps),
         single("mesh_edge_poison_total", "counter", "Stored messages that are no events.", edge.poison.count),
+        by("outcome", "mesh_edge_sends_total", "counter", "What clients sent.", edge.rules.desk.outcomes),
         by(
-            "status",
-            "mesh_edge_handshakes_refused_total",
+            "code",
+            "mesh_edge_closes_total",
             "counter",
+            "Connections that ended: by the code of the edge's close, by the client, or lost without a word.",
+            counts.closed,
+        ),
+        by_both(
+            ("status", "reason"),
+            "mesh_edge_handshakes_refused_total",
             "Clients that were not let in, by the status of the answer or the code of the close.",
             counts.refused,
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Protocol
 
 from daena_mesh.ids import now
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 class Desk(Protocol):
     """What `sending.Desk` does."""
 
-    refused: int
+    outcomes: Counter[str]
 
     def draft(self, message: SendMessage, author: Author) -> Draft:
         """Check what a client sends; raises `Refused`."""
@@ -107,7 +107,7 @@ class Outgoing:
 
     def _answer(self, client_id: str | None, answer: Ack | Refused) -> None:
         if isinstance(answer, Refused):
-            self._desk.refused += 1
+            self._desk.outcomes[answer.code] += 1
             self._client.send(error_frame(answer, client_id))
         elif client_id is not None:
             # In the payload: a cursor beside it would look like an event's to who goes by cursors.

@@ -49,6 +49,7 @@ class Reader:
             self.link.send(data)
         else:
             self.topic.set_aside(self)
+            self.topic.counts.fell_behind += 1
             self._end_live(before)
             if self.link.is_drained:  # it had room, but not for so much at once
                 self.topic.catch_up.go_on(self)

@@ -98,7 +98,7 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
             socket = await edge.manager.connect(websocket, connection_id, follow=follow, visitor=visitor)
             edge.gate.entered(socket, knock)
     except Refusal as refusal:
-        edge.counts.refused[str(refusal.status)] += 1
+        edge.counts.refused[str(refusal.status), refusal.reason] += 1
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
             await websocket.send_denial_response(refusal.response("The WebSocket was refused"))
         else:
@@ -106,7 +106,8 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
         if refusal.status == 500:
             raise ConfigurationError(str(refusal)) from None
     except Denied as denied:
-        edge.counts.refused[str(denied.why.code)] += 1
+        edge.counts.refused[str(denied.status), denied.reason] += 1
+        edge.counts.closed[str(denied.status)] += 1
         await websocket.accept(subprotocol=offers(knock.protocols))
         await websocket.close(denied.why.code, denied.why.reason)
 
@@ -138,7 +139,7 @@ async def _stream(request: Request, connection_id: str) -> Response:
             )
     except (Refusal, Denied) as refused:
         refusal = refused.refusal if isinstance(refused, Denied) else refused
-        edge.counts.refused[str(refusal.status)] += 1
+        edge.counts.refused[str(refusal.status), refusal.reason] += 1
         return refusal.response("The event stream was refused")
 
 

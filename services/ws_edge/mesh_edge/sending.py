@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -107,8 +108,8 @@ class Desk:
 
     def __init__(self, mesh: Mesh) -> None:
         """Events go through ``mesh``."""
-        self.stored = 0
-        self.refused = 0
+        self.outcomes: Counter[str] = Counter()
+        """What became of what was sent: ``stored``, ``duplicate``, ``passed_on``, or why it was not."""
         self._mesh = mesh
 
     def draft(self, message: SendMessage, author: Author) -> Draft:
@@ -159,7 +160,9 @@ class Desk:
         try:
             self._mesh.connection.publish(str(draft.subject), draft.body, headers)
         except MeshUnavailable:
-            return
+            self.outcomes["not_stored"] += 1
+        else:
+            self.outcomes["passed_on"] += 1
 
     async def store(self, draft: Draft) -> Ack:
         """Store it; raises `Refused`. An acknowledgement means that this very event is in the log."""
@@ -174,7 +177,7 @@ class Desk:
             ) from None
         except InvalidEvent as error:
             raise Refused("bad_payload", str(error)) from None
-        self.stored += 1
+        self.outcomes["duplicate" if ack.duplicate else "stored"] += 1
         return ack
 
     async def _append(self, draft: Draft) -> Ack:

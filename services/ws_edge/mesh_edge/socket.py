@@ -50,6 +50,7 @@ class WebSocket(Link, asyncio.Protocol):
         """Say why, and end; the peer has two seconds to answer."""
         if self._closing:
             return
+        self._host.counts.closed[str(why.code)] += 1
         self.leave()
         if self._conversation is not None:
             self._conversation.closed(why)
@@ -95,6 +96,7 @@ class WebSocket(Link, asyncio.Protocol):
             elif isinstance(message, Ping):
                 self.send(pong_frame(message.payload))
             elif isinstance(message, Close):
+                self._host.counts.closed["client"] += 1
                 self.leave()
                 self.transport.write(close_frame(message.code))
                 self._closing = True

@@ -154,5 +154,5 @@ class Stranger(WebSocket):
             lobby.leave(self._line_up)
 
     def _refuse(self, why: Closing) -> None:
-        self._edge.counts.refused[str(why.code)] += 1
+        self._edge.counts.refused[str(why.code), why.name] += 1
         self.close(why)

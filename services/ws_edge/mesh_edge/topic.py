@@ -78,6 +78,11 @@ class Topic(Fanout):
             subject = f"live.system.{name.name}.notice"
             self._notices = context.log.connection.subscribe(subject, self.notice)
 
+    @property
+    def counts(self) -> Counts:
+        """What the edge counts."""
+        return self._context.counts
+
     def start(self) -> None:
         """Follow."""
         self.follower.start(self if self.wire is FRAMES else None)
@@ -175,7 +180,7 @@ class Topic(Fanout):
 
     def gap_frame(self, before: Cursor, after: Cursor, reason: GapReason) -> bytes:
         """What tells of events that cannot be shown."""
-        self._context.counts.gaps[reason] += 1
+        self.counts.gaps[reason] += 1
         return self.wire.control(gap_text(self.name, before, after, reason))
 
     def gap(self, before: Cursor, after: Cursor, reason: GapReason) -> None:

@@ -69,7 +69,7 @@ class Follower:
     """Follows patterns from now on, or from given positions on."""
 
     __slots__ = (
-        *("chains", "connects", "filters", "heals", "is_live", "patterns"),
+        *("chains", "connects", "filters", "is_live", "patterns"),
         *("_behind", "_healing", "_hold", "_log", "_looking", "_oriented", "_short_way", "_since", "_sink"),
         *("_streams", "_subscriptions", "_waiting"),
     )
@@ -96,8 +96,6 @@ class Follower:
         """Everything up to the heads was shown, and live messages are shown as they come."""
         self._waiting: list[asyncio.Future[None]] | None = None
         """Who waits for that."""
-        self.heals = 0
-        """How often it read what it had missed, or might have."""
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -170,6 +168,7 @@ class Follower:
                 chain = self.chains[message.stream]
                 chain.reach = max(chain.reach, message.seq)
         elif not self._take(message):
+            self._log.heals["gap"] += 1
             self.hold = Hold()
             self.hold.add(message)
             self._heal()
@@ -204,12 +203,15 @@ class Follower:
     def renewed(self) -> None:
         """What comes from now on comes over another connection; `disturbed` heals, once that is ready."""
         self._oriented = False
+        self._log.heals["reconnect"] += self.hold is None
         self.hold = Hold()  # what was held may be of another life of its stream; the log has what is still there
 
     def disturbed(self) -> None:
         """After a reconnect, or with a new epoch, only the log knows what was missed."""
         self._oriented = False
-        self.hold = self.hold or Hold()
+        if self.hold is None:
+            self._log.heals["reconnect"] += 1
+            self.hold = Hold()
         self._heal()
 
     def state_changed(self, state: State) -> None:
@@ -236,7 +238,6 @@ class Follower:
                 self._sink.degraded()
                 await asyncio.sleep(_RETRY_S)
         self._healing = None  # thousands of followers keep no task that has ended
-        self.heals += self.is_live
         self.is_live = True
         for waiting in self._waiting or ():
             if not waiting.done():
@@ -257,6 +258,7 @@ class Follower:
         if self.hold is None and self._subscriptions:
             self._take_looks(looks)
             if self._behind:
+                self._log.heals["audit"] += 1
                 self.hold = Hold()
                 self._heal()
 

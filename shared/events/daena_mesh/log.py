@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -92,6 +93,9 @@ class Log(StreamReader):
         self.stand = SharedRun(self._stand)
         """Asks for the last sequence of each stream, read after all that was sent to NATS before was taken."""
         self.audits = Audits(self, self.stand)
+        self.heals = Counter(gap=0, audit=0, reconnect=0)
+        """How often followers began to read what they had missed, or might have: by what told them, ``gap`` (a live
+        message), ``audit`` or ``reconnect`` (or another life of a stream)."""
 
     # -- positions ----------------------------------------------------------------------------------------------
 

@@ -29,6 +29,12 @@ def by(label: str, name: str, kind: str, about: str, values: Mapping[str, float]
     return Metric(name, kind, about, tuple((((label, of),), value) for of, value in values.items()))
 
 
+def by_both(labels: tuple[str, str], name: str, about: str, values: Mapping[tuple[str, str], float]) -> Metric:
+    """A counter with two labels, and a value for each pair of their values."""
+    samples = tuple((tuple(zip(labels, of, strict=True)), value) for of, value in values.items())
+    return Metric(name, "counter", about, samples)
+
+
 def merged(groups: Mapping[str, Iterable[Metric]], label: str) -> list[Metric]:
     """The metrics of several groups as one, each sample with the name of its group as ``label``."""
     found: dict[str, Metric] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, cast
 
 import pytest
@@ -39,7 +40,7 @@ class Notes:
     """A desk that notes who sends what, and takes nothing."""
 
     def __init__(self) -> None:
-        self.refused = 0
+        self.outcomes = Counter[str]()
         self.seen: list[tuple[SendMessage, Author]] = []
 
     def draft(self, message: SendMessage, author: Author) -> Draft:

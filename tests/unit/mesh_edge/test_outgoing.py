@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -18,14 +19,14 @@ from tests.unit.mesh_edge.test_envelope import payload_of
 AUTHOR = Author(None, ("chat.>",))
 
 
-class Counter:
+class Till:
     """A desk that stores when it is told to."""
 
     def __init__(self) -> None:
-        self.refused = 0
+        self.outcomes = Counter[str]()
         self.passed: list[str] = []
         self.asked: list[str | None] = []
-        self.outcomes: dict[str | None, Exception] = {}
+        self.failures: dict[str | None, Exception] = {}
         self.may_store = asyncio.Semaphore(0)
 
     def draft(self, message: SendMessage, author: Author) -> Draft:
@@ -41,7 +42,7 @@ class Counter:
     async def store(self, draft: Draft) -> Ack:
         self.asked.append(draft.client_id)
         await self.may_store.acquire()
-        if failure := self.outcomes.get(draft.client_id):
+        if failure := self.failures.get(draft.client_id):
             raise failure
         return Ack(draft.event_id, f"Rk3f-{len(self.asked)}", len(self.asked), duplicate=False)
 
@@ -70,9 +71,9 @@ def message(client_id: str | None, subject: str = "chat.s1.message") -> SendMess
 
 
 async def test_one_at_a_time_and_answered_in_order_whatever_becomes_of_each() -> None:
-    desk, client = Counter(), Listener()
+    desk, client = Till(), Listener()
     outgoing = Outgoing(client, desk)
-    desk.outcomes = {"b": Refused("not_stored", "later", retry_after_ms=1_000), "d": RuntimeError("a fault")}
+    desk.failures = {"b": Refused("not_stored", "later", retry_after_ms=1_000), "d": RuntimeError("a fault")}
     for client_id in ("a", "b", None, "d"):
         outgoing.take(message(client_id), AUTHOR)
     outgoing.take(message("e", "bad"), AUTHOR)
@@ -88,7 +89,7 @@ async def test_one_at_a_time_and_answered_in_order_whatever_becomes_of_each() ->
     assert client.heard[0] == {"event_type": "ack", "payload": {"id": "a", "cursor": "Rk3f-1", "duplicate": False}}
     error = {"code": "not_stored", "message": "later", "id": "b", "retry_after_ms": 1_000}
     assert client.heard[1] == {"event_type": "error", "payload": error}
-    assert desk.refused == 3
+    assert desk.outcomes == {"not_stored": 2, "bad_subject": 1}
     outgoing.take(message("g"), AUTHOR)  # it goes on after it was idle
     desk.may_store.release()
     await settle()
@@ -96,7 +97,7 @@ async def test_one_at_a_time_and_answered_in_order_whatever_becomes_of_each() ->
 
 
 async def test_what_waits_is_bounded_and_told_so() -> None:
-    desk, client = Counter(), Listener()
+    desk, client = Till(), Listener()
     outgoing = Outgoing(client, desk)
     outgoing.take(message("first"), AUTHOR)
     await settle()
@@ -111,7 +112,7 @@ async def test_what_waits_is_bounded_and_told_so() -> None:
 
 
 async def test_after_a_violation_nothing_more_is_stored() -> None:
-    desk, client = Counter(), Listener()
+    desk, client = Till(), Listener()
     outgoing = Outgoing(client, desk)
     for client_id in ("a", "b", "c"):
         outgoing.take(message(client_id), AUTHOR)
@@ -125,7 +126,7 @@ async def test_after_a_violation_nothing_more_is_stored() -> None:
 async def test_typing_is_passed_on_once_a_second_for_each_session(monkeypatch: pytest.MonkeyPatch) -> None:
     at = [100.0]
     monkeypatch.setattr("mesh_edge.outgoing.time.monotonic", lambda: at[0])
-    desk, client = Counter(), Listener()
+    desk, client = Till(), Listener()
     outgoing = Outgoing(client, desk)
     for pause, sessions in ((0, "aab"), (0.5, "ab"), (0.5, "aabb"), (0.9, "a"), (0.2, "a")):
         at[0] += pause
@@ -139,7 +140,7 @@ async def test_typing_is_passed_on_once_a_second_for_each_session(monkeypatch: p
 
 
 async def test_typing_with_an_id_is_stored_and_acknowledged() -> None:
-    desk, client = Counter(), Listener()
+    desk, client = Till(), Listener()
     outgoing = Outgoing(client, desk)
     for client_id in ("a", "b"):
         outgoing.take(message(client_id, "chat.s1.typing"), AUTHOR)

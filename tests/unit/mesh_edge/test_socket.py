@@ -10,6 +10,7 @@ import pytest
 from daena_mesh.stored import Stored
 from mesh_edge import closing
 from mesh_edge.conversation import Rules
+from mesh_edge.counts import Counts
 from mesh_edge.link import Link
 from mesh_edge.socket import Socket
 from mesh_edge.topic import Topic
@@ -50,6 +51,7 @@ class Group:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.catch_up = self
+        self.counts = Counts()
 
     def __getattr__(self, name: str) -> Any:
         return lambda _reader: self.told.append(name)
@@ -61,6 +63,7 @@ class Host:
     rules = cast("Rules", None)
 
     def __init__(self) -> None:
+        self.counts = Counts()
         self.lost_links: list[Link] = []
 
     def lost(self, link: Link) -> None:
