@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,6 +256,66 @@ async def test_an_api_that_is_cut_off_takes_nobody_for_silent(nats_server: NatsS
             await looked(api)
             assert await statuses(api, "scout") == ["online"]
         await eventually(ends_with(api, "scout", "online", "offline"))
+
+
+@pytest.mark.promise("P-SILENCE-2")
+async def test_an_api_that_slept_looks_on_anew(nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh_api.silence._ASLEEP_S", SOON_S / 2)
+    async with within(30), running_api(nats_server.url) as api:
+        silence = Silence(api.mesh, api.context.state, after_s=SOON_S)
+        scout = HandAgent(api.mesh, "scout")
+        await scout.beat()
+        await scout.say("online")
+        await silence.look()
+        time.sleep(1.2 * SOON_S)  # noqa: ASYNC251 - as a machine sleeps, and everybody on it
+        await silence.look()
+        assert await statuses(api, "scout") == ["online"]
+
+        async def is_told() -> bool:
+            await silence.look()
+            return await statuses(api, "scout") == ["online", "offline"]
+
+        await eventually(is_told)
+
+
+@pytest.mark.promise("P-SILENCE-2")
+async def test_agents_may_come_back_later_than_an_api_when_nats_was_away(tmp_path: Path) -> None:
+    nats = await NatsServer.start(tmp_path / "nats", port=0)
+    async with within(30), running_api(nats.url) as api:
+        silence = Silence(api.mesh, api.context.state, after_s=SOON_S)
+        loop = asyncio.get_running_loop()
+        scout = HandAgent(api.mesh, "scout")
+        await scout.beat()
+        await scout.say("online")
+        await silence.look()
+        seen_at = loop.time()
+        await nats.stop()
+        await eventually(lambda: api.mesh.connection.state == "degraded")
+        await silence.look()
+        await eventually(lambda: loop.time() > seen_at + SOON_S)
+        async with await NatsServer.start(tmp_path / "nats", port=nats.port):
+            await eventually(lambda: api.context.state.is_current)
+            await silence.look()
+            assert await statuses(api, "scout") == ["online"]
+
+
+async def test_what_was_told_meanwhile_counts_more(nats_server: NatsServer) -> None:
+    async with within(30), running_api(nats_server.url) as api:
+        scout = HandAgent(api.mesh, "scout")
+        await scout.beat()
+        await scout.say("online")
+        await scout.update("t1")
+        known = await api.context.state.known()
+        task, agent = known.tasks.get("t1"), known.agents.get("scout")
+        assert task is not None
+        assert agent is not None
+        await scout.update("t1", "completed")
+        await scout.say("offline")
+        await api.context.silence._fail(task)
+        await api.context.silence._tell(agent)
+        assert [update["status"] for update in await told(api, "task.t1.update.scout")] == ["running", "completed"]
+        assert await statuses(api, "scout") == ["online", "offline"]
+        assert api.context.silence.told == 0
 
 
 async def test_a_stale_replica_makes_nobody_silent(

@@ -55,10 +55,7 @@ class Silence:
         while True:
             await asyncio.sleep(_PAUSE_S)
             try:
-                if self._keeper.is_current:
-                    await self._look()
-                else:
-                    self._blind()
+                await self.look()
             except MeshUnavailable as error:
                 _log.info("agents are not heard: %s", error)
                 self._blind()
@@ -70,8 +67,12 @@ class Silence:
         self._agents.blind()
         self._tasks.blind()
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Look once at all heartbeats, and tell of those that stood still for long enough."""
         loop = asyncio.get_running_loop()
+        if not self._keeper.is_current:
+            self._blind()
+            return
         if loop.time() - self._looked > _ASLEEP_S:  # it was this process that slept, and others perhaps with it
             self._blind()
         await self._keeper.hear()
