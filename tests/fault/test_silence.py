@@ -13,7 +13,6 @@ import pytest
 
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.layout import SIGNALS
 from daena_mesh.log import Log
 from mesh_api.silence import Silence
 from tests.support.api import Api, running_api
@@ -21,6 +20,7 @@ from tests.support.deadlines import eventually, within
 from tests.support.hand_agent import HandAgent
 from tests.support.meshes import running
 from tests.support.proxy import NatsProxy
+from tests.support.told import statuses, told
 
 SOON_S = 1.0
 
@@ -50,22 +50,6 @@ async def beating(agent: HandAgent, *, every_s: float = SOON_S / 5, **more: Any)
     finally:
         heart.cancel()
         await asyncio.gather(heart, return_exceptions=True)
-
-
-async def told(api: Api, subject: str) -> list[dict[str, Any]]:
-    """All that was ever told on a subject."""
-    seq, found = 0, []
-    while batch := (await api.mesh.log.batch(SIGNALS, subject, seq)).messages:
-        for message in batch:
-            seq = message.seq
-            event = await api.context.writer.stored(SIGNALS, seq)
-            assert event is not None
-            found.append(event.payload)
-    return found
-
-
-async def statuses(api: Api, name: str) -> list[str]:
-    return [payload["status"] for payload in await told(api, f"agent.{name}.status")]
 
 
 def ends_with(api: Api, name: str, *wanted: str) -> Callable[[], Any]:
