@@ -50,6 +50,9 @@ export const getSession = (id, query) => call("GET", session(id), { query });
 /** @param {string} title @param {string} key */
 export const createSession = (title, key) => call("POST", "chat-history/sessions", { body: { title }, key });
 
+/** @param {string} id @param {string} messageId  being written @param {string} key */
+export const stop = (id, messageId, key) => call("POST", `${session(id)}/stop`, { body: { message_id: messageId }, key });
+
 /**
  * Say something to Daena; without a session it makes one.
  *

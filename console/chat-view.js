@@ -7,6 +7,13 @@ import { clock, dayName, hue } from "./format.js";
 
 const TOGETHER_MS = 5 * 60_000;
 const NEAR_END_PX = 80;
+/** @type {Record<string, string>} why a message is incomplete */
+const INCOMPLETE = {
+  failed: "Incomplete: the writer failed.",
+  cancelled: "Incomplete: the writer was cancelled.",
+  stopped: "Stopped.",
+  lost: "Incomplete: nothing more was heard of the writer.",
+};
 
 export class ChatView {
   #list = byId("messages");
@@ -27,7 +34,7 @@ export class ChatView {
   /** @type {import("./conversation.js").Conversation | null} */
   #conversation = null;
 
-  /** @param {{ onRetry: (item: Item) => void, onDiscard: (item: Item) => void, onEarlier: () => void }} actions */
+  /** @param {{ onRetry: (item: Item) => void, onDiscard: (item: Item) => void, onStop: (item: Item) => Promise<boolean>, onEarlier: () => void }} actions */
   constructor(actions) {
     this.actions = actions;
     this.changed = inFrame(() => this.#render());
@@ -119,7 +126,7 @@ export class ChatView {
     const day = Number.isNaN(item.at) ? "" : dayName(item.at);
     const newDay = day !== "" && (!previous || Number.isNaN(previous.at) || dayName(previous.at) !== day);
     const starts = newDay || !previous || previous.sender !== item.sender || item.at - previous.at > TOGETHER_MS;
-    const look = `${starts}|${newDay ? day : ""}|${item.status}`;
+    const look = `${starts}|${newDay ? day : ""}|${item.status}|${item.incomplete}`;
     let drawn = this.#drawn.get(item.key);
     if (drawn?.item === item && drawn.look === look) return drawn.element;
     if (!drawn) {
@@ -145,7 +152,7 @@ export class ChatView {
   #dress({ element, body }, item, starts, day) {
     const mine = item.sender === "user";
     const kind = mine ? "mine" : item.sender === "system" ? "system" : "theirs";
-    element.className = `message ${kind} ${item.status}${starts ? " starts" : ""}`;
+    element.className = `message ${kind} ${item.status}${item.incomplete ? " incomplete" : ""}${starts ? " starts" : ""}`;
     element.style.setProperty("--hue", String(hue(item.sender)));
     const head = h(
       "div",
@@ -167,6 +174,18 @@ export class ChatView {
       ...(starts ? [head] : []),
       body,
       ...(item.status === "failed" ? [failed] : []),
+      ...(item.status === "streaming" ? [this.#stopper(item)] : []),
+      ...(item.incomplete ? [h("div", { class: "incomplete-note" }, INCOMPLETE[item.reason] ?? "Incomplete.")] : []),
     );
+  }
+
+  /** The button that stops who writes a message. @param {Item} item */
+  #stopper(item) {
+    const button = h("button", { type: "button", class: "text-button stop", "aria-label": `Stop ${item.sender}` }, "Stop");
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      button.disabled = await this.actions.onStop(item);
+    });
+    return button;
   }
 }

@@ -3,6 +3,8 @@
  * network.
  */
 
+import { Assembly } from "./assembly.js";
+
 /**
  * @typedef {object} Item
  * @property {string} key       the same for as long as it is shown
@@ -12,7 +14,8 @@
  * @property {string} content
  * @property {number} at        milliseconds
  * @property {"stored" | "streaming" | "sending" | "failed"} status
- * @property {string} reason    why it failed
+ * @property {string} reason    why it failed, or why it is incomplete
+ * @property {boolean} incomplete  it was stored before its writer came to an end
  */
 
 const TYPING_MS = 5_000;
@@ -23,7 +26,7 @@ const text = (value) => (typeof value === "string" ? value : value === undefined
 export class Conversation {
   /** @type {Item[]} in the order of the log */
   #stored = [];
-  /** @type {Map<string, Item & { parts: string[] }>} by message id */
+  /** @type {Map<string, Item & { assembly: Assembly }>} by message id */
   #streaming = new Map();
   /** @type {Map<string, Item & { seen: boolean }>} by key; `seen` where it has come back live already */
   #sending = new Map();
@@ -77,7 +80,8 @@ export class Conversation {
     // One's own message may come live before the API's answer: it takes the place of what is being sent.
     const own = [...this.#sending.values()].find((item) => item.status === "sending" && !item.seen && item.sender === sender && item.content === content);
     if (own) own.seen = true;
-    return this.#store({ messageId, cursor, sender, content, at, key: own?.key });
+    const { incomplete, reason } = /** @type {any} */ (payload.metadata) ?? {};
+    return this.#store({ messageId, cursor, sender, content, at, key: own?.key, incomplete: incomplete === true, reason: incomplete === true ? text(reason) : "" });
   }
 
   /**
@@ -88,7 +92,7 @@ export class Conversation {
    * @param {string} content
    */
   send(key, sender, content) {
-    const item = { key, messageId: "", cursor: "", sender, content, at: Date.now(), reason: "" };
+    const item = { key, messageId: "", cursor: "", sender, content, at: Date.now(), reason: "", incomplete: false };
     this.#sending.set(key, { ...item, status: "sending", seen: false });
   }
 
@@ -121,14 +125,14 @@ export class Conversation {
   }
 
   /**
-   * @param {{ messageId: string, cursor: string, sender: string, content: string, at: number, key?: string }} message
+   * @param {{ messageId: string, cursor: string, sender: string, content: string, at: number, key?: string, incomplete?: boolean, reason?: string }} message
    * @returns {boolean}
    */
-  #store({ messageId, cursor, sender, content, at, key = messageId }) {
+  #store({ messageId, cursor, sender, content, at, key = messageId, incomplete = false, reason = "" }) {
     if (this.#stored.some((item) => item.messageId === messageId)) return false;
     const free = !this.#stored.some((item) => item.key === key);
     /** @type {Item} */
-    const item = { key: free ? key : messageId, messageId, cursor, sender, content, at, status: "stored", reason: "" };
+    const item = { key: free ? key : messageId, messageId, cursor, sender, content, at, status: "stored", reason, incomplete };
     let place = this.#stored.length;
     while (place > 0 && this.#compare(this.#stored[place - 1].cursor, cursor) > 0) place -= 1;
     this.#stored.splice(place, 0, item);
@@ -144,10 +148,13 @@ export class Conversation {
   #stream(messageId, sender, payload, at) {
     if (this.#stored.some((item) => item.messageId === messageId)) return false;
     const known = this.#streaming.get(messageId);
-    const parts = known?.parts ?? [];
-    parts[Number.isInteger(payload.index) && payload.index >= 0 && payload.index < 100_000 ? payload.index : parts.length] = text(payload.text);
-    const base = { key: messageId, messageId, cursor: "", sender, at: known?.at ?? at, reason: "" };
-    this.#streaming.set(messageId, { ...base, parts, content: parts.join(""), status: "streaming" });
+    const assembly = known?.assembly ?? new Assembly();
+    if (!assembly.take(payload)) return false;
+    const content = assembly.text;
+    if (known && known.content === content && known.sender === sender) return false;
+    this.#typing.delete(sender);
+    const base = { key: messageId, messageId, cursor: "", sender, at: known?.at ?? at, reason: "", incomplete: false };
+    this.#streaming.set(messageId, { ...base, assembly, content, status: "streaming" });
     return true;
   }
 }

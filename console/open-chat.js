@@ -27,6 +27,7 @@ export class OpenChat {
   #view = new ChatView({
     onRetry: ({ key, content }) => this.#send(this.#open, key, content),
     onDiscard: (item) => this.#discard(item),
+    onStop: (item) => this.#stop(item),
     onEarlier: () => this.#loadEarlier(),
   });
   composer = new Composer((text) => this.#send(this.#open, crypto.randomUUID(), text));
@@ -83,7 +84,7 @@ export class OpenChat {
       this.actions.onSession(answer.session);
       mine.state = "open";
       this.#take(answer);
-      this.#follow(mine, answer.cursors);
+      this.#follow(mine, answer.since ?? answer.cursors);
     } catch (error) {
       if (this.#open === mine) this.#missing(mine, /** @type {api.ApiError} */ (error));
     }
@@ -187,6 +188,21 @@ export class OpenChat {
       conversation.failed(key, error instanceof Error ? error.message : String(error));
     }
     if (this.#open === mine) this.#settled();
+  }
+
+  /**
+   * Have the writer of a message stop; what there is by then comes as the message.
+   *
+   * @param {import("./conversation.js").Item} item
+   * @returns {Promise<boolean>} whether it was told
+   */
+  async #stop({ messageId }) {
+    try {
+      await api.stop(this.id, messageId, crypto.randomUUID());
+      return true;
+    } catch (error) {
+      return /** @type {api.ApiError} */ (error).status === 409; // it has just ended by itself
+    }
   }
 
   /** @param {import("./conversation.js").Item} item */

@@ -156,25 +156,22 @@ async def test_a_stop_for_the_session_ends_every_writer_in_it(mesh: Mesh) -> Non
 
 
 async def test_who_is_cancelled_by_others_too_stays_cancelled_after_a_stop(mesh: Mesh) -> None:
-    written = asyncio.Event()
-
     async def write() -> None:
         async with mesh.chat("both").stream("daena") as out:
             await out.write("so far")
-            written.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                me = asyncio.current_task()
-                assert me is not None
-                me.cancel()
+            await asyncio.Event().wait()
 
-    task = asyncio.create_task(write())
-    await written.wait()
-    await stop(mesh, "both")
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    async with within(), mesh.subscribe("chat.both.delta") as feed:
+        task = asyncio.create_task(write())
+        hearing = mesh.connection.subscribe("live.chat.both.stop", lambda *_: bool(task.cancel()))
+        await events(feed, 1)
+        await stop(mesh, "both")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    mesh.connection.unsubscribe(hearing)
     assert task.cancelled()
+    (message,) = await mesh.chat("both").history()
+    assert message.payload["metadata"] == {"incomplete": True, "reason": "stopped"}
 
 
 @pytest.mark.promise("P-STREAM-4")

@@ -155,6 +155,27 @@ describe("a conversation", () => {
     assert.equal(talk.apply(delta(3, "late")), false);
   });
 
+  test("begins a streamed message anew when another takes it over", () => {
+    const talk = open();
+    const delta = (run, index, text) => ({ event_type: "chat.delta", timestamp: at(1), payload: { sender: "daena", message_id: "m7", run, index, text } });
+    assert.equal(talk.apply(delta("a", 0, "")), true);
+    assert.deepEqual(shown(talk), [" streaming"]);
+    assert.equal(talk.apply(delta("a", 1, "Hello")), true);
+    assert.equal(talk.apply(delta("a", 2, "")), false);
+    talk.apply(delta("b", 0, "Good day"));
+    assert.equal(talk.apply(delta("a", 3, " there")), false);
+    assert.deepEqual(shown(talk), ["Good day streaming"]);
+  });
+
+  test("says what is incomplete, and why", () => {
+    const talk = open();
+    talk.apply(said("s1", 1, "so far", { metadata: { incomplete: true, reason: "stopped" } }));
+    talk.apply(said("s1", 2, "whole", { metadata: { incomplete: "yes", reason: "x" } }));
+    talk.apply(said("s1", 3, "odd", { metadata: null }));
+    talk.apply(said("s1", 4, "odd too", { metadata: { incomplete: true } }));
+    assert.deepEqual(talk.items.map(({ incomplete, reason }) => [incomplete, reason]), [[true, "stopped"], [false, ""], [false, ""], [true, ""]]);
+  });
+
   test("knows who is typing, for five seconds or until they spoke", () => {
     const talk = open();
     const typing = (sender) => ({ event_type: "chat.typing", timestamp: at(10), payload: { sender } });
