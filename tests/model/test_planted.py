@@ -39,9 +39,10 @@ def swapped_flush(patch: pytest.MonkeyPatch) -> None:
     """What one turn brought is written in the wrong order."""
     write = Fanout._write
 
-    def written(self: Fanout) -> None:
-        self._pending.reverse()
-        write(self)
+    def written(self: Fanout) -> int:
+        if self._more:
+            *self._more, self._first = self._first, *self._more
+        return write(self)
 
     patch.setattr(Fanout, "_write", written)
 

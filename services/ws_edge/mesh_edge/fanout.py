@@ -1,12 +1,15 @@
 """The hot path: from a message that NATS sent to write(2), for all the sockets of a topic.
 
-`daena_mesh.tap` cuts messages out of the bytes of the connection and calls `Fanout.receive`. That looks at what the
-server says of the message, checks the body, makes the frame and queues it. At the end of the turn of the event loop
-`Turn` has every topic written: one `os.write` for each socket, whatever the number of frames.
+`daena_mesh.tap` cuts messages out of the bytes of the connection and finds the `Track` of their subject. That looks at
+what the server says of the message, checks the body, makes the frame and queues it. At the end of the turn of the event
+loop `Turn` has every topic written: one `os.write` for each socket, whatever the number of frames.
 
 Only the usual message is handled here: one that fits on what was shown before, with a whole envelope, on a subject that
 was seen. Everything else goes to the follower, which knows every case (`daena_mesh.follower`), and comes back through
 `Fanout.queue`. So nothing here decides what is shown; it is a shorter way to the same frame.
+
+With thousands of topics the processor waits for memory more than it computes: each message should touch as few objects
+as can be (docs/experiments/hot-path.md).
 """
 
 from __future__ import annotations
@@ -22,7 +25,6 @@ from daena_mesh.chain import Chain
 from daena_mesh.codec import check_whole
 from daena_mesh.connection import Connection
 from daena_mesh.follower import Follower
-from daena_mesh.layout import LETTERS
 from daena_mesh.stored import Stored
 from daena_mesh.subjects import event_type_of
 from mesh_edge.frames import text_frame
@@ -37,36 +39,79 @@ _QUIET_S = 0.000_6
 _LEAST_REST_S = 0.001
 _MOST_REST_S = 0.004
 _FEW_FRAMES = 4
-_STREAM_LINES = {stream: b"Nats-Stream: " + stream.encode() for stream in LETTERS}
+_MARK = b"\r\nNats-Stream: %b\r\nNats-Subject: %b\r\nNats-Sequence: "
 _log = logging.getLogger(__name__)
 
 _middle_head = Layout(">BBH").pack
 
 
 class Track:
-    """What does not change from one message on a subject to the next: its headers, and the text of its frames."""
+    """The short way of the messages on one subject of a topic, with all that is the same for each of them."""
 
-    __slots__ = ("chain", "event_type", "frame", "stream", "stream_line", "subject", "subject_line")
+    __slots__ = ("_chain", "_event_type", "_frame", "_mark", "_stream", "_subject", "_topic")
 
-    def __init__(self, label: bytes, epoch: bytes, message: Stored, chain: Chain) -> None:
+    def __init__(self, topic: Fanout, label: bytes, epoch: bytes, message: Stored, chain: Chain) -> None:
         """Of a message that was shown; ``label`` names the topic, ``epoch`` begins cursors, such as ``Rk3f-``."""
-        self.stream = message.stream
-        self.subject = message.subject
-        self.event_type = sys.intern(event_type_of(message.subject.decode()))
-        self.chain = chain
-        self.stream_line = _STREAM_LINES[message.stream]
-        self.subject_line = b"Nats-Subject: " + message.subject
+        self._topic = topic
+        self._chain = chain
+        self._stream = message.stream
+        self._subject = message.subject
+        self._event_type = sys.intern(event_type_of(message.subject.decode()))
+        self._mark = _MARK % (message.stream.encode(), message.subject)
         head = b'{"topic":"%b","cursor":"%b\0","prev":"%b\0","subject":"%b",' % (label, epoch, epoch, message.subject)
-        self.frame = head.replace(b"%", b"%%").replace(b"\0", b"%d") + b"%b"
+        cursor, prev, rest = head.replace(b"%", b"%%").split(b"\0")
+        self._frame = cursor + b"%b" + prev + b"%d" + rest + b"%b"
         """For the sequence, the position before it, and the body without its opening brace."""
+
+    def take(self, headers: bytes, body: bytes) -> bool:
+        """Take a live message; see `daena_mesh.stored.read_live` for what makes one believable."""
+        # The server's headers are the last. Where three lines follow the mark, it is the server's, and no publisher's.
+        at = headers.find(self._mark)
+        lines = headers[at + len(self._mark) :].split(b"\r\n")
+        if (
+            at < 0
+            or len(lines) != 5
+            or lines[1][:17] != b"Nats-Time-Stamp: "
+            or lines[2][:20] != b"Nats-Last-Sequence: "
+        ):
+            return False
+
+        # Does it fit on what was shown?
+        topic, chain = self._topic, self._chain
+        seq = int(lines[0])
+        if chain.whole:
+            if seq != chain.seen + 1:
+                return False
+        elif seq <= chain.seen or int(lines[2][20:]) > chain.by_subject.get(self._subject, -1):
+            return False
+
+        # Is it a whole event?
+        if len(body) > topic.most_bytes or body[:1] != b"{" or not check_whole(body, self._event_type):
+            return False
+
+        before = chain.position
+        chain.seen = seq
+        if seq > chain.reach:  # noqa: PLR1730 - a call costs as much as this whole step
+            chain.reach = seq
+        if not chain.whole:
+            chain.by_subject[self._subject] = seq
+        text = self._frame % (lines[0], before, body[1:])
+        size = len(text)
+        # Nearly all frames have this size, and a call for each would show.
+        frame = _middle_head(0x81, 126, size) + text if 126 <= size < 65_536 else text_frame(text)
+        topic.queue(frame)
+        chain.position = seq  # not before: queueing may write what came until now, and note up to where that was
+        if topic.is_remembering:
+            topic.catch_up.remember(self._stream, seq, before, frame)
+        return True
 
 
 class Fanout:
     """Takes live messages of one topic, and writes them to its sockets."""
 
     __slots__ = (
-        *("behind", "deliveries", "follower", "is_remembering", "ready"),
-        *("_fds", "_most_bytes", "_pending", "_pending_bytes", "_tracks", "_turn"),
+        *("behind", "deliveries", "follower", "is_remembering", "most_bytes", "ready"),
+        *("_fds", "_first", "_more", "_more_bytes", "_tracks", "_turn"),
     )
 
     follower: Follower
@@ -78,6 +123,7 @@ class Fanout:
 
     def __init__(self, turn: Turn, most_bytes: int) -> None:
         """``most_bytes`` is the largest body that is shown."""
+        self.most_bytes = most_bytes
         self.ready: dict[int, Reader] = {}
         """Who has nothing held back, by descriptor: what is written there is in order."""
         self.behind: dict[Reader, None] = {}
@@ -86,104 +132,70 @@ class Fanout:
         self.is_remembering = False
         """Somebody catches up, and will want what is shown meanwhile."""
         self._turn = turn
-        self._most_bytes = most_bytes
         self._tracks: dict[bytes, Track] = {}
         self._fds: tuple[int, ...] | None = ()
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
+        self._first = b""
+        """The frame that is pending; empty for none."""
+        self._more: list[bytes] | None = None
+        """Those that are pending behind it."""
+        self._more_bytes = 0
 
     # -- from NATS ----------------------------------------------------------------------------------------------
 
-    def receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
-        """Take a live message; see `daena_mesh.stored.read_live` for what makes one believable."""
-        track = self._tracks.get(subject)
-        if track is None or reply:
-            return self.follower.receive(subject, reply, headers, body)
-
-        # The server's headers are the last: stream, subject, sequence, time, last sequence on the subject, "", "".
-        lines = headers.rsplit(b"\r\n", 7)
-        if (
-            len(lines) != 8
-            or lines[1] != track.stream_line
-            or lines[2] != track.subject_line
-            or lines[3][:15] != b"Nats-Sequence: "
-            or lines[5][:20] != b"Nats-Last-Sequence: "
-            or lines[6]
-            or lines[7]
-        ):
-            return self.follower.receive(subject, reply, headers, body)
-
-        # Does it fit on what was shown?
-        chain = track.chain
-        seq = int(lines[3][15:])
-        if chain.whole:
-            if seq != chain.seen + 1:
-                return self.follower.receive(subject, reply, headers, body)
-        elif seq <= chain.seen or int(lines[5][20:]) > chain.by_subject.get(track.subject, -1):
-            return self.follower.receive(subject, reply, headers, body)
-
-        # Is it a whole event?
-        if len(body) > self._most_bytes or body[:1] != b"{" or not check_whole(body, track.event_type):
-            return self.follower.receive(subject, reply, headers, body)
-
-        before = chain.position
-        chain.seen = seq
-        chain.reach = max(chain.reach, seq)
-        if not chain.whole:
-            chain.by_subject[track.subject] = seq
-        text = track.frame % (seq, before, body[1:])
-        size = len(text)
-        # Nearly all frames have this size, and a call for each would show.
-        frame = _middle_head(0x81, 126, size) + text if 126 <= size < 65_536 else text_frame(text)
-        self.queue(frame)
-        chain.position = seq  # not before: queueing may write what came until now, and note up to where that was
-        if self.is_remembering:
-            self.catch_up.remember(track.stream, seq, before, frame)
-        return None
-
     def learn(self, label: bytes, epoch: bytes, message: Stored, chain: Chain) -> None:
         """The follower showed a live message: the next one on its subject may take the short way."""
-        if len(self._tracks) >= _MOST_TRACKS:
-            self._tracks.clear()
-        self._tracks[b"live." + message.subject] = Track(label, epoch, message, chain)
+        subscription = self.follower.subscription_of(message.subject)
+        if subscription is not None:
+            which = b"live.%b %b" % (message.subject, subscription)
+            if which not in self._tracks:
+                if len(self._tracks) >= _MOST_TRACKS:
+                    self.unlearn()
+                self._tracks[which] = self._turn.shortcuts[which] = Track(self, label, epoch, message, chain)
 
     def unlearn(self) -> None:
         """Live messages are held back, or their positions changed their meaning: the follower takes all that come."""
+        for which in self._tracks:
+            del self._turn.shortcuts[which]
         self._tracks.clear()
 
     # -- to the sockets -----------------------------------------------------------------------------------------
 
     def queue(self, frame: bytes) -> None:
         """Have a frame written at the end of this turn, together with what else it brings."""
-        pending = self._pending
-        if not pending:
+        if not self._first:
+            self._first = frame
             self._turn.add(self)
-        elif self._pending_bytes + len(frame) > _MOST_AT_ONCE:
+        elif (size := (self._more_bytes or len(self._first)) + len(frame)) > _MOST_AT_ONCE:
             self._write()  # a turn may bring megabytes, and who has no room for them would hold them all
-        pending.append(frame)
-        self._pending_bytes += len(frame)
+            self._first = frame
+        else:
+            self._more_bytes = size
+            if self._more is None:
+                self._more = [frame]
+            else:
+                self._more.append(frame)
 
     def flush(self) -> int:
         """Write what is pending to every socket that follows live, and let in who waits for it; how many frames."""
-        count = len(self._pending)
-        if count:
-            self._write()
-            if self.is_remembering:
-                self.catch_up.moved()
+        if not self._first:
+            return 0
+        count = self._write()
+        if self.is_remembering:
+            self.catch_up.moved()
         return count
 
-    def _write(self) -> None:
-        pending = self._pending
-        count = len(pending)
-        data = pending[0] if count == 1 else b"".join(pending)
-        pending.clear()
-        self._pending_bytes = 0
-        chains = self.follower.chains
-        before = {stream: chain.flushed for stream, chain in chains.items()} if self.behind else {}
-        for chain in chains.values():
+    def _write(self) -> int:
+        data, count = self._first, 1
+        self._first = b""
+        if self._more is not None:
+            count += len(self._more)
+            data = b"".join([data, *self._more])
+            self._more, self._more_bytes = None, 0
+        if self.behind:
+            self._write_behind(data)
+            self.deliveries += count * len(self.behind)
+        for chain in self.follower.chains.values():
             chain.flushed = chain.position
-        for reader in tuple(self.behind):
-            reader.write_behind(data, before)
         fds, size, write = self._fds, len(data), os.write
         if fds is None:  # a copy, since a write may change `ready`
             fds = self._fds = tuple(self.ready)
@@ -194,7 +206,13 @@ class Fanout:
                 sent = 0
             if sent != size:
                 self.ready[fd].link.transport.write(data[sent:])
-        self.deliveries += count * (len(fds) + len(self.behind))
+        self.deliveries += count * len(fds)
+        return count
+
+    def _write_behind(self, data: bytes) -> None:
+        before = {stream: chain.flushed for stream, chain in self.follower.chains.items()}
+        for reader in tuple(self.behind):
+            reader.write_behind(data, before)
 
     def set_ready(self, reader: Reader) -> None:
         """It follows live: where nothing is held back, what comes is written straight to its descriptor."""
@@ -231,6 +249,7 @@ class Turn:
     def __init__(self, connection: Connection) -> None:
         """Of the edge whose messages come through ``connection``."""
         self._connection = connection
+        self.shortcuts = connection.shortcuts
         self._topics: list[Fanout] = []
         self._ended = 0.0
         self._rest_s = 0.0

@@ -20,7 +20,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from daena_mesh.errors import MeshError, MeshUnavailable
-from daena_mesh.tap import Handler, Tap, TapTransport
+from daena_mesh.tap import Handler, Shortcut, Tap, TapTransport
 
 State = Literal["connecting", "connected", "degraded", "closed"]
 
@@ -72,6 +72,8 @@ class Connection:
         self._tap: Tap | None = None
         self._unsent: list[bytes] = []
         self._handlers: dict[bytes, Handler] = {}
+        self.shortcuts: dict[bytes, Shortcut] = {}
+        """What takes messages before the handlers of their subscriptions: see `daena_mesh.tap`."""
         self._subjects: dict[bytes, bytes] = {}
         self._ids = itertools.count(1)
         self._waiting: dict[bytes, Callable[[Reply | None], None]] = {}
@@ -229,7 +231,7 @@ class Connection:
 
     async def _connect(self, url: str) -> None:
         self._client = client = Client()
-        transport = TapTransport(self._handlers, lambda: self._lost(client))
+        transport = TapTransport(self._handlers, self.shortcuts, lambda: self._lost(client))
         client._transport = transport  # noqa: SLF001 - held by a test against the pinned version
         await client.connect(
             url,

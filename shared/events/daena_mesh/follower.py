@@ -22,6 +22,7 @@ from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.layout import LETTERS, epoch_subject
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
+from daena_mesh.subjects import covers
 
 GapReason = Literal["reset", "expired"]
 
@@ -50,13 +51,10 @@ class Sink(Protocol):
 
 
 class ShortWay(Protocol):
-    """What takes live messages in place of a follower's own `Follower.receive`, and hands on what it does not show."""
-
-    def receive(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
-        """Take a live message off the wire."""
+    """What has shortcuts for live messages, past `Follower.receive`."""
 
     def unlearn(self) -> None:
-        """Hand on all messages from now on: they may have to wait for others, or be of another life of the stream."""
+        """Have none from now on: messages may have to wait for others, or be of another life of the stream."""
 
 
 @lru_cache
@@ -102,8 +100,7 @@ class Follower:
     def start(self, short_way: ShortWay | None = None) -> None:
         """Subscribe and begin to catch up; the sink is told `healed` when that is done."""
         self._short_way = short_way
-        handler = self.receive if short_way is None else short_way.receive
-        connection = self._log.connection
+        handler, connection = self.receive, self._log.connection
         self._subscriptions = [connection.subscribe("live." + pattern, handler) for pattern in self.patterns]
         self._log.attend(self)
         self._heal()
@@ -111,6 +108,8 @@ class Follower:
     def stop(self) -> None:
         """Follow no longer. The sink is not called any more."""
         connection = self._log.connection
+        if self._short_way is not None:
+            self._short_way.unlearn()
         for subscription in self._subscriptions:
             connection.unsubscribe(subscription)
         if self._subscriptions:
@@ -152,6 +151,14 @@ class Follower:
     def positions(self) -> Positions:
         """Up to where everything was shown, for each stream."""
         return Positions(map(self.position, self.chains))
+
+    def subscription_of(self, subject: bytes) -> Subscription | None:
+        """The first subscription through which messages on ``subject`` come; None where it does not follow."""
+        name = subject.decode()
+        for pattern, subscription in zip(self.patterns, self._subscriptions, strict=False):
+            if covers(pattern, name):
+                return subscription
+        return None
 
     # -- live messages ------------------------------------------------------------------------------------------
 

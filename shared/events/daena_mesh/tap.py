@@ -13,13 +13,21 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import ParseResult
 
 from nats.aio.transport import TcpTransport
 
 Handler = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, header block and body; empty where there is none."""
+
+
+class Shortcut(Protocol):
+    """Takes the usual message on one subject of one subscription: with headers, without a reply subject."""
+
+    def take(self, headers: bytes, body: bytes) -> bool:
+        """Take it, or leave it to the subscription's handler by returning False."""
+
 
 _USER_TIMEOUT_MS = 6_000
 _H, _M = b"HM"
@@ -30,11 +38,19 @@ class Tap(asyncio.Protocol):
     """Stands between a socket to NATS and nats-py's stream reader."""
 
     def __init__(
-        self, inner: asyncio.StreamReaderProtocol, handlers: dict[bytes, Handler], lost: Callable[[], None]
+        self,
+        inner: asyncio.StreamReaderProtocol,
+        handlers: dict[bytes, Handler],
+        shortcuts: dict[bytes, Shortcut],
+        lost: Callable[[], None],
     ) -> None:
-        """``handlers`` maps the ids of subscriptions to what takes their messages; ``lost`` is told at the end."""
+        """``handlers`` maps the ids of subscriptions to what takes their messages; ``lost`` is told at the end.
+
+        ``shortcuts`` has what is asked first, by subject and id, such as ``live.chat.s1.message L5``.
+        """
         self._inner = inner
         self._handlers = handlers
+        self._shortcuts = shortcuts
         self._lost = lost
         self._rest = b""
         self._after_turn: list[Callable[[], None]] = []
@@ -97,41 +113,55 @@ class Tap(asyncio.Protocol):
 
     def _hand_on(self, data: bytes) -> bytes:
         """The hot path, kept in one frame; returns what is left of an incomplete message."""
-        find, handlers, start, size = data.find, self._handlers, 0, len(data)
-        while (eol := find(b"\r\n", start)) >= 0:
+        find, shortcuts, start, size = data.find, self._shortcuts, 0, len(data)
+        while (eol := find(b"\n", start)) >= 0:
             kind = data[start]
-            if kind == _H or (kind == _M and data[start : start + 4] == b"MSG "):
-                args = data[start:eol].split(b" ")  # HMSG subject sid [reply] header-size size; MSG … has no headers
-                head = eol + 2
-                end = head + int(args[-1])
+            if kind == _H:  # HMSG subject sid [reply] header-size size
+                which, header_size, all_size = data[start + 5 : eol].rsplit(b" ", 2)
+                head = eol + 1
+                body, end = head + int(header_size), head + int(all_size)
                 if end + 2 > size:
                     break
-                sid = args[2]
-                if (handler := handlers.get(sid)) is not None:
-                    try:
-                        if kind == _H:
-                            body = head + int(args[-2])
-                            reply = args[3] if len(args) == 6 else b""
-                            handler(args[1], reply, data[head:body], data[body:end])
-                        else:
-                            handler(args[1], args[3] if len(args) == 5 else b"", b"", data[head:end])
-                    except Exception:  # noqa: BLE001 - one message must not end the connection
-                        _log.exception("a message on %.80r could not be handled", args[1])
-                elif sid[:1] != b"L":  # one of ours was unsubscribed while this was on its way
-                    self._inner.data_received(data[start : end + 2])
+                try:
+                    shortcut = shortcuts.get(which)
+                    if shortcut is None or not shortcut.take(data[head:body], data[body:end]):
+                        self._handle(which, data[head:body], data[body:end], data[start : end + 2])
+                except Exception:  # noqa: BLE001 - one message must not end the connection
+                    _log.exception("a message on %.80r could not be handled", which)
+            elif kind == _M and data[start : start + 4] == b"MSG ":  # MSG subject sid [reply] size
+                which, _, all_size = data[start + 4 : eol].rpartition(b" ")
+                head = eol + 1
+                end = head + int(all_size)
+                if end + 2 > size:
+                    break
+                try:
+                    self._handle(which, b"", data[head:end], data[start : end + 2])
+                except Exception:  # noqa: BLE001 - as above
+                    _log.exception("a message on %.80r could not be handled", which)
             else:  # INFO, PING, PONG, +OK, -ERR
-                end = eol
+                end = eol - 1
                 self._inner.data_received(data[start : end + 2])
             start = end + 2
         return data[start:]
+
+    def _handle(self, which: bytes, headers: bytes, body: bytes, message: bytes) -> None:
+        """Hand on a message for ``which``, its subject, subscription and perhaps reply subject."""
+        subject, sid, *reply = which.split(b" ")
+        if (handler := self._handlers.get(sid)) is not None:
+            handler(subject, reply[0] if reply else b"", headers, body)
+        elif sid[:1] != b"L":  # one of ours was unsubscribed while this was on its way
+            self._inner.data_received(message)
 
 
 class TapTransport(TcpTransport):
     """nats-py's TCP transport with a `Tap` in it, and a bound on how long written bytes may stay unacknowledged."""
 
-    def __init__(self, handlers: dict[bytes, Handler], lost: Callable[[], None]) -> None:
+    def __init__(
+        self, handlers: dict[bytes, Handler], shortcuts: dict[bytes, Shortcut], lost: Callable[[], None]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._handlers = handlers
+        self._shortcuts = shortcuts
         self._lost = lost
         self.tap: Tap | None = None
 
@@ -143,7 +173,7 @@ class TapTransport(TcpTransport):
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
         inner = asyncio.StreamReaderProtocol(reader)
-        self.tap = Tap(inner, self._handlers, self._lost)
+        self.tap = Tap(inner, self._handlers, self._shortcuts, self._lost)
         tap = self.tap
         async with asyncio.timeout(connect_timeout):
             transport, _ = await loop.create_connection(lambda: tap, uri.hostname or "", uri.port or 4222)
@@ -165,7 +195,7 @@ class TapTransport(TcpTransport):
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
         inner = asyncio.StreamReaderProtocol(reader)
-        tap = Tap(inner, self._handlers, self._lost)
+        tap = Tap(inner, self._handlers, self._shortcuts, self._lost)
         host = uri if isinstance(uri, str) else uri.hostname
         async with asyncio.timeout(connect_timeout):
             transport = await loop.start_tls(self._io_writer.transport, tap, ssl_context, server_hostname=host)

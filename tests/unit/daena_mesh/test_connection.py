@@ -32,7 +32,7 @@ def test_nats_py_has_what_the_tap_stands_on() -> None:
     for method in ("connect", "connect_tls"):
         theirs, ours = (inspect.signature(getattr(kind, method)) for kind in (TcpTransport, TapTransport))
         assert list(theirs.parameters) == list(ours.parameters), NEWER
-    assert TapTransport({}, lambda: None)
+    assert TapTransport({}, {}, lambda: None)
 
 
 def test_headers_are_what_nats_takes() -> None:

@@ -85,7 +85,7 @@ def test_however_the_stream_is_split_ours_are_delivered_and_the_rest_goes_on(
         got.append(message)  # type: ignore[arg-type]
         tap.after_turn(lambda: turns.append(len(got)))
 
-    tap = Tap(inner, {b"L1": take, b"L2": take}, lambda: None)
+    tap = Tap(inner, {b"L1": take, b"L2": take}, {}, lambda: None)
     borders = [0, *sorted(min(cut, len(sent)) for cut in cuts), len(sent)]
     for start, end in itertools.pairwise(borders):
         tap.data_received(sent[start:end])
@@ -98,7 +98,7 @@ def test_however_the_stream_is_split_ours_are_delivered_and_the_rest_goes_on(
 def test_byte_by_byte() -> None:
     got: list[bytes] = []
     inner = Inner()
-    tap = Tap(inner, {b"L1": lambda _subject, _reply, headers, body: got.append(headers + body)}, lambda: None)
+    tap = Tap(inner, {b"L1": lambda _subject, _reply, headers, body: got.append(headers + body)}, {}, lambda: None)
     wire = b"PING\r\nHMSG a L1 %d %d\r\n%bhi\r\nMSG a 1 2\r\nhi\r\n" % (len(HEADERS), len(HEADERS) + 2, HEADERS)
     for i in range(len(wire)):
         tap.data_received(wire[i : i + 1])
@@ -113,7 +113,7 @@ def test_what_is_left_for_the_end_of_a_turn_runs_after_all_that_came_with_it() -
         order.append(body.decode())
         tap.after_turn(lambda: order.append(f"after {body.decode()}"))
 
-    tap = Tap(Inner(), {b"L1": take}, lambda: None)
+    tap = Tap(Inner(), {b"L1": take}, {}, lambda: None)
     tap.data_received(b"MSG a L1 1\r\n1\r\nMSG a L1 1\r\n2\r\nMSG a L1 1\r\n3")
     assert order == ["1", "2", "after 1", "after 2"]
     tap.data_received(b"\r\n")
@@ -130,7 +130,7 @@ def test_a_handler_that_fails_harms_nobody_else(caplog: pytest.LogCaptureFixture
     def fail_later(subject: bytes) -> None:
         raise ValueError(subject)
 
-    tap = Tap(Inner(), {b"L1": fail, b"L2": lambda *message: got.append(message[3])}, lambda: None)
+    tap = Tap(Inner(), {b"L1": fail, b"L2": lambda *message: got.append(message[3])}, {}, lambda: None)
     with caplog.at_level(logging.ERROR, logger="daena_mesh.tap"):
         tap.data_received(b"MSG a L1 1\r\n1\r\nMSG a L2 1\r\n2\r\n")
         tap.data_received(b"MSG a L2 1\r\n3\r\n")
@@ -140,7 +140,7 @@ def test_a_handler_that_fails_harms_nobody_else(caplog: pytest.LogCaptureFixture
 
 def test_the_rest_of_the_protocol_reaches_nats_py() -> None:
     inner, lost = Inner(), []
-    tap = Tap(inner, {}, lambda: lost.append(True))
+    tap = Tap(inner, {}, {}, lambda: lost.append(True))
     tap.pause_writing()
     tap.resume_writing()
     assert tap.eof_received() is True

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from daena_mesh.log import Epoch
+from daena_mesh.tap import Tap
 from mesh_edge.edge import Edge
 from mesh_edge.fanout import rest_s
 from mesh_edge.settings import EdgeSettings
@@ -46,7 +47,7 @@ lives = st.tuples(
     st.sampled_from([0, 0, 0, 0, 1, -1]),  # how wrong its previous one is
     st.integers(0, len(BODIES) - 1),
     st.sampled_from([0, 0, 0, 0, 0, 0, 1]),  # the stream
-    st.sampled_from(["", "", "", "", "", "reply", "subject", "order", "short", "publisher"]),
+    st.sampled_from(["", "", "", "", "", "reply", "subject", "order", "short", "publisher", "forged", "swallowed"]),
 )
 PLAIN: Live = (0, 1, 0, 0, 0, "")
 
@@ -56,6 +57,8 @@ def topic_of(edge: Edge, name: TopicName) -> Topic:
     topic = edge._topics[name] = Topic(name, edge._context)
     follower = topic.follower
     follower.hold, follower._oriented, follower._short_way = None, True, topic
+    connection = edge.mesh.connection
+    follower._subscriptions = [connection.subscribe(f"live.{pattern}", follower.receive) for pattern in name.patterns]
     for stream, chain in follower.chains.items():
         chain.epoch = edge.mesh.log.epochs[stream].name
         chain.begin(0)
@@ -79,8 +82,27 @@ def on_the_wire(live: Live, last: dict[bytes, int], seq: int) -> tuple[bytes, by
         del lines[3]
     if oddity == "publisher":
         lines[:0] = [b"Nats-Msg-Id: mine", b"Nats-Sequence: 99", b"Nats-Stream: RECORDS"]
+    if oddity == "forged":
+        lines[:0] = [*lines[:2], b"Nats-Sequence: 99", *lines[3:]]
+    if oddity == "swallowed":  # the publisher's block had no end of its own
+        lines[:0] = [*lines[:2], b"Nats-Sequence: 99", *lines[3:4], b"X: " + lines.pop(0)]
     headers = b"NATS/1.0\r\n" + b"\r\n".join(lines) + b"\r\n\r\n"
     return b"live." + name, b"_INBOX.x" if oddity == "reply" else b"", headers, BODIES[body]
+
+
+def send(topic: Topic, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+    """Let a message arrive as NATS sends it."""
+    connection = topic._context.log.connection
+    tap = Tap(cast("Any", None), connection._handlers, connection.shortcuts, lambda: None)
+    which = [subject, topic.follower.subscription_of(subject[5:]) or topic.follower._subscriptions[0]]
+    which += [reply] if reply else []
+    sizes = b"%d %d" % (len(headers), len(headers) + len(body))
+    tap.data_received(b"HMSG %b %b\r\n%b%b\r\n" % (b" ".join(which), sizes, headers, body))
+
+
+def pending(topic: Topic) -> list[bytes]:
+    """The frames that are written at the end of the turn."""
+    return [topic._first, *(topic._more or ())] if topic._first else []
 
 
 def state(topic: Topic) -> dict[str, Any]:
@@ -102,6 +124,8 @@ def state(topic: Topic) -> dict[str, Any]:
 @example([PLAIN, (0, 1, 0, 0, 0, "order"), PLAIN], False)
 @example([PLAIN, (0, 1, 0, 0, 0, "short"), PLAIN], False)
 @example([PLAIN, (0, 1, 0, 0, 0, "publisher"), PLAIN], False)
+@example([PLAIN, PLAIN, (0, 1, 0, 0, 0, "forged"), PLAIN], False)
+@example([PLAIN, (0, 1, 0, 0, 0, "swallowed"), PLAIN], False)
 @example([PLAIN, (0, 1, 0, 0, 1, ""), PLAIN], False)
 @example([PLAIN, PLAIN, (0, 1, 0, 15, 0, ""), (0, 1, 0, 8, 0, ""), PLAIN, (0, 1, 1, 0, 0, "")], False)
 async def test_the_short_way_shows_what_the_follower_would(script: list[Live], whole: bool) -> None:
@@ -114,11 +138,11 @@ async def test_the_short_way_shows_what_the_follower_would(script: list[Live], w
     for live in script:
         seq += live[1]
         message = on_the_wire(live, last, seq)
-        if live[5] in {"", "publisher"}:
+        if live[5] in {"", "publisher", "forged"}:
             last[SUBJECTS[live[0]]] = seq
-        short.receive(*message)
+        send(short, *message)
         full.follower.receive(*message)
-        assert short._pending == full._pending
+        assert pending(short) == pending(full)
         assert state(short) == state(full)
         assert (short.follower.hold is None) == (full.follower.hold is None)
     for topic in (short, full):
@@ -131,22 +155,36 @@ async def test_the_usual_message_takes_the_short_way() -> None:
     edge = Edge(EdgeSettings(nats_url="nats://127.0.0.1:1"))
     edge.mesh.log.epochs = {"RECORDS": Epoch("abc", 1), "SIGNALS": Epoch("def", 1)}
     topic = topic_of(edge, agent("a"))
-    topic.receive(*on_the_wire(PLAIN, {}, 1))
-    follower, topic.follower = topic.follower, cast("Any", None)
+    send(topic, *on_the_wire(PLAIN, {}, 1))
     with_follower = 0
 
-    class Watched:
-        def receive(self, *message: bytes) -> None:
-            nonlocal with_follower
-            with_follower += 1
+    def receive(*message: bytes) -> None:
+        nonlocal with_follower
+        with_follower += 1
 
-    topic.follower = cast("Any", Watched())
+    connection = edge.mesh.connection
+    connection._handlers.update(dict.fromkeys(topic.follower._subscriptions, receive))
     for seq in range(2, 6):
-        topic.receive(*on_the_wire(PLAIN, {SUBJECTS[0]: seq - 1}, seq))
-    assert (with_follower, len(topic._pending)) == (0, 5)
-    topic.receive(*on_the_wire((0, 1, 0, 13, 0, ""), {SUBJECTS[0]: 5}, 6))
-    assert (with_follower, len(topic._pending)) == (1, 5)
-    topic.follower = follower
+        send(topic, *on_the_wire(PLAIN, {SUBJECTS[0]: seq - 1}, seq))
+    assert (with_follower, len(pending(topic))) == (0, 5)
+    send(topic, *on_the_wire((0, 1, 0, 13, 0, ""), {SUBJECTS[0]: 5}, 6))
+    assert (with_follower, len(pending(topic))) == (1, 5)
+    topic.unlearn()
+    send(topic, *on_the_wire(PLAIN, {SUBJECTS[0]: 5}, 6))
+    assert (with_follower, len(pending(topic))) == (2, 5)
+    assert connection.shortcuts == {}
+    await edge.close()
+
+
+async def test_a_topic_that_is_followed_no_longer_leaves_no_shortcut() -> None:
+    edge = Edge(EdgeSettings(nats_url="nats://127.0.0.1:1"))
+    edge.mesh.log.epochs = {"RECORDS": Epoch("abc", 1), "SIGNALS": Epoch("def", 1)}
+    topic = topic_of(edge, agent("a"))
+    send(topic, *on_the_wire(PLAIN, {}, 1))
+    assert len(edge.mesh.connection.shortcuts) == 1
+    edge.mesh.log.attend(topic.follower)
+    topic.stop()
+    assert edge.mesh.connection.shortcuts == {}
     await edge.close()
 
 
@@ -159,8 +197,8 @@ async def test_a_turn_is_one_write_on_each_descriptor() -> None:
         topic.ready[ours.fileno()] = cast("Any", object())
         topic._fds = None
         for seq in (1, 2, 3):
-            topic.receive(*on_the_wire(PLAIN, {SUBJECTS[0]: seq - 1}, seq))
-        frames = list(topic._pending)
+            send(topic, *on_the_wire(PLAIN, {SUBJECTS[0]: seq - 1}, seq))
+        frames = pending(topic)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert os.read(theirs.fileno(), 100_000) == b"".join(frames)
