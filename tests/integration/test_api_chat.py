@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from daena_mesh.asks import Ask
 from daena_mesh.embedded import NatsServer
 from daena_mesh.events import Event
 from daena_mesh.ids import derived_id
 from daena_mesh.layout import RECORDS
 from daena_mesh.provisioning import ASKS
-from mesh_api.asks import Ask
 from tests.support.api import SESSIONS, Api, running_api
 from tests.support.deadlines import eventually, within
 

@@ -1,7 +1,8 @@
 """The three chat calls: what is said is stored as a message, and put to whoever shall answer as a question.
 
 Session, message, question: in this order, each under an id that a retry derives again, so that a retry with the same
-`Idempotency-Key` completes what a crash left half-done and doubles nothing.
+`Idempotency-Key` completes what a crash left half-done and doubles nothing. With `Prefer: wait=20` the answer is waited
+for, in the log, so it may come from anywhere.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ from typing import Any, Literal
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from daena_mesh.answers import is_refusal
+from daena_mesh.asking import answer_to
+from daena_mesh.asks import Ask, Target
 from daena_mesh.errors import DeletedSession, InvalidId
 from daena_mesh.layout import RECORDS
 from daena_mesh.subjects import check_id
-from mesh_api import asks
 from mesh_api.bodies import ChatBody, answer, read
 from mesh_api.context import Context, context_of
 from mesh_api.direct_route import DirectRoute
 from mesh_api.facts import title_of
 from mesh_api.idempotency import Ids, check_same, ids_of
 from mesh_api.openapi import answers, takes
+from mesh_api.prefer import wait_of
 from mesh_api.writing import Draft, message_payload
+
+AUTHOR = "api"
 
 router = APIRouter(prefix="/api/v1", tags=["chat"], route_class=DirectRoute)
 
@@ -34,80 +40,69 @@ class ChatAnswer(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str
     cursor: str
     response: str | None = None
+    """The answer, for who waited for it with `Prefer: wait=20`; null where none came in that time."""
 
 
-class Scope(msgspec.Struct, frozen=True):
-    """Whom a chat call is for."""
-
-    kind: asks.Kind
-    id: str | None = None
-
-    @property
-    def ask_subject(self) -> str:
-        """Where the question goes."""
-        return asks.subject_of(self.kind) if self.id is None else asks.subject_of(self.kind, self.id)
-
-    @property
-    def session_fields(self) -> dict[str, Any]:
-        """The scope of a session that begins here."""
-        return {"scope_type": "executive" if self.kind == "daena" else self.kind, "scope_id": self.id}
-
-
-@router.post("/daena/chat", openapi_extra=takes(ChatBody), responses=answers(ChatAnswer))
+@router.post("/daena/chat", openapi_extra=takes(ChatBody, waits=True), responses=answers(ChatAnswer))
 async def chat_with_daena(request: Request) -> Response:
     """Say something to Daena."""
-    return await _chat(request, Scope("daena"))
+    return await _chat(request, Target("daena"))
 
 
-@router.post("/departments/{department_id}/chat", openapi_extra=takes(ChatBody), responses=answers(ChatAnswer))
+@router.post(
+    "/departments/{department_id}/chat", openapi_extra=takes(ChatBody, waits=True), responses=answers(ChatAnswer)
+)
 async def chat_with_department(request: Request, department_id: str) -> Response:
     """Say something to a department."""
-    return await _chat(request, Scope("department", check_id(department_id, "department_id")))
+    return await _chat(request, Target("department", check_id(department_id, "department_id")))
 
 
-@router.post("/agents/{agent_id}/chat", openapi_extra=takes(ChatBody), responses=answers(ChatAnswer))
+@router.post("/agents/{agent_id}/chat", openapi_extra=takes(ChatBody, waits=True), responses=answers(ChatAnswer))
 async def chat_with_agent(request: Request, agent_id: str) -> Response:
     """Say something to an agent."""
-    return await _chat(request, Scope("agent", check_id(agent_id, "agent_id")))
+    return await _chat(request, Target("agent", check_id(agent_id, "agent_id")))
 
 
-async def _chat(request: Request, scope: Scope) -> Response:
+async def _chat(request: Request, target: Target) -> Response:
     context, body, ids = context_of(request), await read(request, ChatBody), ids_of(request)
     session_id = ids.make("session") if body.session_id is None else check_id(body.session_id, "session_id")
     message_id = ids.make("message")
-    metadata = _metadata(body, scope)
+    metadata = _metadata(body, target)
     payload = message_payload(session_id, body.sender, body.message, message_id, metadata)
     message = context.writer.draft("chat.message", session_id, payload, message_id)
-    ask = context.asks.draft(
-        scope.ask_subject,
-        asks.Ask(
-            session_id=session_id,
-            message_id=message_id,
-            sender=body.sender,
-            content=body.message,
-            metadata=metadata,
-            context=body.context,
-        ),
+    ask = Ask(
+        session_id=session_id,
+        message_id=message_id,
+        sender=body.sender,
+        content=body.message,
+        metadata=metadata,
+        context=body.context,
     )
-    await _ensure_session(context, session_id, body, scope, ids)
+    draft = context.asks.draft(target.subject(AUTHOR), ask)
+    await _ensure_session(context, session_id, body, target, ids)
     cursor = await say(context, message, ids)
-    await context.asks.put(ask)
-    return answer(ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor))
+    await context.asks.put(draft)
+    wait_s = wait_of(request.headers.getlist("prefer"))
+    if wait_s is None:
+        return answer(ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor))
+    event = await answer_to(context.mesh, ask, since=cursor, wait_s=wait_s)
+    said = None if event is None or is_refusal(event) else str(event.payload.get("content", ""))
+    return answer(
+        ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor, response=said),
+        {"Preference-Applied": f"wait={wait_s}"},
+    )
 
 
-def _metadata(body: ChatBody, scope: Scope) -> dict[str, Any]:
+def _metadata(body: ChatBody, target: Target) -> dict[str, Any]:
     metadata = dict(body.metadata)
     if body.agent_id is not None:
         metadata["agent_id"] = check_id(body.agent_id, "agent_id")
-    if scope.id is not None:
-        name = f"{scope.kind}_id"
-        if name == "agent_id" and body.agent_id not in {None, scope.id}:
-            raise InvalidId(f"agent_id {body.agent_id!r} is not the agent of this address, {scope.id!r}")
-        metadata[name] = scope.id
-    return metadata
+    if target.kind == "agent" and body.agent_id not in {None, target.id}:
+        raise InvalidId(f"agent_id {body.agent_id!r} is not the agent of this address, {target.id!r}")
+    return {**metadata, **target.metadata}
 
 
-async def _ensure_session(context: Context, session_id: str, body: ChatBody, scope: Scope, ids: Ids) -> None:
+async def _ensure_session(context: Context, session_id: str, body: ChatBody, target: Target, ids: Ids) -> None:
     projector = context.projector
     if projector.is_current:
         if projector.projection.is_deleted(session_id):
@@ -119,7 +114,8 @@ async def _ensure_session(context: Context, session_id: str, body: ChatBody, sco
         title=title_of(body.message),
         created_by=body.sender,
         event_id=ids.make("session of a chat"),
-        **scope.session_fields,
+        scope_type="executive" if target.kind == "daena" else target.kind,
+        scope_id=None if target.kind == "daena" else target.id,
     )
 
 

@@ -8,19 +8,22 @@ from collections.abc import AsyncIterator
 
 from fastapi import Request
 
+from daena_mesh.asks import Asks
 from daena_mesh.ids import uuid7
 from daena_mesh.mesh import Mesh
 from daena_mesh.rosters import Rosters
 from daena_mesh.sessions import SessionStore
 from daena_mesh.sweeping import Sweeper
-from mesh_api.asks import Asks
+from mesh_api.consumers import Consumers
 from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
 from mesh_api.service import api_service
+from mesh_api.serving import Serving
 from mesh_api.settings import ApiSettings
 from mesh_api.silence import Silence
 from mesh_api.state_keeper import StateKeeper
 from mesh_api.stream_tender import StreamTender
+from mesh_api.unanswered import Unanswered
 from mesh_api.unfinished import Unfinished
 from mesh_api.upkeep import Upkeep
 from mesh_api.writing import Writer
@@ -40,9 +43,12 @@ class Context:
         self.upkeep = Upkeep(self.mesh, self.sessions)
         self.projector = Projector(self.mesh, self.upkeep)
         self.unfinished = Unfinished(self.mesh)
-        self.tender = StreamTender(self.mesh, self.unfinished)
+        self.tender = StreamTender(self.mesh, self.unfinished, ask_timeout_s=settings.ask_timeout_s)
         self.state = StateKeeper(self.mesh)
         self.silence = Silence(self.mesh, self.state)
+        self.consumers = Consumers(self.mesh)
+        self.serving = Serving(self.mesh, self.consumers.want)
+        self.unanswered = Unanswered(self.mesh, self.serving, timeout_s=settings.ask_timeout_s)
         self.rosters = Rosters(self.mesh)
         self.sweeper = Sweeper(self.rosters, lambda: self.mesh.connection.state == "connected")
 
@@ -52,6 +58,7 @@ class Context:
         service = api_service(self.mesh.connection, self.requests.figures)
         service.start()
         self.mesh.start()
+        self.serving.start()
         tasks = [
             asyncio.create_task(self.projector.run(), name="projection of sessions"),
             asyncio.create_task(self.state.run(), name="state of agents"),
@@ -59,6 +66,8 @@ class Context:
             asyncio.create_task(self.upkeep.run(), name="upkeep of sessions"),
             asyncio.create_task(self.tender.run(), name="tender of streams of text"),
             asyncio.create_task(self.sweeper.run(), name="sweeper of presence"),
+            asyncio.create_task(self.consumers.run(), name="consumers of asks"),
+            asyncio.create_task(self.unanswered.run(), name="sweeper of asks"),
         ]
         try:
             yield

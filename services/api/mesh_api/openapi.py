@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import daena_mesh
+from mesh_api.prefer import MOST_WAIT_S
 from mesh_api.problems import MEDIA_TYPE
 
 _REF = "#/components/schemas/{name}"
@@ -40,12 +41,21 @@ _KEY = _header(
     "Makes a retry safe for 10 minutes: the same key finds what the first attempt has done.",
     {"type": "string", "minLength": 1, "maxLength": 255},
 )
+_PREFER = _header(
+    "Prefer",
+    f"`wait=20` has the call wait for an answer, 20 seconds at most here and never more than {MOST_WAIT_S}, and fill "
+    "`response` with it (RFC 7240).",
+    {"type": "string", "examples": ["wait=20"]},
+)
 _MATCH = _header("If-Match", "Do it only if the session still has this ETag.", {"type": "string"})
 
 
-def takes(cls: type[msgspec.Struct] | None, *, guarded: bool = False) -> dict[str, Any]:
-    """For ``openapi_extra``: the route takes this body, `Idempotency-Key`, and `If-Match` where it is ``guarded``."""
-    extra: dict[str, Any] = {"parameters": [_KEY, _MATCH] if guarded else [_KEY]}
+def takes(cls: type[msgspec.Struct] | None, *, guarded: bool = False, waits: bool = False) -> dict[str, Any]:
+    """For ``openapi_extra``: the route takes this body and `Idempotency-Key`.
+
+    Also `If-Match` where it is ``guarded``, and `Prefer` where it ``waits``.
+    """
+    extra: dict[str, Any] = {"parameters": [_KEY, *([_MATCH] if guarded else []), *([_PREFER] if waits else [])]}
     if cls is not None:
         extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(cls)}}}
     return extra

@@ -21,3 +21,7 @@ class ApiSettings(MeshSettings, frozen=True, kw_only=True):
     api_deadline_s: Annotated[
         float, Meta(ge=0.5, le=60, description="How long one write may take while NATS does answer, in seconds.")
     ] = 5.0
+    ask_timeout_s: Annotated[
+        float,
+        Meta(ge=0.5, le=86_400, description="How long a question waits for somebody to answer it, in seconds."),
+    ] = 60.0

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from daena_mesh.answers import answer_id
 from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.events import ChatMessage
 from daena_mesh.layout import RECORDS
@@ -32,12 +33,14 @@ _log = logging.getLogger(__name__)
 class StreamTender:
     """Looks on while messages are written."""
 
-    def __init__(self, mesh: Mesh, unfinished: Unfinished) -> None:
+    def __init__(self, mesh: Mesh, unfinished: Unfinished, *, ask_timeout_s: float) -> None:
+        """The answer to a question has ``ask_timeout_s`` more: as long as it lies in the queue another may write it."""
         self.ended = 0
         """How many messages it has ended, before anybody else."""
         self._mesh = mesh
         self._unfinished = unfinished
         self._quiet, self._silent = Watch(_QUIET_S), Watch(SILENT_S)
+        self._unanswered = Watch(2 * SILENT_S + ask_timeout_s)
         self._looked_up: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -57,15 +60,17 @@ class StreamTender:
 
     def _blind(self) -> None:
         """Who cannot see the writers cannot say that they are silent."""
-        self._quiet.blind()
-        self._silent.blind()
+        for watch in (self._quiet, self._silent, self._unanswered):
+            watch.blind()
 
     async def _tend(self) -> None:
         await self._unfinished.scan()
         streams = {stream.key: stream for stream in self._unfinished}
         standing = {key: stream.last_seq for key, stream in streams.items()}
         at = asyncio.get_running_loop().time()
-        silent = set(self._silent.dead(standing, at))
+        answers = {key: seq for key, seq in standing.items() if _is_answer(streams[key])}
+        others = {key: seq for key, seq in standing.items() if key not in answers}
+        silent = {*self._silent.dead(others, at), *self._unanswered.dead(answers, at)}
         looked_up = {key: seq for key, seq in self._looked_up.items() if standing.get(key) == seq}
         for key in self._quiet.dead(standing, at):
             if key in silent or looked_up.get(key) != standing[key]:
@@ -106,6 +111,11 @@ class StreamTender:
             return
         self.ended += not ack.duplicate
         _log.info("session %s: %s wrote a message and was not heard of any more", stream.session_id, message.sender)
+
+
+def _is_answer(stream: TextStream) -> bool:
+    """Whether it answers a question from the queue, which somebody else may be given, or `mesh_api.unanswered` ends."""
+    return stream.in_reply_to is not None and stream.message_id == answer_id(stream.session_id, stream.in_reply_to)
 
 
 def _with(message: ChatMessage, content: str) -> ChatMessage:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from daena_mesh.agent import Agent
+from daena_mesh.asking import Answer
+from daena_mesh.asks import Ask
 from daena_mesh.brain import Brain
 from daena_mesh.chat import Chat
 from daena_mesh.cursors import Cursor, Positions
@@ -35,6 +37,7 @@ from daena_mesh.errors import (
     NatsServerError,
     NotCovered,
     ProvisioningError,
+    Unanswered,
     UnknownSession,
 )
 from daena_mesh.events import (
@@ -67,6 +70,8 @@ __all__ = [
     "Agent",
     "AgentActivity",
     "AgentStatus",
+    "Answer",
+    "Ask",
     "Brain",
     "BrainStatus",
     "Chat",
@@ -103,6 +108,7 @@ __all__ = [
     "Subject",
     "Task",
     "TaskUpdate",
+    "Unanswered",
     "UnknownSession",
     "close_default_mesh",
     "default_mesh",

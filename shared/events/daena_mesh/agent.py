@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import msgspec
 
+from daena_mesh.answering import Answering, Handler
+from daena_mesh.asks import Target
 from daena_mesh.chat import Chat
 from daena_mesh.connection import State
 from daena_mesh.courier import Courier
@@ -85,6 +88,15 @@ class Agent:
         self._authored = False
         self.ask_endpoint = Endpoint("ask", f"ask.agent.{self.name}.*", metadata={"queue": "ASKS"})
         """The figures of the questions that it answered."""
+        self.answers = Answering(
+            mesh,
+            sender=self.name,
+            concurrency=concurrency,
+            changed=self._answering_changed,
+            figures=self.ask_endpoint.figures,
+        )
+        """The questions that it answers."""
+        self.on_leave(self.answers.close)
         self._service = Service(
             mesh.connection,
             self.name,
@@ -136,6 +148,41 @@ class Agent:
     def chat(self, session_id: str) -> Chat:
         """The chat of a session; raises `InvalidId`."""
         return self.mesh.chat(session_id)
+
+    # -- what it is asked ---------------------------------------------------------------------------------------
+
+    @overload
+    def on_ask(self, handler: Handler, /) -> Handler: ...
+
+    @overload
+    def on_ask(self, *targets: str, sender: str | None = None) -> Callable[[Handler], Handler]: ...
+
+    def on_ask(self, *targets: str | Handler, sender: str | None = None) -> Handler | Callable[[Handler], Handler]:
+        """Have a coroutine function answer questions: ``@agent.on_ask``, or ``@agent.on_ask("department/hr")``.
+
+        Without targets it answers what this agent and its departments are asked. It is given the `Ask` and a
+        `StreamWriter` to write the answer with, and may return the text instead. Each question is answered by one of
+        those who serve its target; where the function raises, it is tried again after 1 s and after 4 s, and given up
+        then. Who asks sees the answer as ``sender``'s, the agent's by default. Raises `InvalidId`, and `TypeError` for
+        what is no coroutine function.
+        """
+        if len(targets) == 1 and not isinstance(targets[0], str):
+            return self.on_ask()(targets[0])
+        named = [Target.parse(target) for target in targets if isinstance(target, str)]
+        served = named or [Target("agent", self.name), *(Target("department", name) for name in self.departments)]
+
+        def register(handler: Handler) -> Handler:
+            if not inspect.iscoroutinefunction(handler):
+                raise TypeError("what answers questions must be a coroutine function: async def (ask, out)")
+            for target in served:
+                self.answers.serve(target, handler, sender)
+            return handler
+
+        return register
+
+    def _answering_changed(self) -> None:
+        self.serves, self.answering = set(self.answers.serves), set(self.answers.at_work)
+        self.announce()
 
     # -- life ---------------------------------------------------------------------------------------------------
 

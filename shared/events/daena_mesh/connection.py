@@ -304,6 +304,21 @@ class Connection:
             if self._tap is not None:
                 self._write(b"UNSUB %b\r\n" % subscription)
 
+    async def drain(self, subscription: Subscription) -> None:
+        """Stop, but give what was on its way; raises `MeshUnavailable` where that is not known."""
+        if self._subjects.pop(subscription, None) is None:
+            return
+        try:
+            if self._tap is not None:
+                self._write(b"UNSUB %b\r\n" % subscription)
+                await self.flush()
+        finally:
+            self._handlers.pop(subscription, None)
+
+    def new_inbox(self) -> str:
+        """A subject to ask for replies on, by a subscription of the caller's own: it, or tokens below it."""
+        return f"{self._inbox.decode()}{next(self._ids):x}.in"
+
     def after_turn(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once everything that arrived with the message at hand is handled, or soon without one."""
         if self._tap is not None and self._tap.is_handling:

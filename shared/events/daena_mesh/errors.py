@@ -12,6 +12,7 @@ MeshError
 ├── NotCovered                     no stream takes the subject
 ├── MeshUnavailable                NATS, or the leader of a stream, does not answer
 ├── Conflict                       another writer was first
+├── Unanswered                     nobody has answered a question
 ├── UnknownSession                 no such session
 ├── DeletedSession                 the session was there, and is gone for good
 ├── ConfigurationError             a setting has a wrong value
@@ -67,6 +68,10 @@ class MeshUnavailable(MeshError):
 
 class Conflict(MeshError):
     """Another writer was first: the expected last sequence is no longer the last."""
+
+
+class Unanswered(MeshError):
+    """Nobody has answered a question: not in time, or whoever tried has given up."""
 
 
 class UnknownSession(MeshError):

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from daena_mesh import codec
 from daena_mesh.agent import ACTIVITIES_PER_S, Agent
+from daena_mesh.asking import Answer, ask
 from daena_mesh.brain import Brain
 from daena_mesh.chat import Chat
 from daena_mesh.connection import Connection
@@ -203,6 +204,34 @@ class Mesh:
             description=description,
             concurrency=concurrency,
             activities_per_s=activities_per_s,
+        )
+
+    async def ask(
+        self,
+        target: str,
+        text: str,
+        *,
+        session_id: str | None = None,
+        sender: str = "user",
+        metadata: dict[str, Any] | None = None,
+        context: Any = None,
+        wait_s: float = 20.0,
+    ) -> Answer:
+        """Ask ``agent/<id>``, ``department/<id>`` or ``daena``, and wait for the answer for ``wait_s`` seconds.
+
+        The question is stored as a message, in a new session where none is given; ``context`` goes to whoever answers
+        and is not stored with it. Raises `InvalidId`, `InvalidEvent`, `MeshUnavailable`, and `Unanswered` where nobody
+        answers in time (an answer may still come, as a message) or whoever tried has given up.
+        """
+        return await ask(
+            self,
+            target,
+            text,
+            session_id=session_id,
+            sender=sender,
+            metadata=metadata,
+            context=context,
+            wait_s=wait_s,
         )
 
     def brain(self, brain_id: str = "main") -> Brain:

@@ -136,8 +136,7 @@ class StreamReader:
         kept, pressed = 0, False
         if config.max_age:
             oldest = datetime.now(UTC) - timedelta(microseconds=config.max_age / 1_000) + timedelta(seconds=2)
-            first = await self._first(stream, {"start_time": oldest.isoformat().replace("+00:00", "Z")})
-            kept = first or state.last_seq + 1
+            kept = await self.first_since(stream, oldest) or state.last_seq + 1
         if config.max_bytes > 0 and state.bytes >= _PRESSED * config.max_bytes:
             pressed = True
             kept = max(kept, await self._first(stream, {"seq": state.first_seq}) or state.last_seq + 1)
@@ -171,6 +170,13 @@ class StreamReader:
             return await self._direct(stream, request)
         except _TooMany:
             return None
+
+    async def first_since(self, stream: str, at: datetime) -> int:
+        """The sequence of the first event stored at ``at`` or later, or 0, from any replica: perhaps stale.
+
+        Raises `MeshUnavailable`.
+        """
+        return await self._first(stream, {"start_time": at.astimezone(UTC).isoformat().replace("+00:00", "Z")})
 
     async def _first(self, stream: str, start: Mapping[str, object]) -> int:
         """The sequence of the first event from ``start`` on, or 0; markers of epochs are no events."""

@@ -76,6 +76,16 @@ class StreamWriter:
         """What was written so far."""
         return self._pieces.text if self._pieces is not None else ""
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a ``chat.stop`` has ended it."""
+        return self._is_stopped
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether not all that was written fits into one event."""
+        return self._is_cut
+
     async def write(self, text: str) -> None:
         """Append ``text``. It is sent soon, and nothing is waited for.
 

@@ -1,0 +1,172 @@
+"""Ends questions that nobody answers: one message from ``system``, and out of the queue.
+
+Every API does it. Its message has the id that an answer would have, so it is stored once, and not beside an answer.
+A question that was given out as often as it may be stays in the queue until it is ended here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from daena_mesh.answers import Answers
+from daena_mesh.asks import Ask, read_ask
+from daena_mesh.errors import InvalidEvent, InvalidId, MeshError, MeshUnavailable
+from daena_mesh.jetstream import NO_MESSAGE, ApiReply, call
+from daena_mesh.layout import RECORDS
+from daena_mesh.mesh import Mesh
+from daena_mesh.provisioning import ASKS
+from daena_mesh.stored import Stored
+from mesh_api.serving import Serving
+
+MOST_PAUSE_S = 2.0
+LISTEN_S = 6.0
+"""Longer than the time between two heartbeats: who works on something has said so."""
+
+_NOT_FOUND = 10057
+_BATCH = 200
+_AT_ONCE = 8
+_log = logging.getLogger(__name__)
+
+
+class Queued(NamedTuple):
+    """A question in the queue; ``ask`` is None for what is none."""
+
+    seq: int
+    asked_at: datetime
+    ask: Ask | None
+
+
+class Patience:
+    """Which questions are to be ended: those that nobody was answering at two looks one after the other.
+
+    One look alone could fall between the moment in which an agent takes a question and its saying so.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        """A question has ``timeout_s`` seconds."""
+        self._timeout = timedelta(seconds=timeout_s)
+        self._seen: set[int] = set()
+
+    def is_over(self, asked_at: datetime, now: datetime) -> bool:
+        """Whether a question of that age has had its time."""
+        return asked_at + self._timeout <= now
+
+    def look(self, queue: Iterable[Queued], answering: Collection[str], now: datetime) -> list[Queued]:
+        """Those of ``queue`` that are to be ended ``now``; ``answering`` are the messages that are being answered."""
+        left = {
+            queued.seq: queued
+            for queued in queue
+            if self.is_over(queued.asked_at, now) and (queued.ask is None or queued.ask.message_id not in answering)
+        }
+        seen, self._seen = self._seen, set(left)
+        return [queued for seq, queued in left.items() if seq in seen]
+
+    def blind(self) -> None:
+        """Nothing could be seen: begin anew."""
+        self._seen.clear()
+
+
+def queued_of(message: Stored) -> Queued:
+    """What lies in the queue."""
+    asked_at = datetime.fromisoformat(message.time.decode())
+    msg_id = message.msg_id
+    try:
+        ask = read_ask(
+            message.subject.decode(),
+            message.body,
+            seq=message.seq,
+            msg_id=msg_id.decode() if msg_id else None,
+        )
+    except (InvalidEvent, UnicodeDecodeError):
+        return Queued(message.seq, asked_at, None)
+    return Queued(message.seq, asked_at, ask)
+
+
+class _Info(ApiReply):
+    ts: str = ""
+
+
+class Unanswered:
+    """Looks at the queue."""
+
+    def __init__(self, mesh: Mesh, serving: Serving, *, timeout_s: float) -> None:
+        """A question has ``timeout_s`` seconds, unless somebody who says so is answering it."""
+        self.ended = 0
+        self._mesh = mesh
+        self._serving = serving
+        self._answers = Answers(mesh)
+        self._timeout_s = timeout_s
+        self._patience = Patience(timeout_s)
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(min(MOST_PAUSE_S, self._timeout_s / 5))
+            try:
+                if self._mesh.connection.state == "connected":
+                    await self._sweep()
+                else:
+                    self._patience.blind()
+            except MeshUnavailable as error:
+                _log.info("the queue of questions is not swept: %s", error)
+                self._patience.blind()
+            except Exception:  # noqa: BLE001 - or questions would stay unanswered in silence
+                _log.exception("sweeping the queue of questions failed")
+
+    async def _sweep(self) -> None:
+        if await self._serving.look() < min(LISTEN_S, self._timeout_s):
+            self._patience.blind()
+            return
+        now = await self._now()
+        old = await self._old(now)
+        over = self._patience.look(old, self._serving.beats.answering, now)
+        for begin in range(0, len(over), _AT_ONCE):
+            await asyncio.gather(*(self._end(queued) for queued in over[begin : begin + _AT_ONCE]))
+
+    async def _now(self) -> datetime:
+        """The time by the clock that also stamps the questions."""
+        info = await call(self._mesh.connection, f"STREAM.INFO.{ASKS}", {}, _Info)
+        if info.error is not None:
+            raise MeshUnavailable(f"stream {ASKS}: {info.error.description}")
+        with suppress(ValueError):
+            return datetime.fromisoformat(info.ts)
+        return datetime.now(UTC)
+
+    async def _old(self, now: datetime) -> list[Queued]:
+        """What lies in the queue for too long."""
+        found: list[Queued] = []
+        while True:
+            batch = await self._mesh.log.batch(ASKS, "ask.>", found[-1].seq if found else 0, most=_BATCH)
+            queue = [queued_of(message) for message in batch.messages]
+            old = [queued for queued in queue if self._patience.is_over(queued.asked_at, now)]
+            found += old
+            if len(old) < len(queue) or not batch.pending or not queue:
+                return found
+
+    async def _end(self, queued: Queued) -> None:
+        if queued.ask is not None and not await self._is_deleted(queued.ask.session_id):
+            text = f"Nobody has answered this question within {self._timeout_s:g} s."
+            try:
+                if await self._answers.end(queued.ask, queued.asked_at, text, {"unanswered": True}):
+                    self.ended += 1
+            except MeshUnavailable:
+                raise
+            except MeshError as error:  # one that no session can have: nobody can be told
+                _log.warning("the question at %d: %s", queued.seq, error)
+        await self._remove(queued.seq)
+
+    async def _is_deleted(self, session_id: str) -> bool:
+        with suppress(InvalidId):
+            return await self._mesh.log.last(RECORDS, f"session.{session_id}.deleted") is not None
+        return True
+
+    async def _remove(self, seq: int) -> None:
+        request = {"seq": seq, "no_erase": True}
+        answer = await call(self._mesh.connection, f"STREAM.MSG.DELETE.{ASKS}", request, ApiReply)
+        if answer.error is not None and answer.error.err_code not in {NO_MESSAGE, _NOT_FOUND}:
+            raise MeshUnavailable(f"the question at {seq} cannot be removed: {answer.error.description}")

@@ -1,0 +1,482 @@
+"""Questions on a real nats-server: put through the API or the SDK, answered by agents, given up, or left unanswered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+
+from daena_mesh.answers import answer_id
+from daena_mesh.asks import Ask, Target
+from daena_mesh.connection import header_block
+from daena_mesh.embedded import NatsServer
+from daena_mesh.errors import InvalidId, Unanswered
+from daena_mesh.events import Event
+from daena_mesh.mesh import Mesh
+from daena_mesh.provisioning import ASKS
+from daena_mesh.stream_writer import StreamWriter
+from mesh_api.settings import ApiSettings
+from tests.support.api import Api, running_api
+from tests.support.asks import answers_to, queue_is_empty
+from tests.support.deadlines import eventually, within
+from tests.support.meshes import mesh_at
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@asynccontextmanager
+async def meshes(url: str, count: int = 1) -> AsyncIterator[list[Mesh]]:
+    """Run meshes that, as an agent's, provision nothing."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(mesh_at(url, provisions=False)) for _ in range(count)]
+
+
+async def post(api: Api, path: str, message: str, *, wait_s: int = 20, **body: Any) -> dict[str, Any]:
+    """Ask through REST, and wait for the answer."""
+    response = await api.client.post(
+        f"/api/v1/{path}", json={"message": message, **body}, headers={"Prefer": f"wait={wait_s}"}, timeout=40
+    )
+    assert response.status_code == 200
+    assert response.headers["preference-applied"] == f"wait={wait_s}"
+    return dict(response.json())
+
+
+# -- answers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("P-ASK-1", "P-ASK-5")
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [("agents/a1/chat", "agent/a1"), ("departments/d1/chat", "department/d1"), ("daena/chat", "daena")],
+)
+async def test_an_agent_answers_and_whoever_waits_has_the_answer(shared_api: Api, path: str, target: str) -> None:
+    api, seen = shared_api, []
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("a1") as agent:
+
+        @agent.on_ask(target, sender="scout")
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            seen.append(ask)
+            await out.write("Hel")
+            return "lo"
+
+        context = {"lines": [1, 2]}
+        told = await post(api, path, "Who is there?", sender="ada", metadata={"page": 1}, context=context)
+        assert told["response"] == "Hello"
+        [ask] = seen
+        assert (ask.session_id, ask.message_id) == (told["session_id"], told["message_id"])
+        assert (ask.content, ask.sender, ask.context) == ("Who is there?", "ada", context)
+        assert (ask.target.removesuffix("/vp"), ask.attempt, ask.metadata["page"]) == (target, 1, 1)
+        question, reply = await api.mesh.chat(told["session_id"]).history()
+        assert question.payload["message_id"] == told["message_id"]
+        assert reply.payload == {
+            "session_id": told["session_id"],
+            "sender": "scout",
+            "content": "Hello",
+            "message_id": answer_id(told["session_id"], told["message_id"]),
+            "metadata": {"in_reply_to": told["message_id"]},
+        }
+        await queue_is_empty(api.mesh, Target.parse(target).pattern)
+
+
+async def test_who_does_not_wait_is_answered_at_once_and_reads_the_answer_as_an_event(shared_api: Api) -> None:
+    api = shared_api
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("a2") as agent:
+        go = asyncio.Event()
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            async with within(20):
+                await go.wait()
+            return "late"
+
+        response = await api.client.post("/api/v1/agents/a2/chat", json={"message": "x"})
+        told = response.json()
+        assert told["response"] is None
+        assert "preference-applied" not in response.headers
+        go.set()
+        [reply] = await eventually(lambda: answers_to(api.mesh, told["session_id"], told["message_id"]))
+        assert reply.payload["content"] == "late"
+
+
+async def test_who_waits_in_vain_has_no_answer(shared_api: Api) -> None:
+    told = await post(shared_api, "agents/nobody/chat", "x", wait_s=0)
+    assert told["response"] is None
+
+
+@pytest.mark.promise("P-ASK-5")
+async def test_the_sdk_asks_and_waits(shared_api: Api) -> None:
+    api = shared_api
+    async with meshes(api.mesh.settings.nats_url, 2) as [mesh, user], mesh.agent("a3", departments=["d3"]) as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> None:
+            out.metadata["tokens"] = 3
+            await out.write(f"{ask.target}: {ask.content}")
+
+        for target in ("agent/a3", "department/d3"):
+            given = await user.ask(target, "2 + 2", session_id="sdk", sender="ada", context={"n": 1})
+            assert (given.text, given.sender, given.session_id) == (f"{target}: 2 + 2", "a3", "sdk")
+            assert given.metadata["tokens"] == 3
+        contents = [event.payload["sender"] for event in await user.chat("sdk").history()]
+        assert contents == ["ada", "a3", "ada", "a3"]
+        started = await user.ask("agent/a3", "where?")
+        row = await eventually(lambda: api.context.projector.projection.row(started.session_id))
+        assert row is not None
+        session = msgspec.json.decode(row.session)
+        assert (session["scope_type"], session["scope_id"]) == ("agent", "a3")
+
+
+@pytest.mark.parametrize("target", ["", "scout", "agent", "agent/", "agent/*", "agent/a.b", "team/a", "daena/a b"])
+async def test_whoever_cannot_be_asked_is_refused_before_anything_is_stored(shared_api: Api, target: str) -> None:
+    with pytest.raises(InvalidId):
+        await shared_api.mesh.ask(target, "x", session_id="refused")
+    assert await shared_api.mesh.chat("refused").history() == []
+
+
+async def test_what_answers_must_be_a_coroutine_function(shared_api: Api) -> None:
+    async with meshes(shared_api.mesh.settings.nats_url) as [mesh], mesh.agent("a4") as agent:
+        with pytest.raises(TypeError, match="coroutine function"):
+            agent.on_ask(print)  # type: ignore[arg-type]
+        with pytest.raises(InvalidId):
+            agent.on_ask("agent/*")
+
+
+async def test_nobody_answers_in_time(shared_api: Api) -> None:
+    with pytest.raises(Unanswered, match=r"agent/away has not answered within 0\.1 s"):
+        await shared_api.mesh.ask("agent/away", "x", wait_s=0.1)
+
+
+@pytest.mark.promise("P-NATIVE-1")
+async def test_a_question_put_by_any_client_is_answered(shared_api: Api) -> None:
+    api = shared_api
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("a5") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            return f"{ask.sender} said {ask.content}"
+
+        publish = api.mesh.connection.publish
+        publish("ask.agent.a5.me", b"no question")
+        publish("ask.agent.a5.me", b'{"session_id": "a.b", "content": "x"}')
+        publish("ask.agent.a5.me", b'{"session_id": "native", "content": "one"}')
+        block = header_block({"Nats-Msg-Id": "m2"})
+        publish("ask.agent.a5.me", b'{"session_id": "native", "content": "two", "sender": "cli"}', block)
+        found = await eventually(lambda: _two(api, "native"))
+        assert sorted(event.payload["content"] for event in found) == ["cli said two", "user said one"]
+        assert "m2" in {event.payload["metadata"]["in_reply_to"] for event in found}
+        await queue_is_empty(api.mesh, "ask.agent.a5.*")
+
+
+async def _two(api: Api, session_id: str) -> list[Event]:
+    found = await api.mesh.chat(session_id).history()
+    return found if len(found) == 2 else []
+
+
+# -- shared, bounded, stopped ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("P-ASK-1")
+async def test_two_agents_share_a_department(shared_api: Api) -> None:
+    api, taken = shared_api, []
+    async with meshes(api.mesh.settings.nats_url, 2) as both, AsyncExitStack() as stack:
+        for name, mesh in zip(("left", "right"), both, strict=True):
+            agent = await stack.enter_async_context(mesh.agent(name, concurrency=2))
+
+            @agent.on_ask("department/shared")
+            async def answer(ask: Ask, out: StreamWriter, name: str = name) -> str:
+                taken.append((name, ask.content))
+                async with within(20):
+                    await eventually(lambda: len({who for who, _ in taken}) == 2)  # until both have something
+                return name
+
+        told = await asyncio.gather(*(post(api, "departments/shared/chat", str(i)) for i in range(20)))
+        assert sorted(content for _, content in taken) == sorted(map(str, range(20)))
+        assert {answer["response"] for answer in told} == {"left", "right"}
+
+
+@pytest.mark.promise("P-ASK-6")
+async def test_no_more_are_at_work_than_an_agent_wants(shared_api: Api) -> None:
+    api, at_work, most = shared_api, 0, 0
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("few", concurrency=3) as agent:
+
+        @agent.on_ask
+        @agent.on_ask("department/few")
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            nonlocal at_work, most
+            at_work += 1
+            most = max(most, at_work)
+            await eventually(lambda: most >= 3, within_s=20)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            at_work -= 1
+            return "done"
+
+        paths = ["agents/few/chat", "departments/few/chat"] * 10
+        told = await asyncio.gather(*(post(api, path, "x") for path in paths))
+        assert [answer["response"] for answer in told] == ["done"] * 20
+        assert most == 3
+
+
+async def test_one_worker_serves_several_targets(shared_api: Api) -> None:
+    api = shared_api
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("lone", concurrency=1) as agent:
+
+        @agent.on_ask("agent/lone", "department/lone", "department/alone")
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            return ask.target
+
+        for target in ("department/alone", "agent/lone", "department/lone"):
+            kind, _, name = target.partition("/")
+            assert (await post(api, f"{kind}s/{name}/chat", "x"))["response"] == target
+
+
+@pytest.mark.promise("P-STREAM-4")
+async def test_a_stop_ends_an_answer_for_good(shared_api: Api) -> None:
+    api, attempts = shared_api, []
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("talker") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> None:
+            attempts.append(ask.attempt)
+            await out.write("and so on")
+            await asyncio.Event().wait()
+
+        asking = asyncio.create_task(post(api, "agents/talker/chat", "x", session_id="stopped"))
+        await eventually(lambda: attempts)
+        await api.mesh.publish("chat.stopped.stop", {"session_id": "stopped"})
+        assert (await asking)["response"] == "and so on"
+        [question, reply] = await api.mesh.chat("stopped").history()
+        assert reply.payload["metadata"]["in_reply_to"] == question.payload["message_id"]
+        assert reply.payload["metadata"]["reason"] == "stopped"
+        await queue_is_empty(api.mesh, "ask.agent.talker.*")
+        assert attempts == [1]
+
+
+# -- what fails -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("P-ASK-3")
+async def test_what_fails_three_times_is_given_up_visibly(shared_api: Api) -> None:
+    api, attempts = shared_api, []
+    clock = asyncio.get_running_loop().time
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("broken") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> None:
+            attempts.append((ask.attempt, clock()))
+            await out.write("I begin")
+            raise LookupError("no such book")
+
+        told = await post(api, "agents/broken/chat", "x")
+        assert told["response"] is None
+        assert [attempt for attempt, _ in attempts] == [1, 2, 3]
+        pauses = [later - earlier for (_, earlier), (_, later) in pairwise(attempts)]
+        assert pauses[0] >= 0.9
+        assert pauses[1] >= 3.9
+        [_, reply] = await api.mesh.chat(told["session_id"]).history()
+        assert reply.payload["sender"] == "system"
+        assert reply.payload["metadata"] == {
+            "in_reply_to": told["message_id"],
+            "given_up": True,
+            "reason": "LookupError: no such book",
+        }
+        await queue_is_empty(api.mesh, "ask.agent.broken.*")
+        assert agent.answers.figures.errors == 3
+
+
+@pytest.mark.promise("P-ASK-3")
+async def test_what_fails_once_is_answered_by_the_next_attempt(shared_api: Api) -> None:
+    api = shared_api
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("moody") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            await out.write("now: ")
+            if ask.attempt == 1:
+                raise RuntimeError("not yet")
+            return "42"
+
+        told = await post(api, "agents/moody/chat", "x")
+        assert told["response"] == "now: 42"
+        assert len(await answers_to(api.mesh, told["session_id"], told["message_id"])) == 1
+
+
+async def test_an_answer_that_is_too_long_is_kept_as_far_as_it_fits(shared_api: Api) -> None:
+    api, attempts = shared_api, []
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("verbose") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            attempts.append(ask.attempt)
+            return "x" * 100_000
+
+        told = await post(api, "agents/verbose/chat", "x")
+        assert 60_000 < len(told["response"]) < 65_536
+        await queue_is_empty(api.mesh, "ask.agent.verbose.*")
+        assert attempts == [1]
+
+
+@pytest.mark.promise("P-ASK-7")
+async def test_an_agent_that_leaves_returns_what_is_unfinished_at_once(shared_api: Api) -> None:
+    api, attempts = shared_api, []
+    async with meshes(api.mesh.settings.nats_url, 2) as [leaving, staying]:
+        async with leaving.agent("leaving") as agent:
+
+            @agent.on_ask("department/relay")
+            async def hold(ask: Ask, out: StreamWriter) -> None:
+                attempts.append(ask.attempt)
+                await out.write("I will not end")
+                await asyncio.Event().wait()
+
+            asking = asyncio.create_task(post(api, "departments/relay/chat", "x"))
+            await eventually(lambda: attempts)
+        left = asyncio.get_running_loop().time()
+        async with staying.agent("staying") as agent:
+
+            @agent.on_ask("department/relay")
+            async def answer(ask: Ask, out: StreamWriter) -> str:
+                attempts.append(ask.attempt)
+                return "I did"
+
+            told = await asking
+            assert asyncio.get_running_loop().time() - left < 9  # less than the lease would have lasted
+        assert told["response"] == "I did"
+        assert attempts == [1, 2]
+        assert len(await answers_to(api.mesh, told["session_id"], told["message_id"])) == 1
+
+
+# -- nobody answers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("P-ASK-4")
+async def test_a_question_that_nobody_answers_gets_one_message_from_system(nats_server: NatsServer) -> None:
+    settings = ApiSettings(nats_url=nats_server.url, ask_timeout_s=0.5)
+    async with (
+        running_api(nats_server.url, settings=settings) as one,
+        running_api(nats_server.url, settings=settings) as two,
+    ):
+        told = await asyncio.gather(*(post(api, "agents/gone/chat", "x", wait_s=30) for api in (one, two) * 5))
+        assert [answer["response"] for answer in told] == [None] * 10
+        await queue_is_empty(one.mesh)
+        for answer in told:
+            [reply] = await answers_to(one.mesh, answer["session_id"], answer["message_id"])
+            assert reply.payload["sender"] == "system"
+            assert reply.payload["metadata"] == {"in_reply_to": answer["message_id"], "unanswered": True}
+        assert one.context.unanswered.ended + two.context.unanswered.ended == 10
+
+
+@pytest.mark.promise("P-ASK-4")
+async def test_what_somebody_is_answering_is_not_ended(shared_nats: NatsServer) -> None:
+    settings = ApiSettings(nats_url=shared_nats.url, ask_timeout_s=0.5)
+    async with (
+        running_api(shared_nats.url, settings=settings) as api,
+        meshes(shared_nats.url) as [mesh],
+        mesh.agent("slow") as agent,
+    ):
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            # Until others that were put later have been ended.
+            for _ in range(2):
+                with pytest.raises(Unanswered):
+                    await mesh.ask("agent/nowhere", "x", wait_s=20)
+            return "slowly"
+
+        told = await post(api, "agents/slow/chat", "x")
+        assert told["response"] == "slowly"
+        assert len(await answers_to(api.mesh, told["session_id"], told["message_id"])) == 1
+
+
+@pytest.mark.promise("P-ASK-4")
+async def test_an_answer_older_than_the_streams_window_is_found(shared_nats: NatsServer) -> None:
+    """An agent answered and died; when the API is back the answer's id is forgotten, but the answer is in the log."""
+    settings = ApiSettings(nats_url=shared_nats.url, ask_timeout_s=0.5)
+    async with running_api(shared_nats.url) as api:
+        response = await api.client.post("/api/v1/agents/dead/chat", json={"message": "x"})
+        told = response.json()
+        chat = api.mesh.chat(told["session_id"])
+        # Under another `Nats-Msg-Id` than an answer has, as if that were forgotten.
+        await chat.send("yes", sender="dead", metadata={"in_reply_to": told["message_id"]})
+    async with running_api(shared_nats.url, settings=settings) as api:
+        await queue_is_empty(api.mesh)
+        [reply] = await answers_to(api.mesh, told["session_id"], told["message_id"])
+        assert reply.payload["content"] == "yes"
+
+
+async def test_a_question_in_a_deleted_session_goes_without_a_word(shared_nats: NatsServer) -> None:
+    settings = ApiSettings(nats_url=shared_nats.url, ask_timeout_s=0.5)
+    async with running_api(shared_nats.url, settings=settings) as api:
+        created = await api.client.post("/api/v1/chat-history/sessions", json={"title": "x"})
+        session_id = created.json()["session_id"]
+        await api.client.post("/api/v1/agents/gone/chat", json={"message": "x", "session_id": session_id})
+        await api.client.delete(f"/api/v1/chat-history/sessions/{session_id}")
+        await queue_is_empty(api.mesh)
+        assert await api.mesh.chat(session_id).history() == []
+
+
+# -- consumers ------------------------------------------------------------------------------------------------------
+
+
+async def consumer(api: Api, name: str) -> dict[str, Any]:
+    reply = await api.mesh.connection.request(f"$JS.API.CONSUMER.INFO.{ASKS}.{name}", b"", timeout_s=2)
+    return dict(json.loads(reply.body).get("config") or {})
+
+
+async def create(api: Api, name: str, **config: Any) -> None:
+    request = {"stream_name": ASKS, "config": {"name": name, "durable_name": name, "ack_policy": "explicit", **config}}
+    subject = f"$JS.API.CONSUMER.CREATE.{ASKS}.{name}.{config['filter_subject']}"
+    reply = await api.mesh.connection.request(subject, json.dumps(request).encode(), timeout_s=2)
+    assert "error" not in json.loads(reply.body)
+
+
+@pytest.mark.promise("P-ASK-8")
+async def test_an_older_consumer_is_upgraded_and_a_removed_one_made_again(shared_nats: NatsServer) -> None:
+    async with running_api(shared_nats.url) as api, meshes(shared_nats.url) as [mesh]:
+        await create(api, "agent-old", filter_subject="ask.agent.old.api", max_deliver=7, ack_wait=60 * 10**9)
+        await create(api, "department-old", filter_subject="ask.department.old.*", deliver_subject="pushed.to.somebody")
+        async with mesh.agent("old", departments=["old"]) as agent:
+
+            @agent.on_ask
+            async def answer(ask: Ask, out: StreamWriter) -> str:
+                return "yes"
+
+            for name, pattern in (("agent-old", "ask.agent.old.*"), ("department-old", "ask.department.old.*")):
+
+                async def upgraded(name: str = name) -> dict[str, Any] | None:
+                    config = await consumer(api, name)
+                    return config if config.get("max_deliver") == 3 else None
+
+                config = await eventually(upgraded)
+                assert config is not None
+                assert (config["filter_subject"], config["ack_wait"]) == (pattern, 10 * 10**9)
+                assert "deliver_subject" not in config
+            assert (await post(api, "agents/old/chat", "x"))["response"] == "yes"
+            await api.mesh.connection.request(f"$JS.API.CONSUMER.DELETE.{ASKS}.agent-old", b"", timeout_s=2)
+            assert (await post(api, "agents/old/chat", "x"))["response"] == "yes"
+
+
+@pytest.mark.promise("P-ASK-8")
+async def test_an_agent_that_was_there_before_the_api_is_served(nats_server: NatsServer) -> None:
+    async with running_api(nats_server.url):
+        pass  # the streams are there
+    async with meshes(nats_server.url) as [mesh], mesh.agent("early") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            return "I was first"
+
+        async with running_api(nats_server.url) as api:
+            assert (await post(api, "agents/early/chat", "x"))["response"] == "I was first"
+
+
+async def test_a_status_alone_is_enough_for_a_consumer(shared_api: Api) -> None:
+    publish = shared_api.mesh.connection.publish
+    publish("agent.cli.status", b'{"status": "online", "serves": ["agent/cli", "*", "agent/*"]}')
+    publish("agent.cli.status", b'{"status": "online", "serves": 5}')
+    assert await eventually(lambda: consumer(shared_api, "agent-cli"))
