@@ -7,6 +7,9 @@ BIN = .venv/bin
 ARGS =
 WORKERS = 2
 
+PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" --quiet
+
 .PHONY: help up install test fuzz lint format wheel lock docs clean
 
 help: ## say what there is (the default)
@@ -41,11 +44,11 @@ wheel: install ## build dist/daena_mesh-….whl, with the page and the JavaScrip
 	@$(BIN)/python -m hatchling build --target wheel
 
 # Keeps what is pinned unless UPGRADE=--upgrade. Needs uv, the one tool that resolves for all platforms at once.
-lock: ## pin anew what pyproject.toml asks for, in requirements.lock
+lock: ## pin anew what pyproject.toml asks for, in requirements.lock and tests/adapters/requirements.lock
 	@command -v uv >/dev/null || { echo "make lock needs uv; this helps: python3 -m pip install --user uv" >&2; exit 1; }
-	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-		--quiet --output-file requirements.lock $(UPGRADE)
+	@$(PIN) --extra server --extra brain --extra dev --extra fuzz --output-file requirements.lock $(UPGRADE)
+	@$(PIN) --extra langgraph --extra openai-agents --extra mcp --group adapters \
+		--output-file tests/adapters/requirements.lock $(UPGRADE)
 
 docs: install ## write docs/configuration.md from the settings, and the figures into docs/performance.md
 	@$(BIN)/python -m mesh_cli.configuration > docs/configuration.md.new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -76,6 +77,33 @@ def install(requirement: str, root: Path) -> Environment:
     if run.returncode and _OFFLINE.search(run.stderr):
         skip("connect to a package index to run this test")
     assert run.returncode == 0, run.stderr
+    return Environment(root)
+
+
+def pinned(lock: Path, root: Path) -> Environment:
+    """Give the environment in ``root`` that holds what ``lock`` pins; it is made when it is not there, or another one.
+
+    Skips the test when there is no way to a package index.
+
+    Raises:
+        AssertionError: it cannot be installed.
+    """
+    stamp, wanted = root / "pinned", f"{sys.version} {root} {hashlib.sha256(lock.read_bytes()).hexdigest()}"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return Environment(root)
+    shutil.rmtree(root, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True, timeout=60)
+    run = subprocess.run(
+        [*_installer(root / "bin" / "python"), "--quiet", "--require-hashes", "-r", str(lock)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    if run.returncode and _OFFLINE.search(run.stderr):
+        skip("connect to a package index to run this test")
+    assert run.returncode == 0, run.stderr
+    stamp.write_text(wanted)
     return Environment(root)
 
 

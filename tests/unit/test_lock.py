@@ -1,4 +1,4 @@
-"""requirements.lock holds all that pyproject.toml asks for, by hash, wherever a package index may be."""
+"""The locks hold all that pyproject.toml asks for, by hash, wherever a package index may be."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCK = (ROOT / "requirements.lock").read_text()
-PINS = [line.removesuffix("\\").strip() for line in LOCK.splitlines() if re.match(r"[a-z0-9]", line)]
+ADAPTERS = {"langgraph", "openai-agents", "mcp"}
+"""The extras that are tested in an environment of their own."""
+
+LOCKS = {
+    "all but adapters": (ROOT / "requirements.lock").read_text(),
+    "adapters": (ROOT / "tests" / "adapters" / "requirements.lock").read_text(),
+}
+every_lock = pytest.mark.parametrize("name", LOCKS)
 
 MACHINES = [
     {"sys_platform": platform, "platform_machine": machine, "python_version": python}
@@ -27,13 +33,22 @@ MACHINES = [
 ]
 
 
-def wanted() -> list[Requirement]:
-    """List what pyproject.toml asks for: to run, to serve, to develop and to build."""
+def wanted(name: str) -> list[Requirement]:
+    """List what pyproject.toml asks for: to run, to serve, to develop and to build; or to run and test adapters."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    texts = [*pyproject["project"]["dependencies"], *pyproject["build-system"]["requires"]]
-    for extra in pyproject["project"]["optional-dependencies"].values():
-        texts += extra
+    texts = [*pyproject["project"]["dependencies"]]
+    if name == "adapters":
+        texts += pyproject["dependency-groups"]["adapters"]
+    else:
+        texts += pyproject["build-system"]["requires"]
+    for extra, more in pyproject["project"]["optional-dependencies"].items():
+        if (extra in ADAPTERS) == (name == "adapters"):
+            texts += more
     return [Requirement(text) for text in texts]
+
+
+def pins_in(lock: str) -> list[str]:
+    return [line.removesuffix("\\").strip() for line in lock.splitlines() if re.match(r"[a-z0-9]", line)]
 
 
 def environment_of(machine: dict[str, str]) -> dict[str, str]:
@@ -41,17 +56,18 @@ def environment_of(machine: dict[str, str]) -> dict[str, str]:
     return {key: str(value) for key, value in environment.items()}
 
 
-def pins_on(machine: dict[str, str]) -> dict[str, Requirement]:
+def pins_on(machine: dict[str, str], lock: str) -> dict[str, Requirement]:
     environment = environment_of(machine)
-    pins = [Requirement(pin) for pin in PINS]
+    pins = [Requirement(pin) for pin in pins_in(lock)]
     return {canonicalize_name(pin.name): pin for pin in pins if pin.marker is None or pin.marker.evaluate(environment)}
 
 
+@every_lock
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: "-".join(machine.values()))
-def test_all_that_is_asked_for_is_pinned_within_its_range(machine: dict[str, str]) -> None:
-    pins = pins_on(machine)
+def test_all_that_is_asked_for_is_pinned_within_its_range(machine: dict[str, str], name: str) -> None:
+    pins = pins_on(machine, LOCKS[name])
     environment = environment_of(machine)
-    for requirement in wanted():
+    for requirement in wanted(name):
         if requirement.marker is not None and not requirement.marker.evaluate(environment):
             continue
         pin = pins[canonicalize_name(requirement.name)]
@@ -60,14 +76,16 @@ def test_all_that_is_asked_for_is_pinned_within_its_range(machine: dict[str, str
         assert requirement.specifier.contains(exact.version), f"make lock: {requirement} against {pin}"
 
 
-def test_every_pin_has_a_hash() -> None:
-    entries = re.split(r"^(?=[a-z0-9])", LOCK, flags=re.MULTILINE)[1:]
-    assert len(entries) == len(PINS)
+@every_lock
+def test_every_pin_has_a_hash(name: str) -> None:
+    entries = re.split(r"^(?=[a-z0-9])", LOCKS[name], flags=re.MULTILINE)[1:]
+    assert len(entries) == len(pins_in(LOCKS[name]))
     for entry in entries:
         assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry
 
 
-def test_no_index_is_named() -> None:
-    options = [line for line in LOCK.splitlines() if re.match(r"\s*-(?!-hash=)", line)]
+@every_lock
+def test_no_index_is_named(name: str) -> None:
+    options = [line for line in LOCKS[name].splitlines() if re.match(r"\s*-(?!-hash=)", line)]
     assert options == []
-    assert "://" not in LOCK
+    assert "://" not in LOCKS[name]

@@ -30,10 +30,15 @@ class Progress:
 
     def __init__(self, total: float | None, *, at: float) -> None:
         """``at`` is the time now, in seconds of a monotonic clock. Raises `ValueError`."""
-        self.total = None if total is None else _number(total, "total")
+        self.total: float | None = None
+        self.expect(total)
         self.done: float = 0
         self.note: str | None = None
         self._samples: deque[tuple[float, float]] = deque([(at, 0.0)])
+
+    def expect(self, total: float | None) -> None:
+        """There is ``total`` to do; raises `ValueError` where that is not finite, or less than 0."""
+        self.total = None if total is None else _number(total, "total")
 
     def advance(self, n: float, *, at: float) -> None:
         """``n`` more are done; raises `ValueError` where that is not finite, or less than 0."""

@@ -50,6 +50,15 @@ class Task:
         return self._progress.state(self._clock())
 
     @property
+    def total(self) -> float | None:
+        """How much there is to do; may be set where that is learned later. Raises `ValueError`."""
+        return self._progress.total
+
+    @total.setter
+    def total(self, total: float | None) -> None:
+        self._progress.expect(total)
+
+    @property
     def coalesced(self) -> int:
         """How many updates were never sent, because a newer one took their place."""
         return self._courier.coalesced
