@@ -43,7 +43,7 @@ def away_from_the_users_own(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Keep tests and the mesh that this user may run apart: neither finds the other, nor its settings."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("MESH_") and name != REQUIRE:
+            if name.startswith(("MESH_", "OPENAI_")) and name != REQUIRE:
                 patch.delenv(name)
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         yield

@@ -8,7 +8,7 @@ import pytest
 
 from daena_mesh.brain import Brain
 from daena_mesh.embedded import NatsServer
-from daena_mesh.errors import InvalidEvent, InvalidId
+from daena_mesh.errors import InvalidEvent, InvalidId, MeshUnavailable
 from tests.support.deadlines import eventually, within
 from tests.support.meshes import events, running
 
@@ -47,6 +47,10 @@ async def test_what_could_not_be_told_is_not_taken_for_told(nats_server: NatsSer
         for _ in range(2):
             with pytest.raises(InvalidEvent):
                 await brain.report({"not": object()})
+        await mesh.close()
+        for _ in range(2):
+            with pytest.raises(MeshUnavailable):
+                await brain.report("well")
 
 
 async def test_a_bad_id_is_refused(nats_server: NatsServer) -> None:

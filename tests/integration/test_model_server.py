@@ -140,6 +140,13 @@ async def test_the_key_goes_to_the_server_alone() -> None:
         assert "s3cret" not in str(raised.value)
 
 
+async def test_no_proxy_is_asked_for_a_server_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with ModelServer.running() as there:
+        assert (await ask(there.url)).pieces == ["Hel", "lo!"]
+
+
 # -- before the first token --------------------------------------------------------------------------------------
 
 
@@ -283,14 +290,16 @@ async def test_who_is_cancelled_hangs_up() -> None:
         await eventually(lambda: there.cuts == 1)
 
 
-async def test_what_the_writer_raises_is_its_own() -> None:
+async def test_what_the_writer_raises_is_its_own_and_hangs_up() -> None:
     async def full(text: str) -> None:
         raise TimeoutError(text)
 
     async with ModelServer.running() as there, within(), asking(there.url) as server:
-        with pytest.raises(TimeoutError, match="Hel"):
+        there.always = breaks_off("Hel", by=silence)
+        with pytest.raises(TimeoutError, match="Hel") as raised:
             await server.complete(Completion("m"), QUESTION, full)
-        assert len(there.questions) == 1
+        await eventually(lambda: there.cuts == 1)
+        assert (len(there.questions), str(raised.value)) == (1, "Hel")
 
 
 async def ask_into(answer: Answer, url: str) -> None:

@@ -36,6 +36,7 @@ OTHERS = {
     "nginx",
     "node",
     "npm",
+    "ollama",
     "pip",
     "sleep",
     "uv",

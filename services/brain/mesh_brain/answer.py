@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Any, Protocol
 
 from daena_mesh.errors import InvalidEvent
 from daena_mesh.mesh import Mesh
+from daena_mesh.micro import Figures
 from mesh_brain.conversation import PROBLEM, Message, Question, conversation
 from mesh_brain.server import Completion, ModelServer
 from mesh_brain.settings import BrainSettings
@@ -50,6 +52,7 @@ class Answerer:
 
     def __init__(self, mesh: Mesh, server: ModelServer, settings: BrainSettings) -> None:
         self.answering = 0
+        self.figures = Figures()
         self.first_token_ms: float | None = None
         self.watch = Watch(mesh, server, settings, self)
         self._mesh = mesh
@@ -62,16 +65,20 @@ class Answerer:
         Raises `MeshUnavailable` where the history cannot be read: then it was not begun.
         """
         self.answering += 1
+        begun, went_wrong = time.perf_counter(), "it was not begun, or was cancelled"
         try:
             messages = await self._conversation(asked)
             out.metadata["brain"] = self._settings.brain_id
             try:
                 await self._complete(messages, out)
+                went_wrong = ""
             except Trouble as trouble:
+                went_wrong = trouble.sentence
                 await self._tell(trouble, out)
                 self.watch.look_soon()
         finally:
             self.answering -= 1
+            self.figures.note(time.perf_counter() - begun, went_wrong)
 
     async def _complete(self, messages: list[Message], out: Out) -> None:
         completion = Completion(await self.watch.model())

@@ -56,6 +56,8 @@ class ModelServer:
             api_key=place.api_key or "none",
             max_retries=0,
             timeout=openai.Timeout(None, connect=settings.brain_connect_s),
+            # A proxy of the environment leads away from this machine.
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=not place.is_here),
         )
 
     async def close(self) -> None:

@@ -84,15 +84,13 @@ def _of_status(error: openai.APIStatusError, asked: Asked) -> Trouble:
         what = f"has no model {asked.model!r}, or " if asked.model else ""
         sentence = f"The server at {server} {what}is no OpenAI-compatible one at this address (404); most end in /v1."
         return Trouble("unknown", sentence, status=status)
-    if status == 429:
+    if status == 429 or status >= 500 or status in {408, 409}:
         wait_s = retry_after_s(error.response.headers)
         later = f"in {wait_s:.0f} s" if wait_s else "later"
-        sentence = f"The model's server at {server} is asked too often (429): try again {later}."
-        return Trouble("busy", sentence, status=status, may_pass=True, retry_after_s=wait_s)
-    if status >= 500 or status in {408, 409}:
-        wait_s = retry_after_s(error.response.headers)
-        sentence = f"The model's server at {server} failed ({status}){_said(error, asked)}: try again later."
-        return Trouble("failed", sentence, status=status, may_pass=True, retry_after_s=wait_s)
+        kind: Kind = "busy" if status == 429 else "failed"
+        what = "is asked too often (429)" if kind == "busy" else f"failed ({status}){_said(error, asked)}"
+        sentence = f"The model's server at {server} {what}: try again {later}."
+        return Trouble(kind, sentence, status=status, may_pass=True, retry_after_s=wait_s)
     sentence = f"The model's server at {server} does not take the question ({status}){_said(error, asked)}."
     return Trouble("rejected", sentence, status=status)
 

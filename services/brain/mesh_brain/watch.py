@@ -22,7 +22,7 @@ STOPPED = "the brain was stopped"
 _log = logging.getLogger(__name__)
 
 
-class Figures(Protocol):
+class Answers(Protocol):
     """What is known of the answers."""
 
     answering: int
@@ -32,13 +32,13 @@ class Figures(Protocol):
 class Watch:
     """Knows how the server is, and says it on ``brain.<id>.status``: what is new at once, the rest now and then."""
 
-    def __init__(self, mesh: Mesh, server: ModelServer, settings: BrainSettings, figures: Figures) -> None:
+    def __init__(self, mesh: Mesh, server: ModelServer, settings: BrainSettings, answers: Answers) -> None:
         self.health: Health | None = None
         """None until the first look."""
         self._mesh = mesh
         self._server = server
         self._settings = settings
-        self._figures = figures
+        self._answers = answers
         # When to tell the same again is decided here: each look has figures of its own.
         self._brain = Brain(mesh, settings.brain_id, every_s=0.0)
         self._told: Health | None = None
@@ -75,7 +75,7 @@ class Watch:
         async with self._looking:
             health = await self._seen()
             self.health = msgspec.structs.replace(
-                health, answering=self._figures.answering, first_token_ms=self._figures.first_token_ms
+                health, answering=self._answers.answering, first_token_ms=self._answers.first_token_ms
             )
             await self._tell(self.health)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from daena_mesh.settings import MeshSettings, Setting, describe
 from mesh_api.settings import ApiSettings
+from mesh_brain.settings import BrainSettings
 from mesh_edge.settings import EdgeSettings
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
@@ -22,6 +23,11 @@ SERVICES: Sequence[tuple[str, str, type[msgspec.Struct]]] = (
     ),
     ("The API", "Read by `mesh up` and `mesh api`.", ApiSettings),
     ("The edge", "Read by `mesh up` and `mesh edge`.", EdgeSettings),
+    (
+        "The brain",
+        "Read by `mesh brain`, and so are `OPENAI_BASE_URL` and `OPENAI_API_KEY`: [brain.md](brain.md).",
+        BrainSettings,
+    ),
 )
 
 _HEAD = """\

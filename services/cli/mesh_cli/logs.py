@@ -31,7 +31,7 @@ def log_to_stderr(*, verbose: bool = False) -> None:
     requests = logging.getLogger("uvicorn.error")
     requests.setLevel(logging.ERROR)  # its warnings are about what strangers send, without any limit
     requests.addFilter(_is_no_cancellation)
-    for ours in ("daena_mesh", "mesh_api", "mesh_edge", "mesh_cli"):
+    for ours in ("daena_mesh", "mesh_api", "mesh_edge", "mesh_brain", "mesh_cli"):
         logging.getLogger(ours).setLevel(logging.INFO if verbose else logging.WARNING)
 
 

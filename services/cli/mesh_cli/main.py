@@ -181,6 +181,56 @@ def edge(
 
 
 @commands.command()
+def brain(
+    *,
+    nats_url: NatsUrl = "",
+    base_url: Annotated[
+        str,
+        typer.Option(
+            envvar="OPENAI_BASE_URL",
+            help="The server of models, such as http://127.0.0.1:11434/v1.",
+            rich_help_panel="Where",
+        ),
+    ] = "",
+    model: Annotated[
+        str, typer.Option(envvar="MESH_BRAIN_MODEL", help="By default the first that the server has.")
+    ] = "",
+    brain_id: Annotated[
+        str, typer.Option("--id", envvar="MESH_BRAIN_ID", help="Its state is told as brain.ID.status; main by default.")
+    ] = "",
+    verbose: Verbose = False,
+) -> None:
+    """Answer questions for Daena with a language model, and tell how its server is.
+
+    ```
+    # with Ollama on this machine
+    ollama pull llama3.2
+    OPENAI_BASE_URL=http://127.0.0.1:11434/v1 mesh brain
+
+    # with any other server that speaks OpenAI's protocol, such as vLLM or llama.cpp
+    mesh brain --base-url http://127.0.0.1:8080/v1 --model qwen3
+
+    # one that wants a key, which is never shown
+    OPENAI_API_KEY=... mesh brain --base-url https://models.example/v1
+
+    # what it tells
+    mesh tail 'brain.>'
+    ```
+
+    Ask on the page, or with `POST /api/v1/daena/chat`: the answer is streamed into the chat. Where the model is away
+    the chat says why. `docs/brain.md` has all settings. SIGTERM or Ctrl-C ends it.
+    """
+    from mesh_cli.brain import brain as answer
+    from mesh_cli.logs import log_to_stderr
+    from mesh_cli.loop import run
+
+    log_to_stderr(verbose=verbose)
+    raise typer.Exit(
+        run(answer(nats_url=nats_url or None, base_url=base_url, model=model or None, brain_id=brain_id or None))
+    )
+
+
+@commands.command()
 def tail(
     subject: Annotated[str, typer.Argument(help="What to watch; * is one word of it, > the rest.")] = ">",
     since: Annotated[str, typer.Option(metavar="CURSOR", help="Begin after this position instead of now.")] = "",

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from daena_mesh.errors import ConfigurationError
 from daena_mesh.settings import describe, load
 from mesh_brain.settings import BrainSettings, place_of
+from mesh_brain.trouble import Kind
+from tests.support.tracked import ROOT
 
 OLLAMA = "http://127.0.0.1:11434/v1"
 
@@ -36,6 +40,20 @@ def test_no_secret_is_shown() -> None:
     assert "s3cret" not in repr(place)
 
 
+@pytest.mark.parametrize(
+    ("url", "is_here"),
+    [
+        (OLLAMA, True),
+        ("http://[::1]:8080/v1", True),
+        ("http://localhost/v1", True),
+        ("http://192.0.2.1/v1", False),
+        ("https://models.test/v1", False),
+    ],
+)
+def test_a_server_on_this_machine_is_known(url: str, is_here: bool) -> None:
+    assert place_of({}, url).is_here is is_here
+
+
 def test_settings_have_variables_of_their_own() -> None:
     settings = load(BrainSettings, {"MESH_BRAIN_MODEL": "llama3.2", "MESH_BRAIN_TOKEN_S": "2.5"})
     assert (settings.brain_model, settings.brain_token_s, settings.brain_id) == ("llama3.2", 2.5, "main")
@@ -44,3 +62,10 @@ def test_settings_have_variables_of_their_own() -> None:
     own = [setting for setting in describe(BrainSettings) if setting.variable.startswith("MESH_BRAIN_")]
     assert len(own) > 15
     assert all(setting.description.endswith(".") for setting in own)
+
+
+def test_the_document_names_every_setting_and_every_trouble() -> None:
+    document = (ROOT / "docs" / "brain.md").read_text(encoding="utf-8")
+    own = [setting.variable for setting in describe(BrainSettings) if setting.variable.startswith("MESH_BRAIN_")]
+    assert [name for name in own if f"`{name}`" not in document] == []
+    assert [kind for kind in get_args(Kind) if f"| `{kind}` |" not in document] == []

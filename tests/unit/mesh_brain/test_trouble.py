@@ -44,6 +44,7 @@ def pause(trouble: Trouble, attempt: int = 1, chance: float = 1.0) -> float | No
         (status_error(429, **{"Retry-After": "7"}), "busy", "asked too often (429): try again in 7 s", True),
         (status_error(500), "failed", "failed (500): try again later", True),
         (status_error(503, "Loading\nmodel."), "failed", "failed (503): Loading model: try again later", True),
+        (status_error(502, **{"Retry-After": "7"}), "failed", "failed (502): try again in 7 s", True),
         (status_error(408), "failed", "failed (408)", True),
         (status_error(400, "too long"), "rejected", "does not take the question (400): too long.", False),
         (status_error(400, ["odd"]), "rejected", "does not take the question (400).", False),

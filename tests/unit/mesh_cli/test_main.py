@@ -42,7 +42,7 @@ def test_help_teaches_with_examples(capsys: CapSys) -> None:
     assert 'mesh emit agent.scout.activity \'{"activity"' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["up", "api", "edge", "tail", "emit", "bench"])
+@pytest.mark.parametrize("command", ["up", "api", "edge", "brain", "tail", "emit", "bench"])
 def test_each_command_teaches_with_examples(capsys: CapSys, command: str) -> None:
     assert run(command, "--help") == 0
     shown = capsys.readouterr().out
@@ -74,6 +74,9 @@ def test_a_wrong_word_is_one_sentence(capsys: CapSys, arguments: list[str], sent
     [
         (["up", "--host", "0.0.0.0"], "no authentication is configured"),  # noqa: S104 - what is refused
         (["edge", "--host", "192.0.2.1"], "no authentication is configured"),
+        (["brain"], "OPENAI_BASE_URL is not set: it names the server of models, such as http://127.0.0.1:11434/v1"),
+        (["brain", "--base-url", "127.0.0.1:11434"], "OPENAI_BASE_URL: '127.0.0.1:11434' is no URL"),
+        (["brain", "--base-url", "http://127.0.0.1:1/v1", "--id", "a.b"], "brain_id 'a.b' must be 1 to 64 characters"),
         (["emit", "chat.*.message", "{}"], "chat subject '*' must be 1 to 64 characters"),
         (["emit", "agent.a.activity", "nope"], "the payload is no JSON"),
         (["emit", "agent.a.activity", "[1]"], "the payload must be a JSON object"),
@@ -101,10 +104,17 @@ def test_no_nats_server_says_what_to_install(
     assert "nats-server was not found: install" in sentence
 
 
+def test_a_brain_without_its_client_says_what_to_install(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh_cli.brain.find_spec", lambda _name: None)
+    sentence = refused(capsys, "brain", "--base-url", "http://127.0.0.1:1/v1")
+    assert "needs openai; install it: pip install 'daena-mesh[server,brain]'" in sentence
+
+
 def test_a_wrong_setting_is_refused_by_its_name(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESH_MAX_BODY_BYTES", "many")
     assert "MESH_MAX_BODY_BYTES" in refused(capsys, "up", "--port", "0", "--nats-port", "0")
     assert "MESH_MAX_BODY_BYTES" in refused(capsys, "edge", "--port", "0", "--workers", "2")
+    assert "MESH_MAX_BODY_BYTES" in refused(capsys, "brain", "--base-url", "http://127.0.0.1:1/v1")
 
 
 def test_what_nobody_thought_of_is_a_sentence_too(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
