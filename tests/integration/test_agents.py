@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from daena_mesh.errors import Conflict, InvalidEvent, InvalidId
 from daena_mesh.events import Event
 from daena_mesh.mesh import Mesh
 from daena_mesh.stored import Stored
+from daena_mesh.task import Task
 from tests.support.deadlines import within
 from tests.support.meshes import events, running
 
@@ -119,6 +122,32 @@ async def test_of_a_burst_the_first_and_the_last_are_told_and_the_rest_is_counte
         assert numbers == sorted(numbers)
         assert (numbers[0], numbers[-1]) == (0, 1_999)
         assert told < 1_000
+
+
+@pytest.mark.promise("P-AGENT-7")
+async def test_a_flood_of_activities_leaves_nothing_behind(mesh: Mesh) -> None:
+    async with mesh.agent("scout") as agent:
+        await flood(agent, 20_000)
+        before, coalesced = sys.getallocatedblocks(), agent.coalesced
+        await flood(agent, 100_000)
+        assert sys.getallocatedblocks() - before < 10_000
+        assert agent.coalesced - coalesced > 90_000
+        assert len(asyncio.all_tasks()) < 20
+
+
+async def flood(agent: Agent, count: int) -> None:
+    """Tell so many activities, as fast as that goes."""
+    for n in range(count):
+        await agent.activity("counting", n=n, text="what it does is said with some words")
+
+
+async def test_a_loop_that_only_reports_does_not_stop_the_heart(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daena_mesh.heartbeat.INTERVAL_S", 0.05)
+    async with mesh.agent("scout") as agent:
+        before = agent._heartbeat._last_seq
+        async with within(20):
+            while agent._heartbeat._last_seq in {before, None}:
+                await agent.activity("counting")
 
 
 # -- tasks ----------------------------------------------------------------------------------------------------------
@@ -231,6 +260,106 @@ async def test_of_two_blocks_within_each_other_the_one_that_was_meant_is_cancell
                 await asyncio.Event().wait()
             raise AssertionError("this is not reached")
         assert (inner.status, outer.status) == ("cancelled", "cancelled")
+
+
+@pytest.mark.promise("P-TASK-2")
+async def test_who_is_cancelled_from_two_sides_is_cancelled(mesh: Mesh) -> None:
+    has_begun = asyncio.Event()
+
+    async def work(agent: Agent) -> None:
+        async with agent.task("t1"):
+            has_begun.set()
+            await asyncio.Event().wait()
+        raise AssertionError("this is not reached")
+
+    async with mesh.agent("scout") as agent, within(10):
+        working = asyncio.create_task(work(agent))
+        await has_begun.wait()
+        agent.tasks["t1"].cancel()
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+
+@pytest.mark.promise("P-TASK-2")
+async def test_a_block_that_cancels_itself_at_its_very_end_leaves_nothing_of_it(mesh: Mesh) -> None:
+    async with mesh.agent("scout") as agent, within(10):
+        async with agent.task("t1") as task:
+            task.cancel()
+        assert task.status == "cancelled"
+        await asyncio.sleep(0)
+        with contextlib.suppress(asyncio.CancelledError):
+            async with agent.task("t2") as task:
+                task.cancel()
+                task.cancel()
+                await asyncio.sleep(0)
+        assert task.status == "cancelled"
+        running = asyncio.current_task()
+        assert running is not None
+        assert running.cancelling() == 0
+
+
+async def test_what_outlives_its_agent_is_cancelled(mesh: Mesh) -> None:
+    has_begun = asyncio.Event()
+
+    async def work(agent: Agent) -> str:
+        async with agent.task("t1") as task:
+            has_begun.set()
+            await asyncio.Event().wait()
+        return task.status
+
+    async with mesh.subscribe("task.>", "agent.*.status") as feed, within(10):
+        async with mesh.agent("scout") as agent:
+            working = asyncio.create_task(work(agent))
+            await has_begun.wait()
+        assert await working == "cancelled"
+        found = await until_status(feed, "offline")
+        assert found[-2].payload["status"] == "cancelled"
+    with pytest.raises(RuntimeError, match="within its block"):
+        await agent.activity("gone")
+    with pytest.raises(RuntimeError, match="within its block"):
+        async with agent.task("t2"):
+            pass
+    with pytest.raises(RuntimeError, match="gives another one"):
+        async with agent:
+            pass
+
+
+async def test_what_is_said_of_a_task_is_bounded_and_can_be_read(mesh: Mesh) -> None:
+    async def fail(task: Task) -> None:
+        async with task:
+            task.total = 5
+            await task.advance(note="\ud800" + "n" * 9_000)
+            with pytest.raises(ValueError, match="from 0 to"):
+                await task.advance(-1)
+            raise OSError("x" * 9_000)
+
+    async with mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent:
+        task = agent.task("t1", total=1, title="t" * 9_000)
+        with pytest.raises(OSError, match="x"):
+            await fail(task)
+        last = (await until_status(feed, "failed"))[-1].payload
+        assert (len(last["title"]), len(last["progress"]["note"]), len(last["reason"])) == (500, 500, 500)
+        assert (last["progress"]["total"], last["progress"]["note"][:2]) == (5, "?n")
+        with pytest.raises(RuntimeError, match="gives another one"):
+            async with task:
+                pass
+
+
+async def test_an_agent_that_fails_says_why(mesh: Mesh) -> None:
+    async def fail() -> None:
+        async with mesh.agent("scout") as agent:
+            agent.on_leave(closing)
+            raise LookupError("nothing found")
+
+    async with mesh.subscribe("agent.*.status") as feed:
+        with pytest.raises(LookupError):
+            await fail()
+        assert (await until_status(feed, "offline"))[-1].payload["reason"] == "LookupError: nothing found"
+
+
+async def closing() -> None:
+    raise OSError("what is done at the end of an agent may fail")
 
 
 async def test_an_agent_is_busy_while_it_works(mesh: Mesh) -> None:

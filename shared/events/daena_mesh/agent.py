@@ -11,7 +11,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import msgspec
 
@@ -20,18 +20,20 @@ from daena_mesh.asks import Target
 from daena_mesh.chat import Chat
 from daena_mesh.connection import State
 from daena_mesh.courier import Courier
-from daena_mesh.errors import Conflict, MeshError
+from daena_mesh.errors import Conflict, InvalidEvent, MeshError
 from daena_mesh.heartbeat import Heartbeat
 from daena_mesh.ids import now, uuid7
 from daena_mesh.micro import Endpoint, Service
 from daena_mesh.subjects import check_id, check_name
-from daena_mesh.task import Task
+from daena_mesh.task import Task, describe
 
 if TYPE_CHECKING:
     from daena_mesh.mesh import Mesh
 
 ACTIVITIES_PER_S = 20.0
 _LEAVE_S = 2.0
+_GOODBYE_S = 0.5
+_PATIENCE_S = 0.5
 _BREATH_S = 0.005
 _MOST_TASKS = 500
 _ANOTHER_S = 0.2
@@ -76,13 +78,16 @@ class Agent:
         """Whose questions it answers, such as ``agent/scout``; say `announce` after a change."""
         self.answering: set[str] = set()
         """The ``message_id`` of each question that is being answered; say `announce` after a change."""
-        self.is_entered = False
+        self._life: Literal["new", "here", "gone"] = "new"
         self._started_at = now()
         self._tasks: dict[str, Task] = {}
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._gate = asyncio.Event()
         self._couriers: set[Letters] = set()
         self._activity_subject = f"agent.{self.name}.activity"
         self._activity = self.courier(self._activity_subject, per_s=activities_per_s)
+        self._couriers.add(self._activity)
         self._leaving: list[Callable[[], Awaitable[None]]] = []
         self._breathed_at = 0.0
         self._authored = False
@@ -112,6 +117,7 @@ class Agent:
             describe=self._describe,
             status=lambda: "busy" if self.is_busy else "online",
             serves=lambda: sorted(self.serves),
+            doubted=self._tell_again,
         )
 
     # -- what it does -------------------------------------------------------------------------------------------
@@ -122,6 +128,7 @@ class Agent:
         Never waits for NATS. Of a burst the first goes at once, the last always, and 20 a second at most. Raises
         `InvalidEvent` for what is no JSON.
         """
+        self.check_is_here()
         activity = {"state": state, **detail} if isinstance(state, str) else {**state, **detail}
         self.offer(self._activity, self._activity_subject, {"agent_id": self.name, "activity": activity})
         await self.breathe()
@@ -186,10 +193,20 @@ class Agent:
 
     # -- life ---------------------------------------------------------------------------------------------------
 
+    @property
+    def is_here(self) -> bool:
+        """Whether its block runs."""
+        return self._life == "here"
+
+    def check_is_here(self) -> None:
+        """Raises `RuntimeError` unless its block runs."""
+        if not self.is_here:
+            raise RuntimeError(f"agent {self.name} is there within its block alone: async with mesh.agent(…) as agent")
+
     async def __aenter__(self) -> Self:
-        if self.is_entered:
-            raise RuntimeError(f"agent {self.name} was entered already")
-        self.is_entered = True
+        if self._life != "new":
+            raise RuntimeError(f"agent {self.name} was there already; mesh.agent(…) gives another one")
+        self._life = "here"
         if self.mesh.author is None:
             self.mesh.author, self._authored = self.name, True
         connection = self.mesh.connection
@@ -198,36 +215,48 @@ class Agent:
         self._service.start()
         try:
             if not await self._heartbeat.start(self.mesh.wait_s):
-                _log.warning("agent %s is not announced yet: %s", self.name, connection.unavailable())
+                _log.warning("agent %s is not announced yet: %s", self.name, self._heartbeat.trouble or "no answer")
         except BaseException:
-            await self._leave("cancelled")
+            await self._leave(None)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        reason = None
-        if isinstance(error, Exception):
-            reason = f"{kind.__name__ if kind else 'error'}: {error}"[:500]
-        await self._leave(reason)
+        await self._leave(describe(error) if isinstance(error, Exception) else None)
 
     async def _leave(self, reason: str | None) -> None:
         try:
             for callback in reversed(self._leaving):
-                with contextlib.suppress(MeshError):
+                try:
                     await callback()
+                except Exception:  # noqa: BLE001 - or nobody would be told that it left
+                    _log.exception("what agent %s was to do before it left failed", self.name)
+            await self._end_tasks()
+            clock = asyncio.get_running_loop().time
+            leave_at = clock() + _LEAVE_S
             await asyncio.gather(*(courier.finish(_LEAVE_S) for courier in self._couriers))
+            self._life = "gone"
             self._service.stop()
-            await self._heartbeat.close(reason, _LEAVE_S)
+            await self._heartbeat.close(reason, max(_GOODBYE_S, leave_at - clock()))
         finally:
+            self._life = "gone"
             self._service.stop()
-            self.is_entered = False
+            self._heartbeat.stop()
             self.mesh.connection.unwatch(self._state_changed)
             for courier in self._couriers:
                 courier.stop()
             if self._authored:
                 self.mesh.author = None
+
+    async def _end_tasks(self) -> None:
+        """Cancel what is left in blocks that outlive the agent's own, and give them a moment."""
+        for task in self.tasks.values():
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                await self._is_idle.wait()
 
     def on_leave(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Await ``callback`` when the agent leaves, before it tells so; the newest first."""
@@ -241,15 +270,20 @@ class Agent:
 
     def begin(self, task: Task) -> None:
         """A task begins; raises `Conflict` for an id that is being worked on."""
+        self.check_is_here()
         if task.id in self._tasks:
             raise Conflict(f"agent {self.name} works on a task {task.id!r} already")
         self._tasks[task.id] = task
+        self._is_idle.clear()
+        self._couriers.add(task.courier)
         self.announce()
 
     def end(self, task: Task) -> None:
         """A task ended."""
         if self._tasks.get(task.id) is task:
             del self._tasks[task.id]
+            if not self._tasks:
+                self._is_idle.set()
             self.announce()
 
     def courier(self, subject: str, *, per_s: float) -> Letters:
@@ -258,13 +292,11 @@ class Agent:
         async def deliver(letter: tuple[str, bytes]) -> None:
             event_id, body = letter
             try:
-                await self.mesh.put(subject, body, event_id)
+                await self.mesh.put(subject, body, event_id, patience_s=_PATIENCE_S)
             except MeshError as error:
                 _log.warning("an event on %s is given up: %s", subject, error)
 
-        courier = Courier(deliver, per_s=per_s, gate=self._gate)
-        self._couriers.add(courier)
-        return courier
+        return Courier(deliver, per_s=per_s, gate=self._gate)
 
     def offer(self, courier: Letters, subject: str, payload: dict[str, Any]) -> None:
         """Have an event carried, as it is now; raises `InvalidEvent`."""
@@ -272,9 +304,11 @@ class Agent:
         courier.offer((event_id, self.mesh.encode(subject, payload, event_id)))
 
     async def see_off(self, courier: Letters, within_s: float) -> None:
-        """Let a courier carry its last, and know it no longer once that is done."""
-        if await courier.finish(within_s):
-            self._couriers.discard(courier)
+        """Let a courier carry its last, ``within_s`` seconds or else in the background, and know it no longer."""
+        try:
+            await courier.finish(within_s)
+        finally:
+            courier.when_done(lambda: self._couriers.discard(courier))
 
     async def breathe(self) -> None:
         """Let the event loop turn now and then: a loop that does nothing but report must not stop the heart."""
@@ -282,6 +316,11 @@ class Agent:
         if at - self._breathed_at > _BREATH_S:
             self._breathed_at = at
             await asyncio.sleep(0)
+
+    def _tell_again(self) -> None:
+        for task in self._tasks.values():
+            with contextlib.suppress(InvalidEvent):
+                task.tell()
 
     def _state_changed(self, state: State) -> None:
         if state == "connected":

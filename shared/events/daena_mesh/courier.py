@@ -45,6 +45,13 @@ class Courier(Generic[T]):
             return True
         return bool((await asyncio.wait({self._carrying}, timeout=within_s))[0])
 
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once nothing is left."""
+        if self._carrying is None or self._carrying.done():
+            callback()
+        else:
+            self._carrying.add_done_callback(lambda _: callback())
+
     def stop(self) -> None:
         """Carry nothing more."""
         if self._carrying is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from daena_mesh import codec
-from daena_mesh.connection import State, header_block
+from daena_mesh.connection import header_block
 from daena_mesh.errors import Conflict, MeshError, MeshUnavailable
 from daena_mesh.ids import dedup_id, now, uuid7
 from daena_mesh.log import Ack, acknowledged
@@ -35,6 +34,8 @@ _WRITE_S = 2.0
 _OVERDUE_S = 10.0
 """Somebody may have taken the agent for dead: it says again how it is."""
 _WARN_AGAIN_S = 300.0
+_NONE_LEFT = "sequence: 0"
+"""What JetStream says where nothing is left of a key (error 10071)."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,14 +51,19 @@ class Heartbeat:
         describe: Callable[[], dict[str, Any]],
         status: Callable[[], str],
         serves: Callable[[], list[str]],
+        doubted: Callable[[], None],
     ) -> None:
-        """``describe`` gives the heartbeat but for its status; ``status`` is ``online`` or ``busy``."""
+        """``describe`` gives the heartbeat but for its status; ``status`` is ``online`` or ``busy``.
+
+        ``doubted`` is called where others may have taken the agent for dead, or lost what it told.
+        """
         self._mesh = mesh
         self._name = name
         self._instance = instance
         self._describe = describe
         self._status = status
         self._serves = serves
+        self._doubted = doubted
         self._wake = asyncio.Event()
         self._has_told = asyncio.Event()
         self._is_ending = False
@@ -66,15 +72,16 @@ class Heartbeat:
         self._told: tuple[str, list[str]] | None = None
         self._told_seq: int | None = None
         self._telling: tuple[str, list[str], str] | None = None
-        self._other_seen_at = float("-inf")
+        self._warned_at = float("-inf")
+        self.trouble: MeshError | None = None
+        """Why nothing can be told at the moment."""
         self._task: asyncio.Task[None] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------
 
     async def start(self, within_s: float) -> bool:
         """Begin; whether the agent was announced ``within_s`` seconds. It goes on trying where it was not."""
-        self._mesh.log.on_change(self.tell_again)
-        self._mesh.connection.watch(self._state_changed)
+        self._mesh.log.on_change(self._tell_again)
         self._task = asyncio.create_task(self._run(), name=f"heartbeat of {self._name}")
         try:
             async with asyncio.timeout(within_s):
@@ -87,32 +94,31 @@ class Heartbeat:
         """Something changed that the heartbeat or the status tells."""
         self._wake.set()
 
-    def tell_again(self) -> None:
-        """What was told may be lost, or no longer count."""
-        self._told = None
-        self._wake.set()
-
     async def close(self, reason: str | None, within_s: float) -> None:
         """Tell that the agent is gone, if NATS is there, and end, all in ``within_s`` seconds."""
-        self._mesh.log.remove_on_change(self.tell_again)
-        self._mesh.connection.unwatch(self._state_changed)
         self._is_ending = True
         self._wake.set()
         try:
             async with asyncio.timeout(within_s):
                 if self._task is not None:
                     await self._task
-                if self._mesh.connection.state == "connected":
-                    await self._say_goodbye(reason)
+                await self._say_goodbye(reason)
         except (TimeoutError, MeshError) as error:
-            _log.info("agent %s left without a word: %s", self._name, error)
+            _log.info("agent %s left without a word: %s", self._name, str(error) or "NATS does not answer")
         finally:
-            if self._task is not None:
-                self._task.cancel()
+            self.stop()
 
-    def _state_changed(self, state: State) -> None:
-        if state == "connected":
-            self.tell_again()
+    def stop(self) -> None:
+        """Say nothing more."""
+        self._mesh.log.remove_on_change(self._tell_again)
+        if self._task is not None:
+            self._task.cancel()
+
+    def _tell_again(self) -> None:
+        """What was told may be lost, or no longer count."""
+        self._told = None
+        self._wake.set()
+        self._doubted()
 
     # -- beating ------------------------------------------------------------------------------------------------
 
@@ -125,9 +131,12 @@ class Heartbeat:
                 await self._beat()
                 await self._tell()
                 self._has_told.set()
+                self.trouble = None
                 pause_s = INTERVAL_S
-            except MeshUnavailable as error:
-                _log.info("the heartbeat of %s waits: %s", self._name, error)
+            except MeshError as error:
+                if self.trouble is None:  # once, and not every second while NATS is away
+                    _log.info("the heartbeat of %s waits: %s", self._name, error)
+                self.trouble = error
             except Exception:  # noqa: BLE001 - or the agent would be taken for dead
                 _log.exception("the heartbeat of %s failed", self._name)
             await self._rest(pause_s, began)
@@ -143,8 +152,8 @@ class Heartbeat:
             await asyncio.sleep(max(0.0, began + _LEAST_GAP_S - time.monotonic()))
 
     async def _beat(self) -> None:
-        if self._beaten_at + _OVERDUE_S < time.monotonic() and self._last_seq is not None:
-            self._told = None
+        if float("-inf") < self._beaten_at < time.monotonic() - _OVERDUE_S:
+            self._tell_again()
         expected, self._last_seq = self._last_seq, None  # unknown, should there be no answer
         body = msgspec.json.encode({**self._describe(), "status": self._status()})
         try:
@@ -166,17 +175,13 @@ class Heartbeat:
 
     def _meet_another(self, conflict: Conflict) -> None:
         """The newest heartbeat of this name is not ours: it has expired, or another process beats too."""
-        found = re.search(r"(\d+)$", str(conflict))
-        if found is not None and int(found[1]) == 0:
-            return
-        self._told = None  # it may have told its own end, or a start that is not ours
         at = time.monotonic()
-        if at - self._other_seen_at > _WARN_AGAIN_S:
-            _log.warning(
-                "another process runs as agent %r too: one name shows the state of both",
-                self._name,
-            )
-        self._other_seen_at = at
+        if str(conflict).endswith(_NONE_LEFT) or at - self._beaten_at > TTL_S:
+            return
+        self._told = None  # the other may have told that it ended
+        if at - self._warned_at > _WARN_AGAIN_S:
+            self._warned_at = at
+            _log.warning("another process runs as agent %r too: one name shows the state of both", self._name)
 
     # -- telling ------------------------------------------------------------------------------------------------
 
@@ -190,9 +195,12 @@ class Heartbeat:
         self._told, self._told_seq, self._telling = (status, serves), ack.seq, None
 
     async def _say_goodbye(self, reason: str | None) -> None:
-        """Only where what this process told last is what was told last: another one of the name lives on."""
+        """Only where what this process told last is what was told last: else another one of the name lives on."""
+        if self._told_seq is None and self._telling is None:
+            return
+        expected = self._told_seq if self._telling is None else None  # what it was about to tell may be stored
         try:
-            await self._append("offline", [], event_id=uuid7(), expected=self._told_seq, reason=reason)
+            await self._append("offline", [], event_id=uuid7(), expected=expected, reason=reason)
         except Conflict:
             return
         await self._write(msgspec.json.encode({**self._describe(), "status": "offline"}), None)
@@ -216,5 +224,5 @@ class Heartbeat:
             msg_id=dedup_id(subject, event_id),
             expect_last=None if expected is None else (subject, expected),
             deadline_s=_WRITE_S,
-            patience_s=0.0,
+            patience_s=_WRITE_S,
         )

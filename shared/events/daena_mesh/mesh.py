@@ -142,21 +142,21 @@ class Mesh:
             most_bytes=self.settings.max_body_bytes,
         )
 
-    async def put(self, subject: str, body: bytes, event_id: str) -> Ack:
-        """Store what `encode` made, as `publish` does."""
+    async def put(self, subject: str, body: bytes, event_id: str, *, patience_s: float | None = None) -> Ack:
+        """Store what `encode` made, as `publish` does; ``patience_s`` is how long it waits for a lost connection."""
         stream = self.layout.stream_of(subject)
         if stream == SIGNALS and not self.connection.is_closed:
             await self.connection.wait_tried(self.wait_s)
             if self.connection.state != "connected" or self._outbox:
                 return self._outbox.keep(subject, body, event_id)  # also behind others, so that the newest comes last
         try:
-            return await self._store(subject, body, event_id)
+            return await self._store(subject, body, event_id, patience_s)
         except MeshUnavailable:
             if stream == SIGNALS and not self.connection.is_closed:
                 return self._outbox.keep(subject, body, event_id)
             raise
 
-    async def _store(self, subject: str, body: bytes, event_id: str) -> Ack:
+    async def _store(self, subject: str, body: bytes, event_id: str, patience_s: float | None = None) -> Ack:
         return await self.log.append(
             subject,
             body,
@@ -164,6 +164,7 @@ class Mesh:
             msg_id=dedup_id(subject, event_id),
             ttl_s=TTL_S.get(event_type_of(subject)),
             deadline_s=max(self.wait_s, 5.0),
+            patience_s=patience_s,
         )
 
     @property

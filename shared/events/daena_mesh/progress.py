@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 
 import msgspec
@@ -11,6 +10,7 @@ WINDOW_S = 30.0
 """The rate is that of the last half a minute: what was long ago says little about when the task will be done."""
 
 _SAMPLE_S = 1.0
+_MOST = 2**53
 
 
 class ProgressState(msgspec.Struct, frozen=True):
@@ -37,12 +37,12 @@ class Progress:
         self._samples: deque[tuple[float, float]] = deque([(at, 0.0)])
 
     def expect(self, total: float | None) -> None:
-        """There is ``total`` to do; raises `ValueError` where that is not finite, or less than 0."""
+        """There is ``total`` to do; raises `ValueError` where that is no number from 0 to 2**53."""
         self.total = None if total is None else _number(total, "total")
 
     def advance(self, n: float, *, at: float) -> None:
-        """``n`` more are done; raises `ValueError` where that is not finite, or less than 0."""
-        self.done += _number(n, "n")
+        """``n`` more are done; raises `ValueError` where that is no number from 0 to 2**53."""
+        self.done = _number(self.done + _number(n, "n"), "what is done")
         if at - self._samples[-1][0] >= _SAMPLE_S:
             self._samples.append((at, self.done))
             while len(self._samples) > 2 and self._samples[1][0] <= at - WINDOW_S:
@@ -64,8 +64,8 @@ class Progress:
 
 
 def _number(value: float, what: str) -> float:
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{what} must be a number from 0 on, not {value!r}")
+    if not 0 <= value <= _MOST:  # so that every reader of JSON finds the same
+        raise ValueError(f"{what} must be a number from 0 to 2**53, not {value!r}")
     return value
 
 

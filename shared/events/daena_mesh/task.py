@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
+from daena_mesh.errors import InvalidEvent
 from daena_mesh.progress import Progress, ProgressState
 from daena_mesh.subjects import check_id, subject_for
 
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 Status = Literal["running", "completed", "failed", "cancelled"]
 
 UPDATES_PER_S = 10.0
-_LAST_S = 2.0
-_MOST_REASON = 500
+_LAST_S = 1.0
+_MOST_TEXT = 500
+_log = logging.getLogger(__name__)
 
 
 class Task:
@@ -32,15 +35,16 @@ class Task:
     def __init__(self, agent: Agent, task_id: str, *, total: float | None, title: str | None) -> None:
         """Prefer `Agent.task`; raises `InvalidId` and `ValueError`."""
         self.id = check_id(task_id, "task_id")
-        self.title = title
+        self.title = None if title is None else bounded(title)
         self.status: Status = "running"
         self.reason: str | None = None
         self._agent = agent
         self._subject = subject_for("task.update", self.id, agent.name)
         self._clock = asyncio.get_running_loop().time
         self._progress = Progress(total, at=self._clock())
-        self._courier = agent.courier(self._subject, per_s=UPDATES_PER_S)
+        self.courier = agent.courier(self._subject, per_s=UPDATES_PER_S)
         self._running: asyncio.Task[object] | None = None
+        self._was_entered = False
         self._was_cancelling = 0
         self._is_asked_to_end = False
 
@@ -61,13 +65,17 @@ class Task:
     @property
     def coalesced(self) -> int:
         """How many updates were never sent, because a newer one took their place."""
-        return self._courier.coalesced
+        return self.courier.coalesced
 
     async def advance(self, n: float = 1, note: str | None = None) -> None:
-        """``n`` more are done; ``note`` says what goes on, until the next one. Raises `ValueError`."""
+        """``n`` more are done; ``note`` says what goes on, until the next one.
+
+        Never waits for NATS: of a burst the first is told at once, the last always, 10 a second at most. Raises
+        `ValueError`.
+        """
         self._progress.advance(n, at=self._clock())
         if note is not None:
-            self._progress.note = note
+            self._progress.note = bounded(note)
         self.tell()
         await self._agent.breathe()
 
@@ -82,7 +90,7 @@ class Task:
         }
         if self.reason is not None:
             payload["reason"] = self.reason
-        self._agent.offer(self._courier, self._subject, payload)
+        self._agent.offer(self.courier, self._subject, payload)
 
     def cancel(self) -> bool:
         """End the block at what it awaits; False if it has ended."""
@@ -94,27 +102,53 @@ class Task:
         return True
 
     async def __aenter__(self) -> Self:
-        self._running = running = asyncio.current_task()
-        if running is None:
-            raise RuntimeError("a task runs within an asyncio task")
-        self._was_cancelling = running.cancelling()
+        running = asyncio.current_task()
+        if self._was_entered or running is None:
+            raise RuntimeError(f"task {self.id} was begun already; agent.task(…) gives another one")
         self._agent.begin(self)
-        self.tell()
+        self._was_entered, self._running, self._was_cancelling = True, running, running.cancelling()
+        self._progress = Progress(self._progress.total, at=self._clock())
+        try:
+            self.tell()
+        except BaseException:
+            self._agent.end(self)
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        late = None
+        if self._is_asked_to_end and error is None:
+            try:
+                await asyncio.sleep(0)  # it may be cancelled by the block itself, which awaited nothing after that
+            except asyncio.CancelledError as cancelled:
+                error = late = cancelled
         running, self._running = self._running, None
         self._agent.end(self)
         # As asyncio.timeout does it: what was asked for here is swallowed, unless somebody else cancelled too.
         is_ours = self._is_asked_to_end and running is not None and running.uncancel() <= self._was_cancelling
         if error is None:
             self.status = "completed"
-        elif isinstance(error, asyncio.CancelledError):
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             self.status = "cancelled"
         else:
-            self.status, self.reason = "failed", f"{type(error).__name__}: {error}"[:_MOST_REASON]
-        self.tell()
-        await self._agent.see_off(self._courier, _LAST_S)
+            self.status, self.reason = "failed", describe(error)
+        try:
+            self.tell()
+        except InvalidEvent as refused:
+            _log.warning("the end of task %s is not told: %s", self.id, refused)
+        await self._agent.see_off(self.courier, _LAST_S)
+        if late is not None and not is_ours:
+            raise late
         return is_ours and isinstance(error, asyncio.CancelledError)
+
+
+def describe(error: BaseException) -> str:
+    """What went wrong, for a person; never too long."""
+    return bounded(f"{type(error).__name__}: {error}")
+
+
+def bounded(text: str) -> str:
+    """At most 500 characters that every reader understands."""
+    return text[:_MOST_TEXT].encode("utf-8", "replace").decode()

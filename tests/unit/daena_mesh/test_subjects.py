@@ -12,6 +12,7 @@ from daena_mesh.subjects import (
     MAX_TOKENS,
     Subject,
     check_id,
+    check_name,
     check_pattern,
     check_scope,
     covers,
@@ -206,3 +207,10 @@ def test_a_pattern_is_short_enough_for_one_line_to_nats() -> None:
 def test_an_event_type_is_two_words(event_type: str) -> None:
     with pytest.raises(InvalidSubject, match=r"is not <domain>\.<verb>"):
         subject_for(event_type, "s1")
+
+
+def test_a_name_is_an_id_but_none_that_would_widen_rights() -> None:
+    assert check_name("scout") == "scout"
+    for name in ("NAMES", "LIST", "*", "a.b", ""):
+        with pytest.raises(InvalidId):
+            check_name(name)
