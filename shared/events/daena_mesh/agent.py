@@ -194,13 +194,13 @@ class Agent:
     # -- life ---------------------------------------------------------------------------------------------------
 
     @property
-    def is_here(self) -> bool:
+    def is_entered(self) -> bool:
         """Whether its block runs."""
         return self._life == "here"
 
     def check_is_here(self) -> None:
         """Raises `RuntimeError` unless its block runs."""
-        if not self.is_here:
+        if not self.is_entered:
             raise RuntimeError(f"agent {self.name} is there within its block alone: async with mesh.agent(…) as agent")
 
     async def __aenter__(self) -> Self:
