@@ -60,3 +60,12 @@ export const stop = (id, messageId, key) => call("POST", `${session(id)}/stop`, 
  * @param {string} key  the same for a retry, which then does nothing twice
  */
 export const say = (body, key) => call("POST", "daena/chat", { body, key });
+
+/** @param {{ limit?: number }} [query] */
+export const listAgents = (query) => call("GET", "agents", { query });
+
+/** @param {{ limit?: number, status?: string }} [query] */
+export const listTasks = (query) => call("GET", "tasks", { query });
+
+/** @param {string} id @param {string} key */
+export const cancelTask = (id, key) => call("POST", `tasks/${encodeURIComponent(id)}/cancel`, { key });

@@ -1,6 +1,7 @@
 /** The page: puts the mesh's feed of everything, the list of sessions and the open one together. */
 
-import { connect } from "../sdk/mesh.js";
+import { compareCursors, connect } from "../sdk/mesh.js";
+import { AgentsView } from "./agents-view.js";
 import * as api from "./api.js";
 import { byId } from "./dom.js";
 import { Feed } from "./feed.js";
@@ -9,7 +10,10 @@ import { OpenChat } from "./open-chat.js";
 import { isNarrow, showPane } from "./panes.js";
 import { SessionList } from "./sessions.js";
 import { SessionsView } from "./sessions-view.js";
+import "./side-tabs.js";
+import { MeshState } from "./state.js";
 import { StatusView } from "./status-view.js";
+import { TasksView } from "./tasks-view.js";
 
 const BASE = new URL("../", import.meta.url);
 const KEPT = "mesh:feed";
@@ -24,6 +28,9 @@ const sessionsView = new SessionsView(
   () => loadSessions(),
   () => loadSessions(older),
 );
+const mesh = new MeshState(compareCursors);
+const agentsView = new AgentsView(mesh);
+const tasksView = new TasksView(mesh, (task) => api.cancelTask(task.id, crypto.randomUUID()));
 const chat = new OpenChat(BASE, sessions, status, {
   onSession: (session) => listed([session]),
   onBegun: (id) => void (location.hash = `#/s/${id}`),
@@ -43,19 +50,24 @@ events.on("state", (state) => {
   status.show("events", state);
   if (state.state !== "connected" || state.degraded) return;
   if (!isListed) loadSessions();
+  if (!isStateLoaded) loadState();
   if (chat.isUnread) chat.show(chat.id);
 });
 events.on("recovered", () => (news = true));
 events.on("gap", ({ reason }) => {
   feed.note(reason === "expired" ? "Events in between are no longer kept." : "The log began anew; what was between is unknown.");
   feedView.changed();
-  isListed = false;
-  if (events.state.state === "connected") loadSessions();
+  isListed = isStateLoaded = false;
+  mesh.clear();
+  if (events.state.state !== "connected") return;
+  loadSessions();
+  loadState();
 });
 events.on("*", (event) => {
   news ||= event.prev !== undefined;
   feed.add(event);
   feedView.changed();
+  if (mesh.apply(event)) stateChanged();
   const changed = sessions.apply(event, news);
   if (changed) sessionsView.changed();
   if (event.payload?.session_id !== chat.id) return;
@@ -78,6 +90,31 @@ function readKept() {
   } catch {
     return {};
   }
+}
+
+// ---- agents and tasks -------------------------------------------------------------------------------------------
+
+let isStateLoaded = false;
+
+/** What is so already; what comes after it, events tell. */
+async function loadState() {
+  isStateLoaded = true; // or being loaded
+  try {
+    const [{ agents }, ...tasks] = await Promise.all([
+      api.listAgents({ limit: 1000 }),
+      api.listTasks({ limit: 200, status: "running" }),
+      api.listTasks({ limit: 100 }),
+    ]);
+    mesh.load(agents ?? [], tasks.flatMap((answer) => answer.tasks ?? []));
+  } catch {
+    isStateLoaded = false; // tried again with the next connection; events tell what happens meanwhile
+  }
+  stateChanged();
+}
+
+function stateChanged() {
+  agentsView.changed();
+  tasksView.changed();
 }
 
 // ---- sessions ---------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ export function short(value, most = 160) {
 function words(value) {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return JSON.stringify(value);
   return Object.entries(value)
+    .filter(([, each]) => each !== null)
     .map(([name, each]) => `${name} ${typeof each === "object" ? JSON.stringify(each) : each}`)
     .join(" · ");
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from playwright.async_api import Browser, Locator, Page, Request, Route, async_p
 
 from tests.support.chromium import FLAGS
 from tests.support.running_mesh import RunningMesh
+from tests.support.windows import live, window
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -35,31 +35,6 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
 async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
     async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
         yield mesh
-
-
-@asynccontextmanager
-async def window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
-    """A window of its own profile that is live; closing it demands that nothing went wrong in it."""
-    wrong: list[str] = []
-    context = await browser.new_context(**options)
-    page = await context.new_page()
-    page.set_default_timeout(15_000)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: wrong.append(f"a dialog: {dialog.message}"))
-    page.on(
-        "console",
-        lambda message: wrong.append(message.text) if "Content Security Policy" in message.text else None,
-    )
-    await page.goto(url)
-    await live(page)
-    yield page
-    await context.close()
-    assert not wrong
-
-
-async def live(page: Page) -> None:
-    """Wait until the page says that it is connected."""
-    await page.wait_for_selector("#status[data-state=connected]")
 
 
 def messages(page: Page) -> Locator:
