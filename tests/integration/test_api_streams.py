@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from daena_mesh import Mesh, StreamWriter
+from daena_mesh.assembly import Assembly
 from daena_mesh.embedded import NatsServer
 from daena_mesh.events import Event
+from daena_mesh.provisioning import provision
 from mesh_api import stream_tender
+from mesh_api.text_streams import TextStream
 from tests.support.api import SESSIONS, Api, running_api, shared_api
 from tests.support.deadlines import eventually, within
 from tests.support.meshes import events
@@ -19,6 +22,13 @@ from tests.support.meshes import events
 __all__ = ["shared_api"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have tenders take writers for dead soon."""
+    for name, seconds in {"SILENT_S": 1.5, "_QUIET_S": 0.3, "_PAUSE_S": 0.1}.items():
+        monkeypatch.setattr(stream_tender, name, seconds)
 
 
 async def piece(mesh: Mesh, session_id: str, index: int, text: str = "x", **more: Any) -> None:
@@ -115,6 +125,24 @@ async def test_a_call_stops_the_writer(shared_api: Api) -> None:
     assert (await shared_api.client.post(url)).status_code == 409
 
 
+async def test_a_long_text_is_sent_anew_before_its_beginning_expires(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daena_mesh.pieces.RENEW_AFTER_S", 0.2)
+    mesh, session_id = shared_api.mesh, await session(shared_api)
+    async with mesh.subscribe(f"chat.{session_id}.delta") as feed, mesh.chat(session_id).stream("daena") as out:
+        runs: dict[str, Assembly] = {}
+        while len(runs) < 4:
+            await out.write("on ")
+            (event,) = await events(feed, 1)
+            assembly = runs.setdefault(event.payload["run"], Assembly())
+            assembly.take(event.payload["run"], event.payload["index"], event.payload["text"])
+            assert (assembly.text, assembly.is_whole) == (out.text, True)
+        answer = await opened(shared_api, session_id)
+        (first,) = await shown_since(mesh, session_id, answer["since"], 1)
+        assert (first.payload["index"], first.payload["run"]) == (0, list(runs)[-1])
+
+
 async def test_a_call_without_a_body_stops_whoever_writes_and_a_retry_says_the_same(shared_api: Api) -> None:
     mesh, session_id = shared_api.mesh, f"s{secrets.token_hex(4)}"
     headers = {"Idempotency-Key": "once"}
@@ -134,12 +162,8 @@ async def test_a_stop_that_makes_no_sense_is_refused(shared_api: Api, session_id
 
 
 @pytest.mark.promise("P-STREAM-7")
-async def test_two_apis_end_the_message_of_a_dead_writer_once(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream_tender, "SILENT_S", 1.5)
-    monkeypatch.setattr(stream_tender, "_QUIET_S", 0.5)
-    monkeypatch.setattr(stream_tender, "_PAUSE_S", 0.1)
+@pytest.mark.usefixtures("impatient")
+async def test_two_apis_end_the_message_of_a_dead_writer_once(nats_server: NatsServer) -> None:
     async with within(40), running_api(nats_server.url) as one, running_api(nats_server.url) as two:
         mesh = one.mesh
         async with mesh.subscribe("chat.*.message") as feed:
@@ -170,12 +194,10 @@ async def test_two_apis_end_the_message_of_a_dead_writer_once(
         assert len(await mesh.chat("dead").history()) == 1
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_who_writes_slowly_is_not_taken_for_dead(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_tender, "SILENT_S", 1.5)
-    monkeypatch.setattr(stream_tender, "_QUIET_S", 0.2)
-    monkeypatch.setattr(stream_tender, "_PAUSE_S", 0.1)
     monkeypatch.setattr("daena_mesh.pieces.BEAT_S", 0.5)
     async with within(30), running_api(nats_server.url) as api:
         async with api.mesh.subscribe("chat.slow.delta") as feed, api.mesh.chat("slow").stream("daena") as out:
@@ -187,12 +209,26 @@ async def test_who_writes_slowly_is_not_taken_for_dead(
         assert (out.ack.duplicate, api.context.tender.ended) == (False, 0)
 
 
-async def test_what_was_being_written_in_a_deleted_session_stays_gone(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream_tender, "SILENT_S", 1.0)
-    monkeypatch.setattr(stream_tender, "_QUIET_S", 0.2)
-    monkeypatch.setattr(stream_tender, "_PAUSE_S", 0.1)
+async def test_what_counts_anew_is_read_anew(nats_server: NatsServer) -> None:
+    async with within(30), running_api(nats_server.url) as api:
+        for index in range(20):
+            await piece(api.mesh, "s1", index)
+        await eventually(lambda: [stream.last_seq for stream in api.context.unfinished] == [21])
+        await api.mesh.connection.request("$JS.API.STREAM.DELETE.SIGNALS", b"", timeout_s=5)
+        await provision(api.mesh.connection, api.mesh.layout, api.mesh.settings)
+        await piece(api.mesh, "s1", 0, message_id="m2")
+        found = [stream.message_id for stream in await eventually(lambda: of_new_life(api))]
+        assert found == ["m2"]
+
+
+async def of_new_life(api: Api) -> list[TextStream]:
+    """Give what is being written in the session once the API knows that the stream was made anew."""
+    streams = await api.context.unfinished.of("s1")
+    return [] if any(stream.message_id == "m1" for stream in streams) else streams
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_was_being_written_in_a_deleted_session_stays_gone(nats_server: NatsServer) -> None:
     async with within(30), running_api(nats_server.url) as api:
         session_id = await session(api)
         await piece(api.mesh, session_id, 0)
@@ -202,12 +238,8 @@ async def test_what_was_being_written_in_a_deleted_session_stays_gone(
         assert api.context.tender.ended == 0
 
 
-async def test_a_text_that_somebody_else_wrote_too_long_is_cut_to_what_fits(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream_tender, "SILENT_S", 1.0)
-    monkeypatch.setattr(stream_tender, "_QUIET_S", 0.2)
-    monkeypatch.setattr(stream_tender, "_PAUSE_S", 0.1)
+@pytest.mark.usefixtures("impatient")
+async def test_a_text_that_somebody_else_wrote_too_long_is_cut_to_what_fits(nats_server: NatsServer) -> None:
     async with within(30), running_api(nats_server.url) as api, api.mesh.subscribe("chat.big.message") as feed:
         for index in range(3):
             await piece(api.mesh, "big", index, "x" * 40_000)

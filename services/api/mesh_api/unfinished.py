@@ -27,7 +27,8 @@ class Unfinished:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._streams = TextStreams()
-        self._epoch = ""
+        # A server that crashed may count anew from where its last signals were lost, so what was read tells nothing.
+        mesh.log.on_change(self._begin_anew)
 
     def __iter__(self) -> Iterator[TextStream]:
         """Those that the last `scan` left; the messages of some may be stored."""
@@ -39,11 +40,11 @@ class Unfinished:
 
     async def scan(self) -> None:
         """Read the pieces that came since the last time; raises `MeshUnavailable`."""
-        await self._read(_ALL, self._known())
+        await self._read(_ALL, self._streams)
 
     async def of(self, session_id: str, ended: Collection[str] = ()) -> list[TextStream]:
         """Those of a session at this moment, but for the messages ``ended``; raises `MeshUnavailable`."""
-        streams = self._known().only(session_id)
+        streams = self._streams.only(session_id)
         await self._read(_patterns("delta", session_id), streams)
         found = [stream for stream in streams if stream.message_id not in ended]
         return [stream for stream in found if not await self.is_ended(stream)]
@@ -72,10 +73,8 @@ class Unfinished:
 
     # -- the log ------------------------------------------------------------------------------------------------
 
-    def _known(self) -> TextStreams:
-        if (epoch := self._mesh.log.epochs.get(SIGNALS)) is not None and epoch.name != self._epoch:
-            self._epoch, self._streams = epoch.name, TextStreams()
-        return self._streams
+    def _begin_anew(self) -> None:
+        self._streams = TextStreams()
 
     async def _read(self, patterns: Sequence[str], streams: TextStreams) -> None:
         head = await self._mesh.log.head(SIGNALS, patterns)
