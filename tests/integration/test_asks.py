@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from daena_mesh import answering, answers
 from daena_mesh.answers import answer_id
 from daena_mesh.asks import Ask, Target
 from daena_mesh.connection import header_block
@@ -407,6 +408,54 @@ async def test_an_answer_older_than_the_streams_window_is_found(shared_nats: Nat
         await queue_is_empty(api.mesh)
         [reply] = await answers_to(api.mesh, told["session_id"], told["message_id"])
         assert reply.payload["content"] == "yes"
+
+
+@pytest.mark.promise("P-ASK-2")
+async def test_a_late_answer_is_not_stored_beside_an_older_one(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the question were so old that the stream had forgotten the id of the answer that another gave."""
+    api, took, go = shared_api, asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr(answers, "LOOK_AFTER_S", -600.0)
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("late") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            took.set()
+            await go.wait()
+            return "again"
+
+        response = await api.client.post("/api/v1/agents/late/chat", json={"message": "x"})
+        told = response.json()
+        async with within(20):
+            await took.wait()
+        chat = api.mesh.chat(told["session_id"])
+        await chat.send("first", sender="other", metadata={"in_reply_to": told["message_id"]})
+        go.set()
+        await queue_is_empty(api.mesh, "ask.agent.late.*")
+        [reply] = await answers_to(api.mesh, told["session_id"], told["message_id"])
+        assert reply.payload["content"] == "first"
+
+
+@pytest.mark.promise("P-ASK-2")
+async def test_who_died_after_the_answer_was_stored_is_not_followed_by_another_attempt(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue is told nothing of the answer, and gives the question out again."""
+    api, attempts = shared_api, []
+    monkeypatch.setattr(answering, "_ACK", b"-NAK")
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("forgetful") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            attempts.append(ask.attempt)
+            return "once"
+
+        told = await post(api, "agents/forgetful/chat", "x")
+        assert told["response"] == "once"
+        await eventually(lambda: agent.answers.figures.requests >= 2)
+        monkeypatch.undo()
+        assert attempts == [1]
 
 
 async def test_a_question_in_a_deleted_session_goes_without_a_word(shared_nats: NatsServer) -> None:

@@ -20,6 +20,7 @@ from daena_mesh.answers import Answers, answer_id, is_old
 from daena_mesh.asks import Ask, Target, read_ask
 from daena_mesh.connection import State
 from daena_mesh.errors import InvalidEvent, MeshError, MeshUnavailable
+from daena_mesh.job import Job
 from daena_mesh.micro import Figures
 from daena_mesh.pulling import ACK_WAIT_S, MAX_DELIVER, Delivery, Puller, next_turn
 from daena_mesh.stream_writer import StreamWriter
@@ -48,32 +49,6 @@ class _Served(NamedTuple):
     target: Target
     handler: Handler
     sender: str
-
-
-class Job:
-    """An ask at work here."""
-
-    def __init__(self, ask: Ask, delivery: Delivery, now: float) -> None:
-        self.ask = ask
-        self.delivery = delivery
-        self.renewed_at = now
-        self.is_ours = True
-        """As far as we know nobody else was given it."""
-        self.is_answered = False
-        """The handler has ended, and what it said is being stored."""
-        self.is_over = False
-        """Somebody else has ended it, or it was returned to the queue: the handler is cancelled."""
-        self.task = asyncio.current_task()
-
-    def adopt(self, delivery: Delivery, now: float) -> None:
-        """The queue gave it out again, to us."""
-        self.delivery, self.renewed_at, self.is_ours = delivery, now, True
-
-    def end(self) -> None:
-        """Cancel the handler, unless it has ended."""
-        self.is_over = True
-        if self.task is not None and not self.is_answered:
-            self.task.cancel()
 
 
 class Answering:
