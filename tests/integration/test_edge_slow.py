@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -48,6 +50,55 @@ async def greeted(raw: RawClient, ledger: Ledger) -> None:
     while not ledger.newest:
         for frame in await raw.frames():
             ledger.note(frame)
+
+
+class Line:
+    """What one of very many readers has read: the numbers alone are looked at."""
+
+    def __init__(self, raw: RawClient) -> None:
+        self.last = -1
+        self.others: list[int] = []
+        """How far all were when this one had everything, if it was the first."""
+        self._raw = raw
+        self._rest = b""
+
+    async def read(self, count: int, lines: Sequence[Line]) -> None:
+        """Read until ``count`` events came, each once and in order."""
+        while self.last < count - 1:
+            data = await asyncio.get_running_loop().sock_recv(self._raw.sock, 4_096)
+            assert data, "it was closed"
+            await asyncio.sleep(0)  # they take turns, however much is there
+            *whole, self._rest = (self._rest + data).split(b',"pad":')  # which stands behind the number
+            for event in whole:
+                number = int(event.rpartition(b'"content":')[2])
+                assert number == self.last + 1
+                self.last = number
+        if max(line.last for line in lines if line is not self) < count - 1:
+            self.others = [line.last for line in lines]
+
+
+GIVEN = "mesh_edge_pieces_given_total"
+
+
+async def metrics(port: int) -> dict[str, float]:
+    async with httpx.AsyncClient() as http:
+        answer = await http.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
+    lines = (line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+async def are_from_log(port: int, count: int) -> bool:
+    return (await metrics(port))['mesh_edge_readers{state="from_log"}'] == count
+
+
+async def most_at_once(port: int) -> float:
+    """Look at how many replays are read at a time until it is cancelled, and give the most that were seen."""
+    most = 0.0
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            most = max(most, (await metrics(port))["mesh_edge_replays"])
+            await asyncio.sleep(0.02)
+    return most
 
 
 def contents(ledger: Ledger) -> list[int]:
@@ -130,6 +181,45 @@ async def test_fifty_slow_readers_at_once_share_what_they_are_given(edge: EdgePr
     finally:
         for raw in (*crowd, swift):
             raw.close()
+
+
+@pytest.mark.promise("P-SLOW-1")
+async def test_five_hundred_slow_readers_are_served_side_by_side(nats_server: NatsServer, mesh: Mesh) -> None:
+    """All of them are behind when they begin to read, each at its own pace."""
+    events = 600
+    async with edge_process(nats_server.url, keepalive_s=60, stuck_s=300) as edge, within(150):
+        raws = [await RawClient.connect(edge.port, "/ws/agent/busy", buffer_bytes=4_096) for _ in range(500)]
+        swift = await RawClient.connect(edge.port, "/ws/agent/busy", buffer_bytes=0)
+        other = Ledger()
+        try:
+            for raw in raws:
+                await greeted(raw, Ledger())
+            await greeted(swift, other)
+            reading = asyncio.create_task(read_all(swift, other, events))
+            await flood(mesh, "agent.busy.activity", range(events), pad_bytes=700)
+            async with within(10):
+                await reading  # who keeps up does not wait for the others
+            assert contents(other) == list(range(events))
+            await eventually(lambda: are_from_log(edge.port, len(raws)), within_s=20)
+
+            begun, lines = await metrics(edge.port), [Line(raw) for raw in raws]
+            watching = asyncio.create_task(most_at_once(edge.port))
+            await asyncio.gather(*(line.read(events, lines) for line in lines))
+            watching.cancel()
+            ended = await metrics(edge.port)
+            read, given = (ended[name] - begun[name] for name in ("mesh_edge_pieces_read_total", GIVEN))
+            print(f"{read:g} pieces of the log were read and given {given:g} times")
+            # One that had to read each piece for each reader would read as many as it gives.
+            assert given >= len(raws)
+            assert read <= given / 5
+            assert await watching <= 8
+            # When the first had everything, nobody was far behind.
+            furthest = next(line.others for line in lines if line.others)
+            print(f"the first has {events}, the last {min(furthest) + 1}")
+            assert min(furthest) >= events / 4
+        finally:
+            for raw in (*raws, swift):
+                raw.close()
 
 
 async def test_a_stuck_reader_is_closed_with_a_code_to_resume_on_and_a_slow_one_is_not(
