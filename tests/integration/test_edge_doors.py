@@ -27,6 +27,7 @@ from daena_mesh.embedded import NatsServer
 from daena_mesh.tokens import Claims, Rights, mint
 from mesh_edge import door, websocket_router
 from mesh_edge.door import Door
+from mesh_edge.turnstile import Turnstile
 from tests.support.deadlines import eventually, within
 from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
 from tests.support.proxy import NatsProxy
@@ -169,7 +170,9 @@ async def answer(edge: RunningEdge, head: bytes, *later: bytes) -> tuple[Any, ..
             if " 101 " not in first:
                 size = int(headers.get("content-length", "0"))
                 return first, headers, await reader.readexactly(size)
-            code, size = await reader.readexactly(2)
+            while (code := (await reader.readexactly(1))[0]) == 0x89:  # an edge pings whenever it is time to
+                await reader.readexactly(1)
+            (size,) = await reader.readexactly(1)
             if size == 126:
                 (size,) = struct.unpack("!H", await reader.readexactly(2))
             payload = await reader.readexactly(size)
@@ -451,6 +454,45 @@ async def test_all_of_a_storm_come_in_in_the_end(shared_nats: NatsServer, mesh: 
                 tasks.create_task(come())
         assert refused == edge.edge.counts.refused["429", "rate"] > 0
         await eventually(lambda: not connections(edge))
+
+
+@pytest.mark.parametrize("path", ["/ws/chat/s1?odd=1", "/ws", "/sse/chat/s1"])
+async def test_what_fastapi_is_to_answer_waits_for_its_turn(
+    open_pair: Pair, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    edge, line = open_pair.lean, list[Any]()
+    with monkeypatch.context() as patch:
+        patch.setattr(Turnstile, "line_up", lambda _, go: line.append(go))  # the line stands still
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(handshake(path) if path.startswith("/ws") else f"GET {path} HTTP/1.1\r\nHost: x\r\n".encode())
+        await eventually(lambda: len(line) == 1)
+        early = masked(0x81, b'{"type":"ping","timestamp":"early"}')
+        writer.write(early if path.startswith("/ws") else b"\r\n")
+        await writer.drain()
+        (door,) = connections(edge)
+        await eventually(lambda: door._data.endswith((early, b"\r\n\r\n")))
+        gone = (await asyncio.open_connection("127.0.0.1", edge.port))[1]
+        gone.write(handshake(path))
+        await eventually(lambda: len(line) == 2)
+        gone.transport.abort()
+        await eventually(lambda: len(connections(edge)) == 1)
+        loud = await asyncio.open_connection("127.0.0.1", edge.port)
+        loud[1].write(handshake(path))
+        await eventually(lambda: len(line) == 3)
+        loud[1].write(bytes(100_000))
+        async with within():
+            assert await loud[0].read() == b""
+        await eventually(lambda: len(connections(edge)) == 1)
+        loud[1].close()
+    assert [go() for go in line] == [True, *[False] * (len(line) - 1)]
+    async with within():
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith((b"HTTP/1.1 101 ", b"HTTP/1.1 200 "))
+        assert b'"status":"connected"' in await reader.readuntil(b"timestamp")
+        if path.startswith("/ws"):
+            await reader.readuntil(b"early")  # the pong
+    writer.transport.abort()
+    await eventually(lambda: not connections(edge))
 
 
 async def test_the_answer_and_the_greeting_come_in_one_piece(open_pair: Pair) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from email.utils import formatdate
-from typing import Any
+from typing import Any, cast
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -25,9 +25,12 @@ from mesh_edge.handshake import MOST_BYTES, accepting, read_handshake
 from mesh_edge.link import NOBODY, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.socket import WebSocket
+from mesh_edge.turnstile import turnstile_of
 
 HEAD_WITHIN_S = 10.0
 _BEGINNING = b"GET /ws/"
+_OF_THE_EDGE = (b"GET /ws", b"GET /sse/")
+"""What thousands may ask for at once."""
 _MOST_EARLY_BYTES = 65_536
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _log = logging.getLogger("uvicorn.error")
@@ -40,8 +43,8 @@ class Door(asyncio.Protocol):
     """Who is handed what is no plain handshake."""
 
     __slots__ = (
-        *("_app_state", "_config", "_data", "_deadline", "_edge", "_lobby", "_loop", "_request", "_server_state"),
-        *("_transport", "_visitor"),
+        *("_app_state", "_config", "_data", "_deadline", "_edge", "_is_odd", "_lobby", "_loop", "_request"),
+        *("_server_state", "_transport", "_visitor"),
     )
 
     def __init__(
@@ -59,6 +62,8 @@ class Door(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._deadline: asyncio.TimerHandle
         self._data = b""
+        self._is_odd = False
+        """It stands in line for FastAPI."""
         self._edge: Edge
         self._request: Request | None = None
         """What it asked for, while it stands in line or waits for its topic."""
@@ -75,6 +80,7 @@ class Door(asyncio.Protocol):
         """It has gone before it came in."""
         self._leave()
         self._request = None
+        self._is_odd = False
         self._leave_lobby()
 
     def shutdown(self) -> None:
@@ -85,7 +91,7 @@ class Door(asyncio.Protocol):
         """A handshake, or part of one, or anything else."""
         if self._data:
             data = self._data + data
-        if self._request is not None:  # what it says before it was answered is read once it is in
+        if self._request is not None or self._is_odd:  # what it says before it was answered is read once it is in
             self._data = data
             if len(data) > _MOST_EARLY_BYTES:
                 self._transport.abort()
@@ -100,7 +106,22 @@ class Door(asyncio.Protocol):
                 self._data = b""
                 self._answer(doorway.edge, request)
                 return
-        self._hand_over(data)
+        if data.startswith(_OF_THE_EDGE):
+            self._deadline.cancel()
+            self._data, self._is_odd = data, True
+            turnstile_of(self._loop).line_up(self._hand_over_odd)
+        else:
+            self._hand_over(data)
+
+    def _hand_over_odd(self) -> bool:
+        """Its turn has come; FastAPI answers it in the next turn of the loop."""
+        if not self._is_odd:
+            return False  # it has gone meanwhile
+        head, end, rest = self._data.partition(b"\r\n\r\n")
+        self._hand_over(head + end)
+        if rest:  # uvicorn drops what comes in one piece with a handshake
+            cast("asyncio.Protocol", self._transport.get_protocol()).data_received(rest)
+        return True
 
     def _hand_over(self, data: bytes) -> None:
         """Not for us: from here on it is as if uvicorn's own protocol had been there from the beginning."""

@@ -35,7 +35,7 @@ from mesh_edge.settings import EdgeSettings
 from mesh_edge.socket import Socket
 from mesh_edge.stranger import Stranger
 from mesh_edge.topic import Topic, TopicContext
-from mesh_edge.turnstile import Turnstile
+from mesh_edge.turnstile import Turnstile, turnstile_of
 
 if TYPE_CHECKING:
     from mesh_edge.topic_name import TopicName
@@ -86,6 +86,7 @@ class Edge:
 
     def start(self) -> None:
         """Connect in the background, and begin to keep alive and to audit."""
+        self.turnstile = turnstile_of(asyncio.get_running_loop())
         self.mesh.start()
         self.service.start()
         self.presence.start()

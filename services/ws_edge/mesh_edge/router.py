@@ -75,6 +75,17 @@ def _read(connection_id: str, query: Mapping[str, str]) -> Follow:
         raise Refusal(400, str(error)) from None
 
 
+@asynccontextmanager
+async def _waiting(edge: Edge, follow: Follow) -> AsyncIterator[None]:
+    """Wait until the topic is ready, and where others did too, until it is one's turn; a guest until the block ends."""
+    lobby = edge.lobby(follow.name)
+    is_one_of_many = not lobby.is_open
+    async with lobby.wait():
+        if is_one_of_many:
+            await edge.turnstile.turn()
+        yield
+
+
 async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
     """Refuse before the upgrade, turn away after it, or let in: to a topic, or to what the client will name."""
     edge, knock = edge_of(websocket), knock_of(websocket)
@@ -93,7 +104,7 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
             edge.gate.last_look(knock, visitor)
             edge.gate.entered(await edge.manager.connect_many(websocket, visitor=visitor), knock)
             return
-        async with edge.lobby(follow.name).wait():
+        async with _waiting(edge, follow):
             edge.gate.last_look(knock, visitor)
             socket = await edge.manager.connect(websocket, connection_id, follow=follow, visitor=visitor)
             edge.gate.entered(socket, knock)
@@ -131,7 +142,7 @@ async def _stream(request: Request, connection_id: str) -> Response:
             edge.gate.entered(stream, knock)
             return stream
 
-        async with edge.lobby(follow.name).wait():
+        async with _waiting(edge, follow):
             edge.gate.last_look(knock, visitor)
             origin = request.headers.get("origin")
             return EventStreamResponse(

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from mesh_edge import turnstile
-from mesh_edge.turnstile import Turnstile
+from mesh_edge.turnstile import Turnstile, turnstile_of
 from tests.support.deadlines import eventually
 
 
@@ -65,3 +65,48 @@ async def test_one_who_stumbles_holds_up_nobody() -> None:
     assert told == stumbles
     gate.line_up(lambda: passed.append(3))
     await eventually(lambda: passed == [1, 2, 3])
+
+
+async def test_who_goes_on_in_the_next_turn_of_the_loop_is_alone_there() -> None:
+    gate, done, loop = Turnstile(), list[str](), asyncio.get_running_loop()
+
+    def begin(name: str) -> bool:
+        loop.call_soon(done.append, name)
+        return True
+
+    for name in "abc":
+        gate.line_up(partial(begin, name))
+        gate.line_up(lambda: done.append("-"))
+    await eventually(lambda: len(done) == 6)
+    assert done == ["a", "-", "b", "-", "c", "-"]
+
+
+async def test_tasks_have_their_turn_one_by_one() -> None:
+    gate, turns, loop = Turnstile(), list[int](), asyncio.get_running_loop()
+    number = 0
+
+    def next_turn() -> None:
+        nonlocal number
+        number += 1
+        if len(turns) < 9:
+            loop.call_soon(next_turn)
+
+    async def work() -> None:
+        await gate.turn()
+        turns.append(number)
+
+    tasks = [asyncio.create_task(work()) for _ in range(10)]
+    await asyncio.sleep(0)
+    tasks[4].cancel()
+    next_turn()
+    await eventually(lambda: len(turns) == 9)
+    assert len(set(turns)) == 9
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[4]
+    await asyncio.gather(*tasks[:4], *tasks[5:])
+
+
+async def test_there_is_one_line_for_each_loop() -> None:
+    loop, other = asyncio.get_running_loop(), asyncio.new_event_loop()
+    assert turnstile_of(loop) is turnstile_of(loop) is not turnstile_of(other)
+    other.close()
