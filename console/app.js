@@ -73,7 +73,7 @@ events.on("*", (event) => {
   if (event.payload?.session_id !== chat.id) return;
   if (changed) chat.titleChanged();
   // A session that was not there when it was opened is there now.
-  if (chat.isAbsent) chat.show(chat.id);
+  if (changed && chat.isAbsent) chat.show(chat.id);
 });
 
 addEventListener("pagehide", () => {

@@ -7,6 +7,7 @@ import { clock, dayName, hue } from "./format.js";
 
 const TOGETHER_MS = 5 * 60_000;
 const NEAR_END_PX = 80;
+const AGAIN_MS = 5_000;
 /** @type {Record<string, string>} why a message is incomplete */
 const INCOMPLETE = {
   failed: "Incomplete: the writer failed.",
@@ -184,7 +185,9 @@ export class ChatView {
     const button = h("button", { type: "button", class: "text-button stop", "aria-label": `Stop ${item.sender}` }, "Stop");
     button.addEventListener("click", async () => {
       button.disabled = true;
-      button.disabled = await this.actions.onStop(item);
+      const isTold = await this.actions.onStop(item);
+      // A writer that was cut off just then has not heard it.
+      setTimeout(() => (button.disabled = false), isTold ? AGAIN_MS : 0);
     });
     return button;
   }

@@ -29,8 +29,13 @@ export class Feed {
     return this.#count;
   }
 
-  /** @param {import("../sdk/js/mesh.js").MeshEvent} event */
+  /**
+   * Of a message that is being written it takes the first piece alone: the others would drive out everything else.
+   *
+   * @param {import("../sdk/js/mesh.js").MeshEvent} event
+   */
   add(event) {
+    if (event.event_type === "chat.delta" && event.payload?.index > 0) return;
     const detail = JSON.stringify(event, null, 2);
     this.#push({
       at: Date.parse(event.timestamp ?? "") || Date.now(),

@@ -54,7 +54,7 @@ function stateFirst(activity) {
 /** @type {Record<string, (payload: Record<string, any>) => unknown>} */
 const SAYS = {
   "chat.message": ({ sender, content }) => `${short(sender, 40)}: ${short(content)}`,
-  "chat.delta": ({ sender, text }) => `${short(sender, 40)}: ${short(text)}`,
+  "chat.delta": ({ sender, text }) => `${short(sender, 40)} is writing${short(text) && `: ${short(text)}`}`,
   "chat.typing": ({ sender }) => `${short(sender, 40)} is typing`,
   "session.created": ({ title, session_id }) => title || session_id,
   "session.updated": ({ updates, session_id }) => updates ?? session_id,

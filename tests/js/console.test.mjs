@@ -208,6 +208,13 @@ describe("the feed", () => {
     assert.deepEqual(feed.rows.slice(-2).map(({ number }) => number), [1233, 1234]);
   });
 
+  test("says once that a message is being written", () => {
+    const feed = new Feed();
+    for (let index = 0; index < 100; index += 1) feed.add({ event_type: "chat.delta", subject: "chat.s1.delta", payload: { sender: "daena", index, text: index ? "x" : "Well," } });
+    feed.add({ event_type: "chat.delta", subject: "chat.s1.delta", payload: null });
+    assert.deepEqual(feed.rows.map(({ text }) => text), ["daena is writing: Well,", ""]);
+  });
+
   test("comes back after a reload", () => {
     const feed = new Feed();
     for (let number = 1; number <= 5; number += 1) feed.add(event(number));
@@ -229,6 +236,7 @@ describe("the feed", () => {
 describe("words", () => {
   for (const [type, payload, text] of [
     ["chat.message", { sender: "user", content: "two\nlines" }, "user: two lines"],
+    ["chat.delta", { sender: "daena", text: "" }, "daena is writing"],
     ["agent.activity", { activity: "resting" }, "resting"],
     ["agent.activity", { activity: { query: "nats" } }, "query nats"],
     ["task.update", { status: "running", progress: 40 }, "running · 40"],
