@@ -275,7 +275,8 @@ async def test_who_is_cancelled_from_two_sides_is_cancelled(mesh: Mesh) -> None:
     async with mesh.agent("scout") as agent, within(10):
         working = asyncio.create_task(work(agent))
         await has_begun.wait()
-        agent.tasks["t1"].cancel()
+        (task,) = agent.work
+        task.cancel()
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
             await working

@@ -62,6 +62,7 @@ from daena_mesh.mesh import Mesh
 from daena_mesh.stream_writer import StreamWriter
 from daena_mesh.subjects import Subject, safe_id, subject_for
 from daena_mesh.task import Task
+from daena_mesh.tracking import track
 
 __version__ = "0.1.0"
 
@@ -121,4 +122,5 @@ __all__ = [
     "emit_task_update",
     "safe_id",
     "subject_for",
+    "track",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -39,12 +40,12 @@ class Task:
         self.status: Status = "running"
         self.reason: str | None = None
         self._agent = agent
-        self._subject = subject_for("task.update", self.id, agent.name)
         self._clock = asyncio.get_running_loop().time
         self._progress = Progress(total, at=self._clock())
-        self.courier = agent.courier(self._subject, per_s=UPDATES_PER_S)
+        self._line = agent.voice.line(subject_for("task.update", self.id, agent.name), per_s=UPDATES_PER_S)
+        self._end_it: Callable[[], object] | None = None
+        self._was_begun = False
         self._running: asyncio.Task[object] | None = None
-        self._was_entered = False
         self._was_cancelling = 0
         self._is_asked_to_end = False
 
@@ -65,7 +66,7 @@ class Task:
     @property
     def coalesced(self) -> int:
         """How many updates were never sent, because a newer one took their place."""
-        return self.courier.coalesced
+        return self._line.coalesced
 
     async def advance(self, n: float = 1, note: str | None = None) -> None:
         """``n`` more are done; ``note`` says what goes on, until the next one.
@@ -77,7 +78,7 @@ class Task:
         if note is not None:
             self._progress.note = bounded(note)
         self.tell()
-        await self._agent.breathe()
+        await self._agent.voice.breathe()
 
     def tell(self) -> None:
         """Tell how it stands, soon."""
@@ -90,29 +91,64 @@ class Task:
         }
         if self.reason is not None:
             payload["reason"] = self.reason
-        self._agent.offer(self.courier, self._subject, payload)
+        self._line.tell(payload)
 
     def cancel(self) -> bool:
         """End the block at what it awaits; False if it has ended."""
-        if self._running is None:
+        if self._end_it is None:
             return False
         if not self._is_asked_to_end:
             self._is_asked_to_end = True
-            self._running.cancel()
+            self._end_it()
         return True
 
-    async def __aenter__(self) -> Self:
-        running = asyncio.current_task()
-        if self._was_entered or running is None:
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def begin(self, end_it: Callable[[], object]) -> None:
+        """It runs from now on; ``end_it`` is called when somebody cancels it. Raises `Conflict`."""
+        if self._was_begun:
             raise RuntimeError(f"task {self.id} was begun already; agent.task(…) gives another one")
-        self._agent.begin(self)
-        self._was_entered, self._running, self._was_cancelling = True, running, running.cancelling()
-        self._progress = Progress(self._progress.total, at=self._clock())
+        self._agent.begin(self, self._line)
+        self._was_begun, self._end_it = True, end_it
+        self._progress = Progress(self.total, at=self._clock())
         try:
             self.tell()
         except BaseException:
-            self._agent.end(self)
+            self._agent.work.end(self)
             raise
+
+    async def finish(self, error: BaseException | None) -> None:
+        """It has ended, by ``error`` if there is one, and tells so."""
+        if self._is_over(error):
+            await self._agent.voice.see_off(self._line, _LAST_S)
+
+    def give_up(self) -> None:
+        """It may run on, but nobody is told of it any more."""
+        self._is_over(asyncio.CancelledError())
+
+    def _is_over(self, error: BaseException | None) -> bool:
+        if self._end_it is None:
+            return False
+        self._end_it = None
+        self._agent.work.end(self)
+        if error is None:
+            self.status = "completed"
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self.status = "cancelled"
+        else:
+            self.status, self.reason = "failed", describe(error)
+        try:
+            self.tell()
+        except InvalidEvent as refused:
+            _log.warning("the end of task %s is not told: %s", self.id, refused)
+        return True
+
+    async def __aenter__(self) -> Self:
+        self._running = running = asyncio.current_task()
+        if running is None:
+            raise RuntimeError("a task runs within an asyncio task")
+        self._was_cancelling = running.cancelling()
+        self.begin(running.cancel)
         return self
 
     async def __aexit__(
@@ -124,21 +160,11 @@ class Task:
                 await asyncio.sleep(0)  # it may be cancelled by the block itself, which awaited nothing after that
             except asyncio.CancelledError as cancelled:
                 error = late = cancelled
-        running, self._running = self._running, None
-        self._agent.end(self)
-        # As asyncio.timeout does it: what was asked for here is swallowed, unless somebody else cancelled too.
-        is_ours = self._is_asked_to_end and running is not None and running.uncancel() <= self._was_cancelling
-        if error is None:
-            self.status = "completed"
-        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            self.status = "cancelled"
-        else:
-            self.status, self.reason = "failed", describe(error)
-        try:
-            self.tell()
-        except InvalidEvent as refused:
-            _log.warning("the end of task %s is not told: %s", self.id, refused)
-        await self._agent.see_off(self.courier, _LAST_S)
+        running, is_ours = self._running, False
+        if self._is_asked_to_end and running is not None:
+            # As asyncio.timeout does it: what was asked for here is swallowed, unless somebody else cancelled too.
+            is_ours = running.uncancel() <= self._was_cancelling
+        await self.finish(error)
         if late is not None and not is_ours:
             raise late
         return is_ours and isinstance(error, asyncio.CancelledError)
