@@ -116,8 +116,8 @@ async def test_a_brain_that_is_stopped_leaves_its_question_to_another(mesh_up: R
         async with brain_command(mesh_up.nats_url, there.url, tmp_path) as first:
             await ask(client)
             await eventually(lambda: there.questions)
-            second = {"MESH_BRAIN_AGENT": "daena-2", "MESH_BRAIN_ID": "second"}
-            async with brain_command(mesh_up.nats_url, there.url, tmp_path, **second):
+            async with brain_command(mesh_up.nats_url, there.url, tmp_path, MESH_BRAIN_ID="second") as second:
+                assert second.said.startswith("brain ready: daena-second answers")
                 assert await first.end() == 0
                 (answer,) = await eventually(lambda: answers(mesh), within_s=40)
                 assert (answer.payload["sender"], answer.payload["content"]) == ("daena", "Hello!")
@@ -141,6 +141,29 @@ async def test_the_order_of_starts_does_not_matter(tmp_path: Path) -> None:
             if process.returncode is None:
                 process.kill()
             await process.communicate()
+
+
+async def test_somebody_stops_an_answer(mesh_up: RunningMesh, tmp_path: Path) -> None:
+    async with (
+        ModelServer.running() as there,
+        client_of(mesh_up) as (client, mesh),
+        mesh.subscribe("chat.s1.delta", "chat.s1.delta.*") as deltas,
+        brain_command(mesh_up.nats_url, there.url, tmp_path),
+        within(40),
+    ):
+        there.script.append(breaks_off("Hel", by=silence))
+        await ask(client)
+        await events(deltas, 1)
+
+        async def is_stopped() -> bool:  # an API finds what is written when it hears of it
+            return (await client.post("/api/v1/chat-history/sessions/s1/stop", json={})).status_code == 200
+
+        await eventually(is_stopped)
+        (answer,) = await eventually(lambda: answers(mesh), within_s=30)
+        assert (answer.payload["content"], answer.payload["metadata"]["reason"]) == ("Hel", "stopped")
+        await eventually(lambda: there.cuts == 1)
+        await ask(client, "Again?", Prefer="wait=20")
+        assert len(there.questions) == 2
 
 
 async def test_a_stop_while_it_waits_for_nats_ends_it(tmp_path: Path) -> None:

@@ -105,19 +105,46 @@ async def test_why_there_is_no_answer_is_said_in_the_chat(
         assert there.questions[-1]["messages"][1:] == [{"role": "user", "content": "Hi.\n\nAgain?"}]
 
 
-async def test_without_a_server_or_a_model_that_is_said(nats_server: NatsServer) -> None:
+async def test_without_a_model_that_is_said(nats_server: NatsServer) -> None:
     async with brain(nats_server.url, brain_retries=1) as (mesh, there, answerer):
         there.models = []
         event = await answer(answerer, mesh, await ask(mesh, "Hi."))
-        assert event.payload["content"] == f"There is no model to ask: the server at {there.url} has no models."
+        assert event.payload["content"] == f"The model's server at {there.url} has no model."
         assert event.payload["metadata"]["problem"]["kind"] == "no-model"
+        there.models = ["late"]
+        event = await answer(answerer, mesh, await ask(mesh, "Now?"))
+        assert (event.payload["content"], there.questions[-1]["model"]) == ("Hello!", "late")
+
+
+async def test_a_server_that_never_named_its_models_is_said_to_be_what_it_is(nats_server: NatsServer) -> None:
+    async def refuses(reply: Reply) -> None:
+        await reply.json(401, {})
+
+    async with brain(nats_server.url) as (mesh, there, answerer):
+        there.models_act = refuses
+        event = await answer(answerer, mesh, await ask(mesh, "Hi."))
+        assert event.payload["metadata"]["problem"] == {
+            "kind": "refused",
+            "sentence": event.payload["content"],
+            "status": 401,
+        }
         await there.stop()
         event = await answer(answerer, mesh, await ask(mesh, "Hi?"))
         assert "cannot be reached: is it running?" in event.payload["content"]
-        there.models = ["late"]
+
+
+async def test_while_the_server_is_away_the_model_of_before_is_asked_for_until_it_is_back(
+    nats_server: NatsServer,
+) -> None:
+    settings = {"brain_retries": 20, "brain_most_pause_s": 0.3}
+    async with brain(nats_server.url, **settings) as (mesh, there, answerer):
+        await answerer.watch.look()
+        await there.stop()
+        await answerer.watch.look()
+        asked = asyncio.create_task(answer(answerer, mesh, await ask(mesh, "Hi.")))
+        await eventually(lambda: answerer.answering)
         await there.start()
-        event = await answer(answerer, mesh, await ask(mesh, "Now?"))
-        assert (event.payload["content"], there.questions[-1]["model"]) == ("Hello!", "late")
+        assert (await asked).payload["metadata"]["model"] == "m"
 
 
 @pytest.mark.promise("P-BRAIN-3")

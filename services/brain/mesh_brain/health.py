@@ -68,10 +68,10 @@ def well(models: Sequence[str], wanted: str, *, server: str, latency_ms: float, 
     )
 
 
-def after_trouble(kind: str, sentence: str, wanted: str, *, server: str) -> Health:
+def after_trouble(kind: str, sentence: str, model: str, *, server: str) -> Health:
     """The state of a server that did not name its models, because of a trouble of this ``kind``."""
     state: State = "offline" if kind in _DOES_NOT_ANSWER else "degraded"
-    return Health(state=state, model=wanted, server=server, reason=sentence)
+    return Health(state=state, model=model, server=server, reason=sentence)
 
 
 def _has(models: Sequence[str], wanted: str) -> bool:

@@ -37,7 +37,7 @@ class BrainService:
         self.answerer = Answerer(self.mesh, self.server, settings)
         self.agent = Agent(
             self.mesh,
-            settings.brain_agent,
+            settings.agent,
             description="Answers questions with a language model",
             concurrency=settings.brain_concurrency,
         )

@@ -22,8 +22,11 @@ class BrainSettings(MeshSettings, frozen=True, kw_only=True):
 
     brain_id: Annotated[str, Meta(description="The id of the brain, as in `brain.main.status`.")] = "main"
     brain_agent: Annotated[
-        str, Meta(description="The name of the agent that answers; brains that run side by side need one each.")
-    ] = "daena"
+        str,
+        Meta(
+            description="The name of the agent that answers; empty: `daena`, or `daena-<id>` for another id than main."
+        ),
+    ] = ""
     brain_sender: Annotated[str, Meta(description="The name under which answers stand in the chat.")] = "daena"
     brain_model: Annotated[str, Meta(description="The model; empty: the first that the server has.")] = ""
     brain_system_prompt: Annotated[
@@ -71,6 +74,13 @@ class BrainSettings(MeshSettings, frozen=True, kw_only=True):
     brain_report_s: Annotated[
         float, Meta(gt=0, le=3_600, description="How often a state that stays the same is told again, in seconds.")
     ] = 15.0
+
+    @property
+    def agent(self) -> str:
+        """The name of the agent that answers: brains that run side by side need one each."""
+        if self.brain_agent:
+            return self.brain_agent
+        return "daena" if self.brain_id == "main" else f"daena-{self.brain_id}"
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _of_status(error: openai.APIStatusError, asked: Asked) -> Trouble:
         what = "is asked too often (429)" if kind == "busy" else f"failed ({status}){_said(error, asked)}"
         sentence = f"The model's server at {server} {what}: try again {later}."
         return Trouble(kind, sentence, status=status, may_pass=True, retry_after_s=wait_s)
-    sentence = f"The model's server at {server} does not take the question ({status}){_said(error, asked)}."
+    sentence = f"The model's server at {server} refuses the request ({status}){_said(error, asked)}."
     return Trouble("rejected", sentence, status=status)
 
 

@@ -41,6 +41,8 @@ class Watch:
         self._answers = answers
         # When to tell the same again is decided here: each look has figures of its own.
         self._brain = Brain(mesh, settings.brain_id, every_s=0.0)
+        self._model = settings.brain_model
+        self._trouble: Trouble | None = None
         self._told: Health | None = None
         self._again_at = 0.0
         self._soon = asyncio.Event()
@@ -60,20 +62,18 @@ class Watch:
         self._soon.set()
 
     async def model(self) -> str:
-        """The model to ask; raises `Trouble` where there is none."""
-        if self._settings.brain_model:
-            return self._settings.brain_model
-        if self.health is None or not self.health.model:
+        """The model to ask, the last one known where the server is away; raises `Trouble` where there is none."""
+        if not self._model:
             await self.look()
-        if self.health is not None and self.health.model:
-            return self.health.model
-        reason = self.health.reason if self.health is not None else "the server was not looked at yet"
-        raise Trouble("no-model", f"There is no model to ask: {reason.rstrip('.')}.")
+        if self._model:
+            return self._model
+        raise self._trouble or Trouble("no-model", f"The model's server at {self._server.place.shown} has no model.")
 
     async def look(self) -> None:
         """Look now, and tell what there is to tell."""
         async with self._looking:
             health = await self._seen()
+            self._model = health.model
             self.health = msgspec.structs.replace(
                 health, answering=self._answers.answering, first_token_ms=self._answers.first_token_ms
             )
@@ -90,6 +90,7 @@ class Watch:
         wanted, server = self._settings.brain_model, self._server.place.shown
         for attempt in (1, 2):
             begun = time.monotonic()
+            self._trouble = None
             try:
                 models = await self._server.models()
             except Trouble as trouble:
@@ -97,7 +98,8 @@ class Watch:
                     continue  # a connection that was kept for the next look may have been closed just then
                 if trouble.kind == "unknown" and wanted:
                     return well([], wanted, server=server, latency_ms=_ms_since(begun), lists_models=False)
-                return after_trouble(trouble.kind, trouble.sentence, wanted, server=server)
+                self._trouble = trouble
+                return after_trouble(trouble.kind, trouble.sentence, self._model, server=server)
             return well(models, wanted, server=server, latency_ms=_ms_since(begun))
         raise AssertionError("unreachable")
 

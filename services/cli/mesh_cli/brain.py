@@ -34,7 +34,7 @@ async def brain(*, nats_url: str | None, base_url: str, model: str | None, brain
             stop.started()
             health = service.answerer.watch.health
             asks = health.model if health is not None and health.model else "no model yet"
-            sys.stdout.write(f"brain ready: {settings.brain_agent} answers with {asks} at {place.shown}\n")
+            sys.stdout.write(f"brain ready: {settings.agent} answers with {asks} at {place.shown}\n")
             sys.stdout.flush()
             await stop.asked.wait()
     except asyncio.CancelledError:

@@ -57,6 +57,9 @@ def test_a_server_on_this_machine_is_known(url: str, is_here: bool) -> None:
 def test_settings_have_variables_of_their_own() -> None:
     settings = load(BrainSettings, {"MESH_BRAIN_MODEL": "llama3.2", "MESH_BRAIN_TOKEN_S": "2.5"})
     assert (settings.brain_model, settings.brain_token_s, settings.brain_id) == ("llama3.2", 2.5, "main")
+    assert settings.agent == "daena"
+    assert load(BrainSettings, {"MESH_BRAIN_ID": "second"}).agent == "daena-second"
+    assert load(BrainSettings, {"MESH_BRAIN_ID": "second", "MESH_BRAIN_AGENT": "ada"}).agent == "ada"
     with pytest.raises(ConfigurationError, match=r"^MESH_BRAIN_RETRIES: "):
         load(BrainSettings, {"MESH_BRAIN_RETRIES": "often"})
     own = [setting for setting in describe(BrainSettings) if setting.variable.startswith("MESH_BRAIN_")]
