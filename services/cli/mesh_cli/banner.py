@@ -24,6 +24,7 @@ def banner(running: Running) -> Text:
         *(Text.assemble("  edge      ", (url, "cyan")) for url in running.edge_urls),
         Text.assemble("  NATS      ", (running.nats_url, "cyan")),
         Text(f"  data      {printable(str(running.data_dir or 'in that NATS, which was running'))}"),
+        *([Text.assemble("  demo      ", (f"{running.url}/#/s/demo", "bold cyan"))] if running.has_demo else []),
         Text(),
         Text("Try it in another terminal:"),
         Text(f"  nats -s {running.nats_url} pub agent.scout.activity '{_EXAMPLE}'"),

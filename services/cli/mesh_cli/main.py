@@ -84,6 +84,7 @@ def up(
         Path, typer.Option(file_okay=False, help="Where everything is kept.", rich_help_panel="Where")
     ] = DATA_DIR,
     edges: Annotated[int, typer.Option(min=0, max=64, help="Edge processes to add, on the next ports.")] = 0,
+    demo: Annotated[bool, typer.Option("--demo", help="Let the agents of `mesh demo` work on it.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Start the whole mesh on this machine: NATS, API, WebSockets and the page.
@@ -91,6 +92,9 @@ def up(
     ```
     # the page is at http://127.0.0.1:8000/
     mesh up
+
+    # with agents that read the texts of this folder, and answer questions about them
+    mesh up --demo
 
     # with edge processes on 8001 and 8002
     mesh up --edges 2
@@ -112,7 +116,13 @@ def up(
     from mesh_cli.up import up as start
 
     log_to_stderr(verbose=verbose)
-    options = UpOptions(host=host, port=port, nats_port=nats_port, data_dir=data_dir, edges=edges, verbose=verbose)
+    if demo:
+        from mesh_cli.demo.command import check_installed
+
+        check_installed()
+    options = UpOptions(
+        host=host, port=port, nats_port=nats_port, data_dir=data_dir, edges=edges, demo=demo, verbose=verbose
+    )
     raise typer.Exit(run(start(options, show_banner, show_stopping)))
 
 
@@ -284,6 +294,37 @@ def emit(
 
     log_to_nobody()
     raise typer.Exit(run(publish(subject, payload, nats_url=nats_url or None)))
+
+
+@commands.command()
+def demo(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(exists=True, file_okay=False, readable=True, help="The folder to read. By default this one."),
+    ] = None,
+    *,
+    nats_url: NatsUrl = "",
+    verbose: Verbose = False,
+    child: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Let agents work on a mesh that runs already, with no model and no network.
+
+    ```
+    mesh demo
+    mesh demo docs/
+    ```
+
+    The *reader* makes the texts of a folder searchable, and reads again what changes. The *librarian* answers
+    questions from them, and names file and line: ask it on the page, or with
+    `POST /api/v1/agents/librarian/chat`. The *watchman* reports what this machine is busy with. Nothing leaves
+    this machine. `mesh up --demo` starts a mesh and the agents together.
+    """
+    from mesh_cli.demo.command import demo as work
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+
+    log_to_nobody()
+    raise typer.Exit(run(work(folder, nats_url=nats_url or None, is_child=child, verbose=verbose)))
 
 
 @commands.command()

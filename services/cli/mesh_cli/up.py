@@ -11,7 +11,7 @@ from pathlib import Path
 from daena_mesh.local import forget_running, note_running
 from daena_mesh.mesh import Mesh
 from daena_mesh.settings import MeshSettings, load
-from mesh_cli.edges import Edges, Place
+from mesh_cli.children import Child, Children, edge
 from mesh_cli.listening import Listener, bind
 from mesh_cli.nats import KeptNats
 from mesh_cli.stopping import Stop
@@ -26,6 +26,7 @@ class UpOptions:
     nats_port: int
     data_dir: Path
     edges: int
+    demo: bool = False
     verbose: bool = False
 
 
@@ -37,6 +38,7 @@ class Running:
     nats_url: str
     edge_urls: list[str]
     data_dir: Path | None
+    has_demo: bool = False
 
 
 async def up(options: UpOptions, on_ready: Callable[[Running], None], on_stop: Callable[[], None]) -> int:
@@ -78,7 +80,7 @@ async def _run(
     if not nats_url:
         nats = await stack.enter_async_context(await KeptNats.start(options.data_dir, options.nats_port, stop))
         nats_url, data_dir = nats.url, options.data_dir
-    edges = Edges([Place(edge) for edge in edge_listeners], nats_url, verbose=options.verbose)
+    edges = Children([edge(place) for place in edge_listeners], nats_url, verbose=options.verbose)
     stack.push_async_callback(edges.stop)
     await edges.start()
     if data_dir is not None:
@@ -90,15 +92,19 @@ async def _run(
 
     edges.drain_s = load(EdgeSettings).drain_s
     app = mesh_app(nats_url)
+    agents = Children([Child("demo", ("demo", "--child"))] if options.demo else [], nats_url, verbose=options.verbose)
+    stack.push_async_callback(agents.stop)
     running = Running(
         url=listener.url,
         nats_url=nats_url,
-        edge_urls=[edge.url for edge in edge_listeners],
+        edge_urls=[place.url for place in edge_listeners],
         data_dir=data_dir,
+        has_demo=options.demo,
     )
 
     async def ready() -> None:
         await edges.ready()
+        await agents.start()
         with contextlib.suppress(OSError):  # without the note it runs as well
             note_running(nats_url)
         on_ready(running)
@@ -106,6 +112,7 @@ async def _run(
     async def drain_all() -> None:
         on_stop()
         forget_running()
+        await agents.stop()  # first, so that those who are connected are told that they go
         await asyncio.gather(edges.stop(), drain(app))
 
     stack.callback(forget_running)

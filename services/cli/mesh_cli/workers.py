@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from daena_mesh.settings import load
-from mesh_cli.edges import Edges, Place
+from mesh_cli.children import Children, edge
 from mesh_cli.listening import CannotServe, announce, bind
 from mesh_cli.stopping import Stop
 from mesh_edge.settings import EdgeSettings
@@ -44,11 +44,11 @@ async def serve_workers(count: int, *, host: str, port: int, nats_url: str, verb
             stop.before_the_end = partial(shutil.rmtree, folder, ignore_errors=True)
             if len(folder) > MOST_PATH_BYTES - 4:
                 raise CannotServe(f"{folder} is too long a path for Unix sockets: set TMPDIR to a shorter one")
-            places = []
+            workers = []
             for number in range(1, count + 1):
                 arguments = ("--worker", str(Siblings(Path(folder), number, count)))
-                places.append(Place(listener, f"edge's worker {number}", arguments))
-            edges = Edges(places, nats_url, verbose=verbose)
+                workers.append(edge(listener, *arguments, name=f"edge's worker {number}"))
+            edges = Children(workers, nats_url, verbose=verbose)
             edges.drain_s = settings.drain_s
 
             async def ready() -> None:

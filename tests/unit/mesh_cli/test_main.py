@@ -110,6 +110,15 @@ def test_a_brain_without_its_client_says_what_to_install(capsys: CapSys, monkeyp
     assert "needs openai; install it: pip install 'daena-mesh[server,brain]'" in sentence
 
 
+@pytest.mark.parametrize("command", [("demo",), ("up", "--demo", "--port", "0", "--nats-port", "0")])
+def test_a_demo_without_its_packages_says_what_to_install(
+    capsys: CapSys, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("mesh_cli.demo.command.find_spec", lambda _name: None)
+    sentence = refused(capsys, *command)
+    assert "the demo needs psutil and tantivy; install them: pip install 'daena-mesh[server,demo]'" in sentence
+
+
 def test_a_wrong_setting_is_refused_by_its_name(capsys: CapSys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESH_MAX_BODY_BYTES", "many")
     assert "MESH_MAX_BODY_BYTES" in refused(capsys, "up", "--port", "0", "--nats-port", "0")

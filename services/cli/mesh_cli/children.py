@@ -1,4 +1,4 @@
-"""Edge processes: started, watched, started again, and ended with their parent."""
+"""Processes of the mesh's own: started, watched, started again, and ended with their parent."""
 
 from __future__ import annotations
 
@@ -21,46 +21,54 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one edge process serves."""
+class Child:
+    """One process: a command of `mesh`, and where it serves, if it does."""
 
-    listener: Listener
-    name: str = "edge"
+    name: str
     """What the log calls it."""
-    arguments: tuple[str, ...] = ()
+    command: tuple[str, ...]
+    listener: Listener | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.listener is None else f"{self.name} at {self.listener.url}"
 
 
-class Edges:
-    """Edge processes, one for each place.
+def edge(listener: Listener, *arguments: str, name: str = "edge") -> Child:
+    """An edge that serves at ``listener``."""
+    return Child(name, ("edge", *arguments), listener)
 
-    A child serves on a socket that it inherits, and its port is held here, so it is never lost to somebody else
-    while a child is started again. Its standard input is a pipe from this process: when that closes, however we
-    end, it drains and ends.
+
+class Children:
+    """Processes, one for each child.
+
+    One that serves does so on a socket that it inherits, and its port is held here, so it is never lost to somebody
+    else while it is started again. The standard input of each is a pipe from this process: when that closes, however
+    we end, it ends too.
     """
 
-    def __init__(self, places: Sequence[Place], nats_url: str, *, verbose: bool = False) -> None:
-        self._places = places
+    def __init__(self, children: Sequence[Child], nats_url: str, *, verbose: bool = False) -> None:
+        self._children = children
         self._arguments = [*(["--nats-url", nats_url] if nats_url else []), *(["--verbose"] if verbose else [])]
         self._keepers: list[asyncio.Task[None]] = []
-        self._processes: dict[Place, asyncio.subprocess.Process] = {}
+        self._processes: dict[Child, asyncio.subprocess.Process] = {}
         self.drain_s = 0.0
         """Over how long each of them sends its sockets away when it is stopped."""
 
     async def start(self) -> None:
         """Start them all; raises `CannotServe` where that is impossible."""
-        for place in self._places:
+        for child in self._children:
             try:
-                process = await self._spawn(place)
+                process = await self._spawn(child)
             except OSError as error:
-                raise CannotServe(f"an edge process cannot be started: {error}") from error
-            self._keepers.append(asyncio.create_task(self._keep(place, process), name=place.name))
+                raise CannotServe(f"the process of the {child.name} cannot be started: {error}") from error
+            self._keepers.append(asyncio.create_task(self._keep(child, process), name=child.name))
 
     async def ready(self) -> None:
-        """Return when each of them is ready."""
+        """Return when each of those that serve is ready."""
         await asyncio.gather(*(until_ready(listener) for listener in self._listeners()))
 
     async def stop(self) -> None:
-        """Ask all to drain and end, and wait; who does not is killed. Safe to call twice."""
+        """Ask all to end, and wait; who does not is killed. Safe to call twice."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -70,18 +78,17 @@ class Edges:
         await asyncio.gather(*(_end(process, within_s) for process in self._processes.values()))
 
     def _listeners(self) -> set[Listener]:
-        return {place.listener for place in self._places}
+        return {child.listener for child in self._children if child.listener is not None}
 
-    async def _keep(self, place: Place, process: asyncio.subprocess.Process) -> None:
+    async def _keep(self, child: Child, process: asyncio.subprocess.Process) -> None:
         clock = asyncio.get_running_loop().time
         pause_s, started = _FIRST_PAUSE_S, clock()
         while True:
             status = await process.wait()
             pause_s = _FIRST_PAUSE_S if clock() - started > _LIVED_LONG_S else min(pause_s * 2, _MOST_PAUSE_S)
             _log.error(
-                "the %s at %s (process %d) %s; starting it again in %.1f s",
-                place.name,
-                place.listener.url,
+                "the %s (process %d) %s; starting it again in %.1f s",
+                child,
                 process.pid,
                 f"was killed by signal {-status}" if status < 0 else f"ended with status {status}",
                 pause_s,
@@ -89,21 +96,22 @@ class Edges:
             await asyncio.sleep(pause_s)
             started = clock()
             try:
-                process = await self._spawn(place)
+                process = await self._spawn(child)
             except OSError as error:
-                _log.error("the %s at %s cannot be started: %s", place.name, place.listener.url, error)
+                _log.error("the %s cannot be started: %s", child, error)
 
-    async def _spawn(self, place: Place) -> asyncio.subprocess.Process:
-        with for_child(place.listener) as inherited:
-            descriptor = inherited.fileno()
+    async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
+        command = (sys.executable, "-m", "mesh_cli", *child.command, *self._arguments)
+        with contextlib.nullcontext() if child.listener is None else for_child(child.listener) as inherited:
+            descriptors = () if inherited is None else (inherited.fileno(),)
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "mesh_cli", "edge", "--inherit", str(descriptor), *place.arguments, *self._arguments),
+                *command,
+                *(f"--inherit={descriptor}" for descriptor in descriptors),
                 stdin=asyncio.subprocess.PIPE,
-                pass_fds=(descriptor,),
+                pass_fds=descriptors,
                 start_new_session=True,  # Ctrl-C in the terminal is for the parent, which asks its children in turn
             )
-        self._processes[place] = process
+        self._processes[child] = process
         return process
 
 
