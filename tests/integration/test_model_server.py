@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -257,6 +258,47 @@ async def test_once_something_was_shown_nothing_is_asked_again(
         assert answer.completion.finish_reason is None
 
 
+ODD: list[Any] = [
+    *(7, "text", [], None, True, {}, {"choices": None}, {"choices": 7}, {"choices": {"0": 1}}, {"choices": [7]}),
+    *({"choices": [None]}, {"choices": [{}]}, {"choices": [{"delta": 7}]}, {"choices": [{"delta": {"content": 7}}]}),
+    *({"choices": [{"delta": {"content": "\ud83d"}}]}, {"choices": [{"delta": {}, "finish_reason": 7}]}),
+    *({"usage": 7}, {"usage": {"prompt_tokens": "7"}}, {"choices": [], "usage": {"total_tokens": 10**30}}),
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=json.dumps)
+async def test_whatever_a_server_says_becomes_text_or_a_trouble(odd: Any) -> None:
+    async def act(reply: Reply, body: dict[str, Any]) -> None:
+        reply.begin()
+        await reply.event(odd)
+        await reply.event(chunk("Hi."))
+        await reply.event(chunk(finish_reason="stop"))
+        await reply.end()
+
+    async with ModelServer.running() as there, within(), asking(there.url, brain_retries=0) as server:
+        there.always = act
+        answer = Answer()
+        try:
+            await server.complete(answer.completion, QUESTION, answer.write)
+        except Trouble as trouble:
+            assert trouble.kind == "garbage"  # noqa: PT017 - either will do
+        else:
+            assert "".join(answer.pieces).encode().decode().endswith("Hi.")
+            json.dumps(answer.completion.to_metadata())
+
+
+@pytest.mark.parametrize("bytes_", [b"data: \xff\xfe\n\n", b"\0\0\0", b"data: {\n\n", b"event: odd\n\n"], ids=repr)
+async def test_bytes_that_are_no_events_are_a_trouble_too(bytes_: bytes) -> None:
+    async def act(reply: Reply, body: dict[str, Any]) -> None:
+        reply.begin()
+        await reply.raw(bytes_)
+        await reply.end()
+
+    async with ModelServer.running() as there:
+        there.always = act
+        assert (await trouble_with(there.url, brain_retries=0)).kind in {"garbage", "cut"}
+
+
 async def test_a_model_that_never_ends_is_ended() -> None:
     async def goes_on(reply: Reply, body: dict[str, Any]) -> None:
         reply.begin()
@@ -329,7 +371,12 @@ async def answers_json(body: Any) -> Callable[[Reply], Awaitable[None]]:
 
 @pytest.mark.parametrize(
     ("body", "found"),
-    [({"data": "m"}, None), ([], None), ({"data": [{"id": 7}, {"id": "a"}, "odd"]}, ["a"]), ("text", None)],
+    [
+        ({"data": "m"}, None),
+        ([], None),
+        ({"data": [{"id": 7}, {"id": "a"}, "odd", {"id": "\ud800"}, {"id": "x" * 999}, {"id": ""}]}, ["a"]),
+        ("text", None),
+    ],
 )
 async def test_odd_lists_of_models(body: Any, found: list[str] | None) -> None:
     async with ModelServer.running() as there, within(), asking(there.url) as server:

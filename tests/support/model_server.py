@@ -43,7 +43,10 @@ class Reply:
 
     async def line(self, text: str) -> None:
         """Stream whatever this is."""
-        data = text.encode()
+        await self.raw(text.encode())
+
+    async def raw(self, data: bytes) -> None:
+        """Stream these bytes."""
         self._writer.write(b"%x\r\n%b\r\n" % (len(data), data))
         await self._writer.drain()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+_MOST_REASON = 64
+_MOST_TOKENS = 1 << 53
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -31,16 +33,24 @@ def read(chunk: Any) -> Chunk:
     text = _text(delta, "content")
     # Servers name what a model thinks aloud in two ways, neither of them OpenAI's.
     thinks = bool(_text(delta, "reasoning_content") or _text(delta, "reasoning"))
-    finish_reason = getattr(choices[0], "finish_reason", None)
-    return Chunk(text, bool(text) or thinks, finish_reason if isinstance(finish_reason, str) else None, usage)
+    return Chunk(text, bool(text) or thinks, _text(choices[0], "finish_reason")[:_MOST_REASON] or None, usage)
 
 
-def _text(delta: Any, name: str) -> str:
-    value = getattr(delta, name, None)
-    return value if isinstance(value, str) else ""
+def valid(text: str) -> str:
+    """The text without halves of characters, which JSON can hold and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _text(of: Any, name: str) -> str:
+    value = getattr(of, name, None)
+    return valid(value) if isinstance(value, str) else ""
 
 
 def _usage(usage: Any) -> dict[str, int] | None:
     found = {name: getattr(usage, name, None) for name in _COUNTS}
-    counts = {name: value for name, value in found.items() if isinstance(value, int)}
+    counts = {name: value for name, value in found.items() if isinstance(value, int) and 0 <= value < _MOST_TOKENS}
     return counts or None

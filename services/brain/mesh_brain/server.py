@@ -13,10 +13,12 @@ import openai
 from openai import AsyncOpenAI, AsyncStream
 from openai.types.chat import ChatCompletionChunk
 
-from mesh_brain.chunk import Chunk, read
+from mesh_brain.chunk import Chunk, read, valid
 from mesh_brain.conversation import Message
 from mesh_brain.settings import BrainSettings, Place
 from mesh_brain.trouble import Asked, Trouble, pause_s, trouble_of
+
+_MOST_NAME = 256
 
 Write = Callable[[str], Awaitable[object]]
 
@@ -77,7 +79,8 @@ class ModelServer:
             data: Any = getattr(listed, "data", None)
             if not isinstance(data, list | None):
                 raise TypeError(f"models are a {type(data).__name__}")
-            return [model.id for model in data or () if isinstance(getattr(model, "id", None), str)]
+            names = [getattr(model, "id", None) for model in data or ()]
+            return [name for name in names if isinstance(name, str) and _is_name(name)]
         except TimeoutError:
             sentence = f"The model's server at {asked.server} did not name its models within {patience_s:g} s."
             raise Trouble("silent", sentence) from None
@@ -192,3 +195,8 @@ class ModelServer:
             raise Trouble("cut", sentence, may_pass=True)
         if not completion.has_text:
             raise Trouble("empty", f"The model {completion.model!r} had nothing to say.")
+
+
+def _is_name(name: str) -> bool:
+    """Whether this can be the name of a model, and be told of."""
+    return 0 < len(name) <= _MOST_NAME and valid(name) == name

@@ -51,7 +51,10 @@ class Watch:
     async def run(self) -> None:
         """Look and tell until it is cancelled."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001 - whatever happens, the watch goes on
+                _log.exception("brain %s could not be looked at", self._brain.brain_id)
             self._soon.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.brain_watch_s):

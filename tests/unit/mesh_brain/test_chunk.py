@@ -21,6 +21,12 @@ def chunk(finish_reason: Any = None, **delta: Any) -> Any:
         (chunk(reasoning="hm"), Chunk(is_alive=True)),
         (chunk(content=["odd"]), Chunk()),
         (chunk("stop"), Chunk(finish_reason="stop")),
+        (chunk(content="a\ud83d"), Chunk("a\ufffd", is_alive=True)),
+        (chunk("\udc00" * 99), Chunk(finish_reason="\ufffd" * 64)),
+        (
+            Is(choices=[], usage=Is(prompt_tokens=1 << 70, completion_tokens=-1, total_tokens=3)),
+            Chunk(usage={"total_tokens": 3}),
+        ),
         (chunk(7), Chunk()),
         (Is(choices=[Is(delta=None)]), Chunk()),
         (Is(choices=[], usage=None), Chunk()),
