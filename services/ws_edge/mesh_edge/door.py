@@ -159,6 +159,10 @@ class Door(asyncio.Protocol):
             self._request = None
             self._refuse(edge, request, refused)
             return
+        if edge.is_at_rest(request.follow.name):
+            self._request = None
+            self._enter(edge, request)
+            return
         self._lobby = edge.lobby(request.follow.name)
         if self._lobby.admit(self._line_up):
             self._request = None

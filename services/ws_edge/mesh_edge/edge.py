@@ -151,20 +151,26 @@ class Edge:
         What comes first on the wire, ``beginning``, is the answer to its handshake where that was not given yet.
         ``connections`` are those of a server, which tells its members to shut down: the socket is one until it is lost.
         """
-        socket = Socket(transport, self.topic(follow.name), self)
-        transport.set_protocol(socket)  # before anything is written, or somebody else is told that it is held back
-        if connections is not None:
-            self.keep(socket, connections)
-        self.welcome(socket, visitor=visitor, metadata=metadata)
-        if beginning:  # with the greeting, for a write is most of what a connection costs
-            socket.transport = cork = Cork(beginning)
-            try:
-                socket.reader.topic.join(socket.reader, follow.since, follow.history)
-            finally:
-                socket.transport = transport
-                transport.write(cork.held())
-        else:
-            socket.reader.topic.join(socket.reader, follow.since, follow.history)
+        topic = self.topic(follow.name)
+        try:
+            socket = Socket(transport, topic, self)
+            transport.set_protocol(socket)  # before anything is written, or somebody else is told that it is held back
+            if connections is not None:
+                self.keep(socket, connections)
+            self.welcome(socket, visitor=visitor, metadata=metadata)
+            if beginning:  # with the greeting, for a write is most of what a connection costs
+                socket.transport = cork = Cork(beginning)
+                try:
+                    topic.join(socket.reader, follow.since, follow.history)
+                finally:
+                    socket.transport = transport
+                    transport.write(cork.held())
+            else:
+                topic.join(socket.reader, follow.since, follow.history)
+        except BaseException:
+            if topic.is_unused:
+                self._linger(topic)
+            raise
         self.turn_away_late(socket)
         return socket
 
@@ -232,11 +238,18 @@ class Edge:
         """Where the clients of a topic wait that are about to `enter`; its topic is followed from now on."""
         return self.topic(name).lobby
 
+    def is_at_rest(self, name: TopicName) -> bool:
+        """Whether a topic is followed already, and has nobody wait."""
+        topic = self._topics.get(name)
+        return topic is not None and topic.is_at_rest
+
     def keep(self, link: Link, connections: set[Any]) -> None:
         """Let a link be one of the ``connections`` of a server until it is lost."""
         connections.add(link)
-        if not any(connections is known for known in self._servers):
-            self._servers.append(connections)
+        for known in self._servers:
+            if known is connections:
+                return
+        self._servers.append(connections)
 
     def lost(self, link: Link) -> None:
         """A connection is gone."""

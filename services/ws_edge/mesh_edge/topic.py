@@ -252,10 +252,26 @@ class Topic(Fanout):
         self.readers[reader] = None
         if (who := reader.link.visitor.present_as) is not None:
             self._context.presence.arrive(self.name, who)
+        if self.is_at_rest and not since and not history:
+            self._join_here(reader)
+            return
         self.catch_up.arrive(reader, since, history)
         if self.is_degraded:
             reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
         self.tidy()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it knows where it stands, and nobody catches up or is told that events may be missing."""
+        return self._is_open and self.follower.is_live and not self.is_degraded and self._catch_up is None
+
+    def _join_here(self, reader: Reader) -> None:
+        """What `CatchUp` does for who asks for nothing that was: for most, and thousands at once after a restart."""
+        self.flush()
+        positions = self.positions()
+        reader.positions, reader.joined, reader.announce = None, positions, False
+        self.set_ready(reader)
+        reader.send(self.connection_frame(reader, "connected", recovered=True, positions=positions))
 
     def leave(self, reader: Reader) -> None:
         """It follows no longer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from daena_mesh.errors import InvalidId
@@ -11,6 +12,7 @@ from mesh_edge.wire import FRAMES, Wire
 
 EVENTS = "events"
 COUNCIL = "council"
+_MOST_KNOWN = 1_024
 
 
 class TopicName(NamedTuple):
@@ -57,6 +59,7 @@ def agent(agent_id: str) -> TopicName:
     return TopicName(f"agent_{agent_id}", (f"agent.{agent_id}.>", f"task.*.update.{agent_id}"))
 
 
+@lru_cache(maxsize=_MOST_KNOWN)
 def topic_of(connection_id: str) -> TopicName:
     """The topic of a ``connection_id`` such as ``chat_s1``; raises `InvalidId`."""
     kind, _, ident = connection_id.partition("_")
