@@ -84,6 +84,12 @@ def test_mesh_up_serves_the_page_from_the_wheel(served: Environment) -> None:
         assert process.wait(timeout=20) == 0
 
 
+def test_a_brain_without_its_extra_says_what_to_install(served: Environment) -> None:
+    run = served.run("mesh", "brain", "--base-url", "http://127.0.0.1:1/v1")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "mesh: this command needs openai; install it: pip install 'daena-mesh[server,brain]'\n"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="benches run on Linux")
 def test_benches_run_from_the_wheel(served: Environment) -> None:
     c_compiler_path()
