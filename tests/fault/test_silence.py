@@ -13,6 +13,7 @@ import pytest
 
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import MeshUnavailable
+from daena_mesh.ids import now
 from daena_mesh.log import Log
 from mesh_api.silence import Silence
 from tests.support.api import Api, running_api
@@ -50,6 +51,13 @@ async def beating(agent: HandAgent, *, every_s: float = SOON_S / 5, **more: Any)
     finally:
         heart.cancel()
         await asyncio.gather(heart, return_exceptions=True)
+
+
+async def follower_of(agent: HandAgent) -> HandAgent:
+    """Begin another process of its name, later than anything it said."""
+    said = now()
+    await eventually(lambda: now() > said)
+    return HandAgent(agent.mesh, agent.name)
 
 
 def ends_with(api: Api, name: str, *wanted: str) -> Callable[[], Any]:
@@ -203,7 +211,7 @@ async def test_tasks_of_a_process_that_was_followed_by_another_fail(nats_server:
         await first.say("busy")
         await first.update("old")
         await first.update("taken-over")
-        second = HandAgent(api.mesh, "scout")
+        second = await follower_of(first)
         async with beating(second, tasks=["taken-over"]):
             await second.say("online")
             await second.update("new")
@@ -219,6 +227,23 @@ async def test_tasks_of_a_process_that_was_followed_by_another_fail(nats_server:
             assert await statuses(api, "scout") == ["busy", "online"]
             for task in ("taken-over", "new"):
                 assert len(await told(api, f"task.{task}.update.scout")) == 1
+
+
+@pytest.mark.promise("P-SILENCE-2")
+async def test_of_two_processes_of_one_name_both_are_heard(nats_server: NatsServer, soon: None) -> None:
+    async with within(50), running_api(nats_server.url) as api:
+        older = HandAgent(api.mesh, "scout")
+        await older.beat(tasks=["t1"])
+        await older.say("busy")
+        await older.update("t1")
+        younger = await follower_of(older)
+        await younger.say("online")
+        began = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < began + 3 * SOON_S:
+            await older.beat(tasks=["t1"])
+            await younger.beat()  # the bucket shows this one alone, but for a moment
+            await asyncio.sleep(SOON_S / 10)
+        assert [update["status"] for update in await told(api, "task.t1.update.scout")] == ["running"]
 
 
 @pytest.mark.promise("P-SILENCE-2")
@@ -246,7 +271,7 @@ async def test_an_api_that_is_cut_off_takes_nobody_for_silent(nats_server: NatsS
 async def test_an_api_that_slept_looks_on_anew(nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mesh_api.silence._ASLEEP_S", SOON_S / 2)
     async with within(30), running_api(nats_server.url) as api:
-        silence = Silence(api.mesh, api.context.state, after_s=SOON_S)
+        silence = Silence(api.mesh, api.context.state, api.context.serving, after_s=SOON_S)
         scout = HandAgent(api.mesh, "scout")
         await scout.beat()
         await scout.say("online")
@@ -266,7 +291,7 @@ async def test_an_api_that_slept_looks_on_anew(nats_server: NatsServer, monkeypa
 async def test_agents_may_come_back_later_than_an_api_when_nats_was_away(tmp_path: Path) -> None:
     nats = await NatsServer.start(tmp_path / "nats", port=0)
     async with within(30), running_api(nats.url) as api:
-        silence = Silence(api.mesh, api.context.state, after_s=SOON_S)
+        silence = Silence(api.mesh, api.context.state, api.context.serving, after_s=SOON_S)
         loop = asyncio.get_running_loop()
         scout = HandAgent(api.mesh, "scout")
         await scout.beat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from daena_mesh.embedded import NatsServer
 from daena_mesh.layout import SIGNALS
 from mesh_api.streams import purge
 from tests.support.api import Api, running_api
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import eventually, within
 from tests.support.hand_agent import HandAgent
+from tests.support.meshes import running
 
 AGENTS, TASKS = "/api/v1/agents", "/api/v1/tasks"
 
@@ -170,3 +173,54 @@ async def test_without_nats_nobody_is_told_a_state_of_before(nats_server: NatsSe
         await nats_server.stop()
         for path in (AGENTS, f"{AGENTS}/scout", TASKS, f"{TASKS}/t1", "/api/v1/brain/status"):
             assert await refused(api, "GET", path) == (503, "unavailable"), path
+
+
+@pytest.mark.promise("P-STATE-1")
+async def test_what_was_told_while_the_api_was_cut_off_is_in(nats_server: NatsServer) -> None:
+    async with (
+        within(50),
+        CuttingProxy(nats_server.port).running() as proxy,
+        running(nats_server.url) as mesh,
+        running_api(proxy.url.replace("http", "nats")) as api,
+    ):
+        scout = HandAgent(mesh, "scout")
+        for i in range(10):
+            proxy.cut()
+            await scout.act(i)
+            await scout.update(f"t{i}", "completed" if i % 2 else "running")
+        await api.ready()
+        assert api.mesh.connection.connects > 1
+        agent = await get(api, f"{AGENTS}/scout")
+        assert (agent["activity"], agent["tasks"]) == (9, [f"t{i}" for i in range(0, 10, 2)])
+        assert len((await get(api, TASKS))["tasks"]) == 10
+
+
+@pytest.mark.promise("P-GAP-1")
+async def test_a_log_that_began_anew_makes_the_state_anew(tmp_path: Path) -> None:
+    first = await NatsServer.start(tmp_path / "one", port=0)
+    async with running_api(first.url) as api, within(50):
+        old = HandAgent(api.mesh, "old")
+        for _ in range(5):  # sequences that the other life has not come to yet
+            await old.act("x")
+        await old.beat()
+        await old.update("t1")
+        assert (await get(api, f"{AGENTS}/old"))["tasks"] == ["t1"]
+        await first.stop()
+        async with await NatsServer.start(tmp_path / "another", port=first.port):
+
+            async def is_empty() -> bool:
+                response = await api.client.get(AGENTS)
+                return response.status_code == 200 and response.json()["agents"] == []
+
+            await eventually(is_empty, within_s=20)
+            await api.ready()
+            new = HandAgent(api.mesh, "new")
+            await new.beat("busy")
+            await new.act("y")
+
+            async def is_heard() -> bool:
+                return bool((await get(api, f"{AGENTS}/new"))["status"] == "busy")
+
+            await eventually(is_heard)
+            assert [agent["agent_id"] for agent in (await get(api, AGENTS))["agents"]] == ["new"]
+            assert (await get(api, TASKS))["tasks"] == []

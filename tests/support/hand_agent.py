@@ -21,7 +21,7 @@ class HandAgent:
         self.name = name
         self.instance = instance or secrets.token_hex(6)
         self.started_at = now()
-        self._mesh = mesh
+        self.mesh = mesh
 
     async def beat(self, status: str = "online", **more: Any) -> None:
         """Write a heartbeat, and wait until it is stored."""
@@ -35,7 +35,7 @@ class HandAgent:
             "tasks": [],
             **more,
         }
-        reply = await self._mesh.connection.request(
+        reply = await self.mesh.connection.request(
             f"$KV.AGENTS.{self.name}",
             msgspec.json.encode(body),
             timeout_s=5,
@@ -46,13 +46,13 @@ class HandAgent:
     async def say(self, status: str, **more: Any) -> Ack:
         """Tell its status."""
         payload = {"agent_id": self.name, "status": status, "instance": self.instance, **more}
-        return await self._mesh.publish(f"agent.{self.name}.status", payload)
+        return await self.mesh.publish(f"agent.{self.name}.status", payload)
 
     async def act(self, activity: Any) -> Ack:
         """Tell what it does."""
-        return await self._mesh.publish(f"agent.{self.name}.activity", {"agent_id": self.name, "activity": activity})
+        return await self.mesh.publish(f"agent.{self.name}.activity", {"agent_id": self.name, "activity": activity})
 
     async def update(self, task_id: str, status: str = "running", **more: Any) -> Ack:
         """Tell of a task."""
         payload = {"task_id": task_id, "agent_id": self.name, "status": status, **more}
-        return await self._mesh.publish(f"task.{task_id}.update.{self.name}", payload)
+        return await self.mesh.publish(f"task.{task_id}.update.{self.name}", payload)

@@ -32,6 +32,7 @@ class Beat(msgspec.Struct, frozen=True):
     status: str = ""
     serves: list[str] = []
     answering: list[str] = []
+    tasks: list[str] = []
 
 
 class Beats:
@@ -59,6 +60,10 @@ class Beats:
     def answering(self) -> set[str]:
         """The messages that asked what is at work somewhere."""
         return {message_id for _, beat in self._last.values() for message_id in beat.answering}
+
+    def works_on(self, agent: str, task_id: str) -> bool:
+        """Whether a process of ``agent`` said that it works on a task."""
+        return any(task_id in beat.tasks for (name, _), (_, beat) in self._last.items() if name == agent)
 
     @property
     def targets(self) -> set[Target]:

@@ -23,6 +23,7 @@ from daena_mesh.mesh import Mesh
 from daena_mesh.presence import Watch
 from daena_mesh.subjects import event_type_of
 from mesh_api.agent_states import OFFLINE, SILENT, AgentState
+from mesh_api.serving import Serving
 from mesh_api.state_keeper import StateKeeper
 from mesh_api.task_states import TaskState
 
@@ -40,12 +41,13 @@ _log = logging.getLogger(__name__)
 class Silence:
     """Looks at the heartbeats every two seconds."""
 
-    def __init__(self, mesh: Mesh, keeper: StateKeeper, *, after_s: float = SILENT_AFTER_S) -> None:
-        """Hears through ``keeper``, and tells through ``mesh``."""
+    def __init__(self, mesh: Mesh, keeper: StateKeeper, serving: Serving, *, after_s: float = SILENT_AFTER_S) -> None:
+        """Hears through ``keeper``, and tells through ``mesh``; ``serving`` hears all processes of one name."""
         self.told = 0
         """How many agents this API found silent, and was first to tell."""
         self._mesh = mesh
         self._keeper = keeper
+        self._serving = serving
         self._agents = Watch(after_s)
         self._tasks = Watch(after_s)
         self._looked = 0.0
@@ -82,7 +84,8 @@ class Silence:
             if (agent := state.agents.get(agent_id)) is not None and await self._is_silent(agent):
                 await self._tell(agent)
         for task_id in self._tasks.dead(state.tasks.orphans(state.agents), at):
-            if (task := state.tasks.get(task_id)) is not None:
+            task = state.tasks.get(task_id)
+            if task is not None and not self._serving.beats.works_on(task.agent_id or "", task_id):
                 await self._fail(task)
 
     async def _is_silent(self, agent: AgentState) -> bool:

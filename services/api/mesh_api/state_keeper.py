@@ -34,6 +34,7 @@ class StateKeeper(Keeper):
         self.state = State()
         self._heard = 0
         """The sequence up to which heartbeats were read."""
+        self._connects = 0
 
     async def known(self) -> State:
         """The state, with all in it that a lone server had stored when this was asked; raises `MeshUnavailable`."""
@@ -73,8 +74,9 @@ class StateKeeper(Keeper):
 
     async def hear(self, *, again: bool = False) -> None:
         """Read the heartbeats that came since, or ``again`` all; raises `MeshUnavailable`."""
-        if again:
-            self._heard = 0
+        connects = self._mesh.connection.connects
+        if again or connects != self._connects:  # after a reconnect the bucket may be another one
+            self._heard, self._connects = 0, connects
         while True:
             batch = await self._mesh.log.batch(_STREAM, f"{_KEYS}*", self._heard)
             for message in batch.messages:
