@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ GONE = "the agent is gone"
 
 _PAUSE_S = 2.0
 _ASLEEP_S = 3 * _PAUSE_S
+_AT_ONCE = 8
 _log = logging.getLogger(__name__)
 
 
@@ -80,13 +82,18 @@ class Silence:
         await self._keeper.hear()
         at = self._looked = loop.time()
         state = self._keeper.state
-        for agent_id in self._agents.dead(state.agents.owing(), at):
-            if (agent := state.agents.get(agent_id)) is not None and await self._is_silent(agent):
-                await self._tell(agent)
-        for task_id in self._tasks.dead(state.tasks.orphans(state.agents), at):
-            task = state.tasks.get(task_id)
-            if task is not None and not self._serving.beats.works_on(task.agent_id or "", task_id):
-                await self._fail(task)
+        await _some_at_once(self._miss_agent, self._agents.dead(state.agents.owing(), at))
+        await _some_at_once(self._miss_task, self._tasks.dead(state.tasks.orphans(state.agents), at))
+
+    async def _miss_agent(self, agent_id: str) -> None:
+        agent = self._keeper.state.agents.get(agent_id)
+        if agent is not None and await self._is_silent(agent):
+            await self._tell(agent)
+
+    async def _miss_task(self, task_id: str) -> None:
+        task = self._keeper.state.tasks.get(task_id)
+        if task is not None and not self._serving.beats.works_on(task.agent_id or "", task_id):
+            await self._fail(task)
 
     async def _is_silent(self, agent: AgentState) -> bool:
         """Whether the leader knows no newer heartbeat either; replicas may be cut off from it."""
@@ -151,3 +158,8 @@ class Silence:
             _log.warning("%s: %s", subject, error)
             return False
         return not ack.duplicate
+
+
+async def _some_at_once(miss: Callable[[str], Awaitable[None]], ids: Sequence[str]) -> None:
+    for begin in range(0, len(ids), _AT_ONCE):
+        await asyncio.gather(*map(miss, ids[begin : begin + _AT_ONCE]))
