@@ -79,6 +79,17 @@ async def test_what_an_agent_publishes_names_it_as_the_author(mesh: Mesh) -> Non
     assert [event.payload["content"] for event in await mesh.chat("s1").history()] == ["before", "within", "after"]
 
 
+async def test_agents_that_share_a_mesh_speak_for_themselves(mesh: Mesh) -> None:
+    async with mesh.agent("scout"), mesh.agent("clerk") as clerk, mesh.subscribe("chat.>") as feed:
+        await clerk.chat("s1").send("hello", sender="clerk")
+        async with clerk.chat("s1").stream("clerk") as out:
+            await out.write("and more")
+        found = await events(feed, 3)
+        assert {event.subject for event in found} == {"chat.s1.message.clerk", "chat.s1.delta.clerk"}
+    with pytest.raises(InvalidId):
+        mesh.chat("s1", author="*")
+
+
 @pytest.mark.promise("P-ID-1")
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 async def test_a_name_that_is_none_is_refused(mesh: Mesh, name: str) -> None:

@@ -142,8 +142,8 @@ class Agent:
         return track(items, self, task_id, total=total, title=title)
 
     def chat(self, session_id: str) -> Chat:
-        """The chat of a session; raises `InvalidId`."""
-        return self.mesh.chat(session_id)
+        """The chat of a session, in which this agent speaks; raises `InvalidId`."""
+        return self.mesh.chat(session_id, author=self.name)
 
     # -- what it is asked ---------------------------------------------------------------------------------------
 

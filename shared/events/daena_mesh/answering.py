@@ -69,7 +69,7 @@ class Answering:
         self._sender = sender
         self._concurrency = concurrency
         self._changed = changed
-        self._answers = Answers(mesh)
+        self._answers = Answers(mesh, author=sender)
         self._served: dict[str, _Served] = {}
         self._jobs: dict[tuple[str, str], Job] = {}
         self._resting: dict[str, asyncio.TimerHandle] = {}
@@ -221,7 +221,7 @@ class Answering:
 
     async def _run(self, job: Job, served: _Served) -> None:
         ask = job.ask
-        out = self._mesh.chat(ask.session_id).stream(
+        out = self._mesh.chat(ask.session_id, author=self._sender).stream(
             served.sender, message_id=answer_id(ask.session_id, ask.message_id), in_reply_to=ask.message_id
         )
         try:

@@ -62,9 +62,10 @@ def is_refusal(event: Event) -> bool:
 class Answers:
     """The answers in the log."""
 
-    def __init__(self, mesh: Mesh) -> None:
-        """Through ``mesh``."""
+    def __init__(self, mesh: Mesh, *, author: str | None = None) -> None:
+        """Through ``mesh``, by ``author`` if that is another than the mesh's own."""
         self._mesh = mesh
+        self._author = author
 
     async def find(self, ask: Ask, asked_at: datetime) -> Event | None:
         """The answer to a question that was put at ``asked_at``, up to the log's head; raises `MeshUnavailable`."""
@@ -112,5 +113,5 @@ class Answers:
             message_id=answer_id(ask.session_id, ask.message_id),
             metadata={"in_reply_to": ask.message_id, **metadata},
         )
-        ack = await self._mesh.chat(ask.session_id).finish(message)
+        ack = await self._mesh.chat(ask.session_id, author=self._author).finish(message)
         return not ack.duplicate

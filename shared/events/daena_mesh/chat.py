@@ -14,7 +14,7 @@ from daena_mesh.ids import derived_id, now, uuid7
 from daena_mesh.layout import RECORDS
 from daena_mesh.log import Ack
 from daena_mesh.stream_writer import StreamWriter
-from daena_mesh.subjects import check_id, subject_for
+from daena_mesh.subjects import check_id, check_name, subject_for
 
 if TYPE_CHECKING:
     from daena_mesh.mesh import Mesh
@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 class Chat:
     """What is said in one session."""
 
-    def __init__(self, mesh: Mesh, session_id: str) -> None:
+    def __init__(self, mesh: Mesh, session_id: str, *, author: str | None = None) -> None:
         """Prefer `Mesh.chat`; raises `InvalidId`."""
         self.session_id = check_id(session_id, "session_id")
         self._mesh = mesh
+        self._author = None if author is None else check_name(author, "author")
+
+    @property
+    def author(self) -> str | None:
+        """The last token of what is published here, if there is one."""
+        return self._author or self._mesh.author
 
     async def send(
         self,
@@ -48,7 +54,7 @@ class Chat:
             message_id=message_id,
             metadata=metadata or {},
         )
-        subject = subject_for("chat.message", self.session_id, self._mesh.author)
+        subject = subject_for("chat.message", self.session_id, self.author)
         return await self._mesh.publish(subject, message.to_dict(), event_id=message_id)
 
     def stream(
@@ -66,7 +72,13 @@ class Chat:
         ...     await out.write("lo")
         """
         return StreamWriter(
-            self._mesh, self.session_id, sender, message_id=message_id, in_reply_to=in_reply_to, metadata=metadata
+            self._mesh,
+            self.session_id,
+            sender,
+            message_id=message_id,
+            in_reply_to=in_reply_to,
+            metadata=metadata,
+            author=self._author,
         )
 
     def encode(self, message: ChatMessage, *, most_bytes: int) -> bytes:
@@ -87,7 +99,7 @@ class Chat:
         """
         body = self.encode(message, most_bytes=self._mesh.settings.max_body_bytes)
         return await self._mesh.log.append(
-            subject_for("chat.message", self.session_id, self._mesh.author),
+            subject_for("chat.message", self.session_id, self.author),
             body,
             event_id=message.message_id,
             msg_id=derived_id("message of a stream", self.session_id, message.message_id),

@@ -180,9 +180,9 @@ class Mesh:
         """
         return Feed(self.log, patterns, Positions.parse(since) if isinstance(since, str) else since)
 
-    def chat(self, session_id: str) -> Chat:
-        """The chat of a session; raises `InvalidId`."""
-        return Chat(self, session_id)
+    def chat(self, session_id: str, *, author: str | None = None) -> Chat:
+        """The chat of a session, in which ``author`` speaks instead of the mesh's own; raises `InvalidId`."""
+        return Chat(self, session_id, author=author)
 
     def agent(
         self,

@@ -48,9 +48,11 @@ class StreamWriter:
         message_id: str | None = None,
         in_reply_to: str | None = None,
         metadata: dict[str, Any] | None = None,
+        author: str | None = None,
     ) -> None:
         """Prefer `Chat.stream`; raises `InvalidId`."""
         self.session_id = check_id(session_id, "session_id")
+        self._author = author
         self.sender = sender
         self.message_id = message_id or uuid7()
         self.metadata: dict[str, Any] = dict(metadata or {})
@@ -167,10 +169,12 @@ class StreamWriter:
         """What the text may take; raises `InvalidEvent` for metadata that is none."""
         message = self._message("", {**self.metadata, **_ENDED_EARLY})
         most_bytes = self._mesh.settings.max_body_bytes
-        return most_bytes - len(self._mesh.chat(self.session_id).encode(message, most_bytes=most_bytes))
+        return most_bytes - len(
+            self._mesh.chat(self.session_id, author=self._author).encode(message, most_bytes=most_bytes)
+        )
 
     async def _finish(self, reason: str | None) -> None:
-        chat = self._mesh.chat(self.session_id)
+        chat = self._mesh.chat(self.session_id, author=self._author)
         metadata = self.metadata if reason is None else {**self.metadata, "incomplete": True, "reason": reason}
         try:
             self.ack = await chat.finish(self._message(self.text, metadata))
@@ -228,7 +232,7 @@ class StreamWriter:
         payload = delta.to_dict()
         if piece.index == 0 and isinstance(reply := self.metadata.get("in_reply_to"), str):
             payload["in_reply_to"] = reply
-        await self._mesh.publish(subject_for("chat.delta", self.session_id, self._mesh.author), payload)
+        await self._mesh.publish(subject_for("chat.delta", self.session_id, self._author or self._mesh.author), payload)
 
     async def _send_the_rest(self) -> None:
         """Give the last pieces a moment to go before the message."""
