@@ -98,6 +98,26 @@ async def test_what_changes_is_read_again(demo: Demo) -> None:
     assert "Nothing in 2 files" in await demo.ask("What does the pump move?")
 
 
+async def test_reading_ends_when_somebody_cancels_it(demo: Demo) -> None:
+    await eventually(lambda: demo.has_read(1), within_s=WITHIN_S)
+    for number in range(300):
+        (demo.folder / f"more-{number}.txt").write_text("Water flows.\n")
+
+    async def cancelled() -> list[dict[str, Any]]:
+        tasks: list[dict[str, Any]] = (await demo.read("/tasks"))["tasks"]
+        for task in tasks:
+            if task["status"] == "running" and task["progress"]["done"]:
+                await demo.post(f"/tasks/{task['task_id']}/cancel")
+        return [task for task in tasks if task["status"] == "cancelled"]
+
+    (task,) = await eventually(cancelled, within_s=WITHIN_S)
+    assert 0 < task["progress"]["done"] < 300
+    (demo.folder / "last.txt").write_text("Giraffes eat leaves.\n")
+    await eventually(lambda: demo.has_read(2), within_s=WITHIN_S)
+    assert len((await demo.read("/tasks"))["tasks"]) == 3
+    assert "last.txt, line 1" in await demo.ask("What do giraffes eat?")
+
+
 async def test_agents_that_die_are_started_again_and_end_with_their_mesh(demo: Demo) -> None:
     async def answers() -> bool:
         return "docs/words.md" in await demo.ask("What is a cursor?")

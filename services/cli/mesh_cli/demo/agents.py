@@ -83,7 +83,7 @@ async def _watch_machine(mesh: Mesh) -> None:
 
 async def _first_question(mesh: Mesh, reader: Reader) -> None:
     """Ask once, so that there is something to see; then it is the user's turn."""
-    await reader.has_read.wait()
+    await reader.can_answer.wait()
     with contextlib.suppress(MeshError):  # a demo without its first question is one all the same
         title = "Ask the librarian"
         await SessionStore(mesh).create(SESSION, title=title, scope_type="agent", scope_id="librarian")

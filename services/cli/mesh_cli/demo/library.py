@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import tantivy
 
-from mesh_cli.demo.passages import Passage
+from mesh_cli.demo.passages import PROSE, Passage
 
 _HEAP_BYTES = 15_000_000
 """The least that the index takes for one thread."""
 _STEMMED = "en_stem"
-_PROSE = (".md", ".rst", ".txt", ".adoc", ".org")
 _COMMON = frozenset(
     re.findall(
         r"\w+",
@@ -78,5 +77,5 @@ class Library:
         for score, address in searcher.search(query, 10 * most).hits:
             fields = searcher.doc(address).to_dict()
             passage = Passage(fields["path"][0], fields["line"][0], fields["text"][0])
-            found.setdefault(passage.path, Hit(passage, 2 * score if passage.path.endswith(_PROSE) else score))
+            found.setdefault(passage.path, Hit(passage, 2 * score if passage.path.endswith(PROSE) else score))
         return sorted(found.values(), key=lambda hit: -hit.score)[:most]

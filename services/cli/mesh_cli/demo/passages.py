@@ -10,9 +10,11 @@ from typing import NamedTuple
 MOST_FILES = 2_000
 MOST_BYTES = 262_144
 _LINES = 24
+PROSE = (".md", ".rst", ".txt", ".adoc", ".org")
+"""What is written for people."""
 _KINDS = frozenset(
     (
-        *(".md", ".rst", ".txt", ".adoc", ".org", ".tex", ".html", ".css", ".toml", ".yaml", ".yml", ".ini", ".cfg"),
+        *(*PROSE, ".tex", ".html", ".css", ".toml", ".yaml", ".yml", ".ini", ".cfg"),
         *(".py", ".js", ".mjs", ".ts", ".tsx", ".jsx", ".go", ".rs", ".java", ".kt", ".c", ".h", ".cpp", ".hpp", ".cs"),
         *(".rb", ".php", ".swift", ".scala", ".sh", ".sql"),
     )
@@ -31,7 +33,7 @@ class Passage(NamedTuple):
 
 
 def text_files(folder: Path, most: int = MOST_FILES) -> list[Path]:
-    """The files of ``folder`` that a person might read, in the order of their names, ``most`` at most.
+    """The files of ``folder`` that a person might read, ``most`` at most: prose first, then by their names.
 
     Hidden ones, what was installed or built, links, and what is larger than 256 KiB are left out.
     """
@@ -42,9 +44,8 @@ def text_files(folder: Path, most: int = MOST_FILES) -> list[Path]:
             path = Path(root, name)
             if not name.startswith(".") and path.suffix.lower() in _KINDS and _is_small(path):
                 found.append(path)
-                if len(found) == most:
-                    return found
-    return found
+    found.sort(key=lambda path: path.suffix.lower() not in PROSE)
+    return found[:most]
 
 
 def _is_small(path: Path) -> bool:

@@ -13,7 +13,7 @@ from mesh_cli.demo.replies import Shelf
 _PACE_S = 0.02
 """Between two files: so that one can watch, and nothing else on the machine has to wait."""
 _LOOK_AGAIN_S = 5.0
-_COMMIT_EVERY = 25
+_COMMIT_EVERY = 50
 
 Seen = tuple[int, int]
 """A file's time of change in nanoseconds, and its size: another one is another text."""
@@ -26,30 +26,34 @@ class Reader:
         self._folder = folder
         self._library = library
         self._known: dict[Path, Seen] = {}
+        self._held: set[Path] = set()
+        """What is in the library: all that is known, but for what it was told not to read."""
         self._of = 0
-        self.has_read = asyncio.Event()
-        """Everything was read once."""
+        self.can_answer = asyncio.Event()
+        """Enough was read for a first question."""
 
     @property
     def shelf(self) -> Shelf:
         """How much can be looked into now."""
-        return Shelf(len(self._known), max(self._of, len(self._known)), self._folder.name or str(self._folder))
+        return Shelf(len(self._held), max(self._of, len(self._held)), self._folder.name or str(self._folder))
 
     async def work(self, agent: Agent) -> None:
         """Read, and look again every few seconds, until it is cancelled."""
         for number in range(1_000_000_000):
             there = await asyncio.to_thread(_look, self._folder)
             gone = [path for path in self._known if path not in there]
-            fresh = [path for path, seen in there.items() if self._known.get(path) != seen]
-            self._of = len(there)
+            fresh = {path: seen for path, seen in there.items() if self._known.get(path) != seen}
             for path in gone:
                 self._library.put(self._name(path), ())
                 del self._known[path]
-            if fresh or gone:
-                await self._read(agent, f"read-{agent.instance}-{number}", {path: there[path] for path in fresh})
-            if not self.has_read.is_set() or fresh or gone:
-                await agent.activity("watching", folder=str(self._folder), files=len(self._known))
-            self.has_read.set()
+                self._held.discard(path)
+            self._of = len(self._held | fresh.keys())
+            if fresh:
+                await self._read(agent, f"read-{agent.instance}-{number}", fresh)
+            if fresh or gone or not self.can_answer.is_set():
+                self._library.commit()
+                await agent.activity("watching", folder=str(self._folder), files=len(self._held))
+            self.can_answer.set()
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def _read(self, agent: Agent, task_id: str, files: dict[Path, Seen]) -> None:
@@ -60,11 +64,15 @@ class Reader:
                 text = await asyncio.to_thread(_text, path)
                 self._library.put(name, passages_of(name, text))
                 self._known[path] = seen
+                self._held.add(path)
                 if count % _COMMIT_EVERY == 0:
                     self._library.commit()
+                    self.can_answer.set()
                 await task.advance(1, note=name)
                 await asyncio.sleep(_PACE_S)
-            self._library.commit()
+        if task.status == "cancelled":  # on the page, say: then it is not begun again by itself
+            self._known.update(files)
+            self._of = len(self._held)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix()

@@ -37,7 +37,7 @@ def test_texts_are_found_and_what_nobody_would_read_is_not(tmp_path: Path) -> No
     (tmp_path / "large.txt").write_bytes(b"x" * (MOST_BYTES + 1))
     (tmp_path / "link.md").symlink_to(tmp_path / "b.md")
     (tmp_path / "loop").symlink_to(tmp_path)
-    assert [str(path.relative_to(tmp_path)) for path in text_files(tmp_path)] == ["a.py", "b.md", "deep/er/c.txt"]
+    assert [str(path.relative_to(tmp_path)) for path in text_files(tmp_path)] == ["b.md", "deep/er/c.txt", "a.py"]
     assert len(text_files(tmp_path, most=2)) == 2
 
 
