@@ -10,10 +10,12 @@ import textwrap
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 
-from daena_mesh import Mesh, MeshUnavailable, emit_chat_message, sync
+from daena_mesh import Mesh, MeshError, MeshUnavailable, emit_chat_message, sync
 from daena_mesh.testing import MeshServer, Recorder
+from daena_mesh.testing.api import api
 from tests.support.deadlines import within
 from tests.support.markdown import Block, blocks
 from tests.support.meshes import running
@@ -22,7 +24,6 @@ from tests.support.tracked import ROOT
 pytest_plugins = ["pytester"]
 
 DOCUMENT = list(blocks((ROOT / "docs" / "testing.md").read_text(encoding="utf-8")))
-MANY = 130  # more than one server has
 
 
 def snippet(language: str, word: str) -> Block:
@@ -50,12 +51,12 @@ async def test_nobody_comes_in_without_an_account(mesh_server: MeshServer) -> No
 
 
 async def test_there_are_as_many_meshes_as_one_asks_for(tmp_path: Path) -> None:
-    server = MeshServer(tmp_path / "nats")
+    server = MeshServer(tmp_path / "nats", accounts=2)
     try:
         with server.account() as first:
-            async with Mesh.connect(first.url) as mesh, within(40):
+            async with Mesh.connect(first.url) as mesh, within(20):
                 port = server.port
-                for _ in range(MANY):
+                for _ in range(4):
                     with server.account():
                         pass
                 assert server.port != port
@@ -138,6 +139,22 @@ def test_what_the_document_shows_runs(pytester: pytest.Pytester) -> None:
 
 def test_a_mesh_may_be_of_another_scope(pytester: pytest.Pytester) -> None:
     users(pytester, snippet("python", "scope=").code).assert_outcomes(passed=1)
+
+
+def test_an_agent_can_be_asked(pytester: pytest.Pytester) -> None:
+    users(pytester, snippet("python", "on_ask").code).assert_outcomes(passed=1)
+
+
+def test_an_api_serves_the_mesh_of_the_test(mesh_api: str, recorder: Recorder) -> None:
+    body = {"session_id": "s1", "message": "Hello!"}
+    answer = httpx.post(f"{mesh_api}/api/v1/daena/chat", json=body)
+    assert recorder.wait_for("chat.message", session_id="s1").cursor == answer.json()["cursor"]
+
+
+def test_an_api_that_does_not_start_says_why(mesh_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESH_API_WAIT_S", "never")
+    with pytest.raises(MeshError, match=r"mesh api did not start: .*MESH_API_WAIT_S"), api(mesh_url, tmp_path / "log"):
+        pass
 
 
 def test_a_failure_looks_as_shown(pytester: pytest.Pytester) -> None:

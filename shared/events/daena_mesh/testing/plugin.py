@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures ``mesh_server``, ``mesh_url``, ``mesh`` and ``recorder``.
+"""The pytest plugin: fixtures ``mesh_server``, ``mesh_url``, ``mesh``, ``recorder`` and ``mesh_api``.
 
 pytest finds it by itself where daena-mesh is installed. This is the one module that imports pytest.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +57,15 @@ def mesh_url(_mesh_account: Account) -> str:
 def recorder(_mesh_account: Account) -> Recorder:
     """Every event of the test's own mesh: ``await recorder.expect("chat.message", sender="scout")``."""
     return _mesh_account.recorder
+
+
+@pytest.fixture
+def mesh_api(_mesh_account: Account, tmp_path: Path) -> Iterator[str]:
+    """The address of an API of the test's own mesh, for REST calls, and for agents that are to be asked something."""
+    from daena_mesh.testing.api import api
+
+    with api(_mesh_account.url, tmp_path / "mesh-api.log") as address:
+        yield address
 
 
 def _close_sync() -> None:

@@ -42,9 +42,13 @@ class MeshServer:
     It ends with `stop`, and with this process, however that ends.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Start it; ``folder`` is empty, and holds what is stored. Raises `NatsServerError`."""
+    def __init__(self, folder: Path, *, accounts: int = _ACCOUNTS) -> None:
+        """Start it; ``folder`` is empty, and holds what is stored. Each server has so many ``accounts``.
+
+        Raises `NatsServerError`.
+        """
         self._folder = folder
+        self._accounts = accounts
         self._started = 0
         self._ending: list[Future[None]] = []
         self._background = Background("daena-mesh testing")
@@ -86,7 +90,7 @@ class MeshServer:
     async def _next_house(self) -> _House:
         self._started += 1
         secret = secrets.token_hex(8)
-        names = [f"test{self._started}-{number}" for number in range(_ACCOUNTS)]
+        names = [f"test{self._started}-{number}" for number in range(self._accounts)]
         accounts = dict.fromkeys(names, secret)
         folder = self._folder / str(self._started)
         server = await NatsServer.start(folder, port=0, accounts=accounts, is_durable=False)
