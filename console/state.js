@@ -119,7 +119,8 @@ export class MeshState {
       agent.does = doing(payload.activity);
       agent.activityCursor = cursor;
     }
-    agent.at = Math.max(agent.at, millis(timestamp));
+    // That it fell silent others have told.
+    if (payload.reason !== "silent") agent.at = Math.max(agent.at, millis(timestamp));
     this.#forget();
     return true;
   }

@@ -37,6 +37,13 @@ describe("agents", () => {
     assert.equal(state.agents[0].there, false);
   });
 
+  test("that fell silent were not seen when others told of it", () => {
+    const state = fresh();
+    state.apply(event("agent.scout.status", 3, { status: "online" }));
+    state.apply(event("agent.scout.status", 30, { status: "offline", reason: "silent" }));
+    assert.deepEqual(state.agents.map(({ status, at: seen }) => [status, seen]), [["offline", Date.parse(at(3))]]);
+  });
+
   test("stand by their names while they are there, then by when they were heard of", () => {
     const state = fresh();
     state.load([agent("b", "busy", 1), agent("a", "online", 2), agent("old", "offline", 3), agent("new", "offline", 4), agent("c", null, 5)], []);
