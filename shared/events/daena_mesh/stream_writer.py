@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from daena_mesh.mesh import Mesh
 
 _LAST_PIECES_S = 1.0
+_AGAIN_S = 3.0
 _SIGNALS_ALONE = {b"Nats-Stream: SIGNALS": SIGNALS}
 _ENDED_EARLY: dict[str, Any] = {"incomplete": True, "reason": "cancelled"}
 _log = logging.getLogger(__name__)
@@ -192,24 +194,33 @@ class StreamWriter:
     async def _send(self, pieces: Pieces) -> None:
         """Send what is due, one at a time, until all is sent after the block's end."""
         clock = asyncio.get_running_loop().time
-        losses = self._losses()
+        losses, again_at = self._losses(), math.inf
         while self._is_open or pieces.is_waiting:
             # While NATS is away the text is kept here, where none of it can be dropped to make room for others.
-            is_up = self._mesh.connection.state == "connected"
-            delay_s = pieces.due_at - clock() if self._is_open else 0.0
-            if not is_up or delay_s > 0:
-                await self._wait(delay_s if is_up else None)
+            if self._mesh.connection.state != "connected":
+                await self._wait(None)
                 continue
             if losses != self._losses():
-                losses = self._losses()
+                losses, again_at = self._losses(), clock() + _AGAIN_S
                 pieces.renew(clock())
+            elif clock() >= again_at:
+                again_at = math.inf
+                pieces.renew(clock())
+            delay_s = min(pieces.due_at, again_at) - clock()
+            if self._is_open and delay_s > 0:
+                await self._wait(delay_s)
+                continue
             try:
                 await self._publish(pieces.take(clock()))
             except MeshError as error:
                 _log.warning("chat %s: a piece of a text is not sent: %s", self.session_id, error)
 
     def _losses(self) -> tuple[int, int]:
-        """Changes when a piece may be lost: dropped to make room, or gone with a nats-server that died."""
+        """Changes when a piece may be lost: dropped to make room, or gone with a nats-server that died.
+
+        Signals are written lazily, and a server that crashed gives the sequences of what it lost out again. Who came
+        back later than this writer takes what has them for known: so all of the text is sent once more for these.
+        """
         return self._mesh.signals_dropped, self._mesh.connection.connects
 
     async def _wait(self, delay_s: float | None) -> None:
