@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -144,10 +145,11 @@ async def test_leaving_does_not_wait_for_a_nats_that_is_away(nats_server: NatsSe
 
 
 AGENT = """
-import asyncio, sys
+import asyncio, signal, sys
 from daena_mesh import Mesh
 
 async def main() -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     async with Mesh.connect(sys.argv[1]) as mesh, mesh.agent("scout") as agent, agent.task("t1") as task:
         await task.advance(note="begun")
         print(agent.instance, flush=True)
@@ -160,7 +162,7 @@ asyncio.run(main())
 @contextlib.asynccontextmanager
 async def another_scout(url: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """Run an agent as a process of its own: the process and the agent's instance."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", AGENT, url, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", AGENT, url, stdout=PIPE, stderr=DEVNULL)
     try:
         assert process.stdout is not None
         async with within(20):
@@ -192,6 +194,18 @@ async def test_the_heartbeat_of_a_killed_process_expires(nats_server: NatsServer
             return not await heartbeat(mesh)
 
         await eventually(is_gone, within_s=TTL_S + 10)
+
+
+@pytest.mark.promise("P-AGENT-1")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+async def test_a_process_that_is_told_to_end_leaves_in_order(nats_server: NatsServer, how: signal.Signals) -> None:
+    async with running(nats_server.url) as mesh, another_scout(nats_server.url) as (process, instance):
+        process.send_signal(how)
+        async with within(20):
+            await process.wait()
+        told = await last_status(mesh)
+        assert (told["status"], told["instance"]) == ("offline", instance)
+        assert (await last(mesh, "task.t1.update.scout"))["status"] == "cancelled"
 
 
 @pytest.mark.promise("P-AGENT-6")
