@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import pytest_asyncio
 
-from daena_mesh.embedded import NatsServer
+from daena_mesh.embedded import NatsServer, find_binary
 from tests.support.api import Api, running_api
 from tests.support.deadlines import eventually
 from tests.support.markdown import blocks
@@ -86,13 +88,69 @@ async def shown(api: Api, name: str) -> dict[str, Any] | None:
     return next((agent for agent in agents if agent["agent_id"] == name), None)
 
 
-async def asked(api: Api, name: str, message: str) -> dict[str, Any]:
+async def asked(api: Api, name: str, message: str, **more: str) -> dict[str, Any]:
     answer = await api.client.post(
-        f"/api/v1/agents/{name}/chat", json={"message": message}, headers={"Prefer": "wait=30"}, timeout=40
+        f"/api/v1/agents/{name}/chat", json={"message": message, **more}, headers={"Prefer": "wait=30"}, timeout=40
     )
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+# What an agent may do that has credentials of its own, here for scout in session s1; PULL and ACK name its consumer.
+CONFINED = """
+listen: "127.0.0.1:-1"
+ports_file_dir: "{folder}"
+jetstream {{ store_dir: "{folder}" }}
+authorization {{ users: [
+    {{ user: mesh, password: mesh }}
+    {{ user: scout, password: scout, permissions: {{
+        publish: {{ allow: [
+            "agent.scout.activity", "agent.scout.status", "task.*.update.scout", "ask.*.*.scout", "$KV.AGENTS.scout",
+            "chat.s1.message.scout", "chat.s1.delta.scout", "chat.s1.typing.scout", "mesh.log.s1.scout",
+            "$JS.API.CONSUMER.MSG.NEXT.ASKS.agent-scout", "$JS.ACK.ASKS.agent-scout.>"
+        ] }}
+        subscribe: {{ allow: [
+            "_INBOX_scout.>", "live.chat.s1.>", "live.session.s1.>", "$SRV.PING", "$SRV.INFO", "$SRV.STATS",
+            "$SRV.*.scout", "$SRV.*.scout.*", "svc.scout.>"
+        ] }}
+        allow_responses: {{ max: 1, expires: "5s" }}
+    }} }}
+] }}
+"""
+
+
+@pytest_asyncio.fixture
+async def confining(tmp_path: Path) -> AsyncIterator[int]:
+    """Give the port of a nats-server where an agent may do what agents may, and nothing else."""
+    folder = tmp_path / "nats"
+    folder.mkdir()
+    (folder / "conf").write_text(CONFINED.format(folder=folder))
+    log = tmp_path / "nats.log"
+    command = [str(find_binary()), "-c", str(folder / "conf"), "-l", str(log)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        listed = await eventually(lambda: [path.read_text() for path in folder.glob("*.ports")])
+        yield int(re.findall(r":(\d+)\"", listed[0])[0])
+        assert "Permissions Violation" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("language", [python, javascript, go])
+async def test_an_agent_without_the_sdk_needs_no_more_rights_than_agents_have(
+    confining: int, tmp_path: Path, language: Callable[[Path], str]
+) -> None:
+    server = f"127.0.0.1:{confining}"
+    environment = {**os.environ, "NATS_URL": f"nats://scout:scout@{server}"}
+    async with (
+        running_api(f"nats://mesh:mesh@{server}") as api,
+        Teller(language(tmp_path), tmp_path, environment) as teller,
+    ):
+        await eventually(lambda: shown(api, "scout"), within_s=30)
+        answer = await asked(api, "scout", "Hello!", session_id="s1")
+        assert answer["response"] == "You said: Hello!", teller.told
 
 
 @pytest.mark.promise("P-NATIVE-2")
