@@ -13,6 +13,7 @@ from daena_mesh.assembly import Assembly
 from daena_mesh.embedded import NatsServer
 from daena_mesh.events import Event
 from daena_mesh.provisioning import provision
+from daena_mesh.subjects import subject_for
 from mesh_api import stream_tender
 from mesh_api.text_streams import TextStream
 from tests.support.api import SESSIONS, Api, running_api, shared_api
@@ -34,7 +35,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def piece(mesh: Mesh, session_id: str, index: int, text: str = "x", **more: Any) -> None:
     """Store what a writer would send that then dies."""
     payload = {"message_id": "m1", "sender": "daena", "run": "a", "index": index, "text": text, **more}
-    await mesh.publish(f"chat.{session_id}.delta", {"session_id": session_id, **payload})
+    author = more.pop("author", None)
+    await mesh.publish(subject_for("chat.delta", session_id, author), {"session_id": session_id, **payload})
 
 
 async def sent(out: StreamWriter, text: str, mesh: Mesh) -> None:
@@ -166,11 +168,11 @@ async def test_a_stop_that_makes_no_sense_is_refused(shared_api: Api, session_id
 async def test_two_apis_end_the_message_of_a_dead_writer_once(nats_server: NatsServer) -> None:
     async with within(40), running_api(nats_server.url) as one, running_api(nats_server.url) as two:
         mesh = one.mesh
-        async with mesh.subscribe("chat.*.message") as feed:
+        async with mesh.subscribe("chat.*.message", "chat.*.message.*") as feed:
             await piece(mesh, "dead", 0, "Hel", in_reply_to="q1")
             await piece(mesh, "dead", 1, "lo")
             await piece(mesh, "again", 0, "older")
-            await piece(mesh, "again", 0, "newer", run="b")
+            await piece(mesh, "again", 0, "newer", run="b", author="scout")
             await piece(mesh, "again", 1, "late of the older")
             found = {event.payload["session_id"]: event for event in await events(feed, 2)}
         assert found["dead"].payload == {
@@ -181,8 +183,10 @@ async def test_two_apis_end_the_message_of_a_dead_writer_once(nats_server: NatsS
             "metadata": {"incomplete": True, "reason": "lost", "in_reply_to": "q1"},
         }
         assert found["again"].payload["content"] == "newer"
+        assert (found["dead"].subject, found["again"].subject) == ("chat.dead.message", "chat.again.message.scout")
         await eventually(lambda: not [*one.context.unfinished, *two.context.unfinished])
         assert one.context.tender.ended + two.context.tender.ended == 2
+        assert f"mesh_api_streams_ended_total {one.context.tender.ended}" in (await one.client.get("/metrics")).text
         assert len(await mesh.chat("dead").history()) == 1
 
         # The writer was only frozen: it finds that its message has ended, and adds nothing.
@@ -207,6 +211,25 @@ async def test_who_writes_slowly_is_not_taken_for_dead(
             await out.write(" yes.")
         assert out.ack is not None
         assert (out.ack.duplicate, api.context.tender.ended) == (False, 0)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_anybody_may_publish_keeps_no_tender_from_its_work(nats_server: NatsServer) -> None:
+    async with within(30), running_api(nats_server.url) as api, api.mesh.subscribe("chat.*.message") as feed:
+        body = b'{"message_id":"m1","index":0,"text":"x","run":"a"}'
+        for subject in ("chat.b@d.delta", "chat.s1.delta.a@b", "chat.s2.delta.LIST", "chat.s3.delta", "chat.s4.delta"):
+            bodies = [
+                b"no JSON",
+                b"[]",
+                b'{"message_id":5}',
+                b'{"message_id":"m2","sender":{},"index":"x","text":[]}',
+                body,
+            ]
+            for each in bodies:
+                await api.mesh.connection.request(subject, each, timeout_s=5)
+        found = {event.payload["session_id"]: event.payload for event in await events(feed, 4)}
+        assert sorted(found) == ["s3", "s4"]
+        await eventually(lambda: not list(api.context.unfinished))
 
 
 async def test_what_counts_anew_is_read_anew(nats_server: NatsServer) -> None:

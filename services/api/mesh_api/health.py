@@ -54,6 +54,7 @@ def _gauges(context: Context) -> list[Metric]:
         single("mesh_api_sessions_complete", "gauge", "Whether that list is complete.", int(projector.is_complete)),
         single("mesh_api_malformed_total", "counter", "Stored events that could not be read.", malformed),
         single("mesh_api_agents", "gauge", "Agents that are there.", agents.there),
+        single("mesh_api_streams_ended_total", "counter", "Messages of dead writers ended here.", context.tender.ended),
         single("mesh_api_silences_total", "counter", "Agents found silent, told by this API.", context.silence.told),
         single("mesh_api_sessions_adopted_total", "counter", "Sessions made for messages without one.", upkeep.created),
         single("mesh_api_sessions_purged_total", "counter", "Times a deleted session was purged.", upkeep.purged),

@@ -82,17 +82,22 @@ class StreamTender:
         if await self._unfinished.is_ended(stream):
             self._unfinished.forget(stream)
         elif is_silent:
-            await self._end(stream)
+            try:
+                await self._end(stream)
+            except MeshUnavailable:
+                raise
+            except MeshError as error:
+                _log.warning("session %s: a message without a writer cannot be ended: %s", stream.session_id, error)
             self._unfinished.forget(stream)
 
     async def _end(self, stream: TextStream) -> None:
-        """Store what was written; raises `MeshUnavailable`."""
+        """Store what was written; raises `MeshError`."""
         if await self._mesh.log.last(RECORDS, f"session.{stream.session_id}.deleted") is not None:
             return
         metadata: dict[str, Any] = {"incomplete": True, "reason": "lost"}
         if stream.in_reply_to is not None:
             metadata["in_reply_to"] = stream.in_reply_to
-        chat, most_bytes = self._mesh.chat(stream.session_id), self._mesh.settings.max_body_bytes
+        chat, most_bytes = self._mesh.chat(stream.session_id, author=stream.author), self._mesh.settings.max_body_bytes
         text = await self._unfinished.text_of(stream)
         message = ChatMessage(
             session_id=stream.session_id,
@@ -101,14 +106,8 @@ class StreamTender:
             message_id=stream.message_id,
             metadata=metadata,
         )
-        try:
-            empty = chat.encode(_with(message, ""), most_bytes=most_bytes)
-            ack = await chat.finish(_with(message, fitting(text, most_bytes - len(empty))))
-        except MeshUnavailable:
-            raise
-        except MeshError as error:
-            _log.warning("session %s: a message without a writer cannot be ended: %s", stream.session_id, error)
-            return
+        empty = chat.encode(_with(message, ""), most_bytes=most_bytes)
+        ack = await chat.finish(_with(message, fitting(text, most_bytes - len(empty))))
         self.ended += not ack.duplicate
         _log.info("session %s: %s wrote a message and was not heard of any more", stream.session_id, message.sender)
 

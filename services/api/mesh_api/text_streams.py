@@ -22,6 +22,8 @@ class TextStream(msgspec.Struct, frozen=True):
     begun_s: float
     """When the first piece that is kept was stored, in seconds since 1970."""
     in_reply_to: str | None = None
+    author: str | None = None
+    """Whose credentials the run was published with, as its subject tells."""
 
     @property
     def key(self) -> str:
@@ -55,7 +57,9 @@ class TextStreams:
             if not streams:
                 del self._by_session[stream.session_id]
 
-    def take(self, session_id: str, seq: int, stored_s: float, payload: dict[str, Any]) -> None:
+    def take(
+        self, session_id: str, seq: int, stored_s: float, payload: dict[str, Any], author: str | None = None
+    ) -> None:
         """Take a piece in; what names no message is passed over."""
         message_id = payload.get("message_id")
         if not isinstance(message_id, str) or not message_id:
@@ -64,9 +68,9 @@ class TextStreams:
         streams = self._by_session.setdefault(session_id, {})
         known = streams.get(message_id)
         if known is None:
-            known = TextStream(session_id, message_id, sender, run, seq, seq, stored_s)
+            known = TextStream(session_id, message_id, sender, run, seq, seq, stored_s, author=author)
         elif known.run != run and payload.get("index") == 0:
-            known = msgspec.structs.replace(known, run=run, sender=sender, first_seq=seq)
+            known = msgspec.structs.replace(known, run=run, sender=sender, first_seq=seq, author=author)
         streams[message_id] = msgspec.structs.replace(known, last_seq=seq, in_reply_to=in_reply_to or known.in_reply_to)
 
 

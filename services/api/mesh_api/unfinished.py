@@ -11,7 +11,7 @@ from daena_mesh.assembly import Assembly
 from daena_mesh.feed import event_of
 from daena_mesh.layout import RECORDS, SIGNALS
 from daena_mesh.mesh import Mesh
-from daena_mesh.stored import Stored
+from daena_mesh.stored import Stored, kind_of
 from daena_mesh.subjects import Subject
 from mesh_api.text_streams import TextStream, TextStreams
 
@@ -79,9 +79,11 @@ class Unfinished:
     async def _read(self, patterns: Sequence[str], streams: TextStreams) -> None:
         head = await self._mesh.log.head(SIGNALS, patterns)
         async for message in self._messages(patterns, streams.read_to, head):
-            session_id = Subject.parse(message.subject.decode()).id
-            streams.take(session_id, message.seq, _seconds(message.time), self._payload(message))
             streams.read_to = message.seq
+            if (kind := kind_of(message.subject)) is not None:  # anybody may publish to NATS
+                subject = Subject.parse(kind.subject)
+                payload = self._payload(message)
+                streams.take(subject.id, message.seq, _seconds(message.time), payload, subject.author)
 
     async def _messages(self, patterns: Sequence[str], after: int, reach: int) -> AsyncIterator[Stored]:
         while after < reach:

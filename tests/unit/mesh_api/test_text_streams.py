@@ -31,10 +31,11 @@ def test_another_run_counts_from_where_it_begins() -> None:
     streams.take("s1", 8, 101.0, piece("b", 4))
     (stream,) = streams
     assert (stream.run, stream.first_seq, stream.last_seq) == ("a", 7, 8)
-    streams.take("s1", 9, 102.0, piece("b", 0))
+    streams.take("s1", 9, 102.0, piece("b", 0), "scout")
     streams.take("s1", 10, 103.0, piece("a", 1))
     (stream,) = streams
     assert (stream.run, stream.first_seq, stream.last_seq, stream.begun_s) == ("b", 9, 10, 100.0)
+    assert stream.author == "scout"
 
 
 def test_what_is_known_of_one_session_goes_on_by_itself() -> None:
