@@ -22,6 +22,7 @@ STATUS = {
     errors.DeletedSession: 410,
     errors.Conflict: 409,
     errors.MeshUnavailable: 503,
+    errors.Unanswered: 500,  # for who asks with the SDK; no call of the API raises it
     errors.ConfigurationError: 500,
     errors.ProvisioningError: 500,
     errors.NatsServerError: 500,
