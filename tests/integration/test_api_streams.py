@@ -16,6 +16,7 @@ from daena_mesh.provisioning import provision
 from daena_mesh.subjects import subject_for
 from mesh_api import stream_tender
 from mesh_api.text_streams import TextStream
+from mesh_api.unfinished import Unfinished
 from tests.support.api import SESSIONS, Api, running_api, shared_api
 from tests.support.deadlines import eventually, within
 from tests.support.meshes import events
@@ -229,6 +230,7 @@ async def test_what_anybody_may_publish_keeps_no_tender_from_its_work(nats_serve
                 await api.mesh.connection.request(subject, each, timeout_s=5)
         found = {event.payload["session_id"]: event.payload for event in await events(feed, 4)}
         assert sorted(found) == ["s3", "s4"]
+        assert await Unfinished(api.mesh).of("s1") == []
         await eventually(lambda: not list(api.context.unfinished))
 
 
