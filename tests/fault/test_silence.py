@@ -193,6 +193,7 @@ async def test_who_says_offline_itself_and_who_never_had_a_heart_are_left_alone(
         polite = HandAgent(api.mesh, "polite")
         await polite.beat()
         await polite.say("online")
+        await polite.update("left-open")
         await polite.say("offline")
         await polite.beat("offline")
         await api.mesh.publish("agent.by-hand.status", {"status": "online"})
@@ -200,6 +201,8 @@ async def test_who_says_offline_itself_and_who_never_had_a_heart_are_left_alone(
         await api.mesh.publish("task.nobodys.update", {"status": "running"})
         await looked(api)
         assert await statuses(api, "polite") == ["online", "offline"]
+        left = await told(api, "task.left-open.update.polite")
+        assert [update["status"] for update in left] == ["running", "failed"], "it said so, but not on its task"
         assert await statuses(api, "by-hand") == ["online"]
         assert len(await told(api, "task.by-hand.update")) == len(await told(api, "task.nobodys.update")) == 1
 

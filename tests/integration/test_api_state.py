@@ -224,3 +224,42 @@ async def test_a_log_that_began_anew_makes_the_state_anew(tmp_path: Path) -> Non
             await eventually(is_heard)
             assert [agent["agent_id"] for agent in (await get(api, AGENTS))["agents"]] == ["new"]
             assert (await get(api, TASKS))["tasks"] == []
+
+
+async def test_a_bucket_of_heartbeats_that_was_lost_is_read_from_its_beginning(nats_server: NatsServer) -> None:
+    async with (
+        within(50),
+        CuttingProxy(nats_server.port).running() as proxy,
+        running(nats_server.url) as mesh,
+        running_api(proxy.url.replace("http", "nats")) as api,
+    ):
+        old, new = HandAgent(mesh, "old"), HandAgent(mesh, "new")
+        for _ in range(20):
+            await old.beat()
+        await api.context.state.hear()
+        await mesh.connection.request("$JS.API.STREAM.DELETE.KV_AGENTS", b"", timeout_s=5)
+        connects = api.mesh.connection.connects
+        proxy.cut()
+        await eventually(lambda: api.mesh.connection.connects > connects)
+        await api.ready()
+        await new.beat()
+
+        async def is_known() -> bool:
+            return (await api.client.get(f"{AGENTS}/new")).status_code == 200
+
+        await eventually(is_known)
+
+
+@pytest.mark.promise("P-STATE-1")
+async def test_what_was_acknowledged_is_in_every_answer_of_every_api(nats_server: NatsServer) -> None:
+    async with (
+        within(50),
+        running_api(nats_server.url) as one,
+        running_api(nats_server.url) as two,
+        running(nats_server.url) as mesh,
+    ):
+        scout = HandAgent(mesh, "scout")
+        for i in range(200):
+            await scout.act(i)
+            for api in (one, two):
+                assert (await get(api, f"{AGENTS}/scout"))["activity"] == i
