@@ -57,7 +57,7 @@ async def test_what_a_killed_agent_worked_on_is_given_to_another_and_long_work_i
 ) -> None:
     async with (
         AnsweringProcess(nats_server.url, "victim", "department/short") as victim,
-        AnsweringProcess(nats_server.url, "patient", "department/long") as patient,
+        AnsweringProcess(nats_server.url, "patient", "department/long", concurrency=1) as patient,
     ):
         long = await put(api.mesh, "department/long", WAIT)
         await eventually(lambda: patient.taken == [(WAIT, 1)], within_s=20)

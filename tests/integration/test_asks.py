@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from daena_mesh import answering, answers
+from daena_mesh import answering, answers, pulling
 from daena_mesh.answers import answer_id
 from daena_mesh.asks import Ask, Target
 from daena_mesh.connection import header_block
@@ -22,6 +22,7 @@ from daena_mesh.events import Event
 from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import ASKS
 from daena_mesh.stream_writer import StreamWriter
+from mesh_api.consumers import config_of
 from mesh_api.settings import ApiSettings
 from tests.support.api import Api, running_api
 from tests.support.asks import answers_to, queue_is_empty
@@ -203,7 +204,7 @@ async def test_two_agents_share_a_department(shared_api: Api) -> None:
 
 @pytest.mark.promise("P-ASK-6")
 async def test_no_more_are_at_work_than_an_agent_wants(shared_api: Api) -> None:
-    api, at_work, most = shared_api, 0, 0
+    api, at_work, most, put = shared_api, 0, 0, set[str]()
     async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("few", concurrency=3) as agent:
 
         @agent.on_ask
@@ -212,15 +213,17 @@ async def test_no_more_are_at_work_than_an_agent_wants(shared_api: Api) -> None:
             nonlocal at_work, most
             at_work += 1
             most = max(most, at_work)
-            await eventually(lambda: most >= 3, within_s=20)
-            for _ in range(20):
-                await asyncio.sleep(0)
+            await eventually(lambda: most >= 3 and len(put) == 20, within_s=20)
+            for _ in range(3):
+                await mesh.connection.flush()  # whoever else is free has been given something by then
             at_work -= 1
             return "done"
 
-        paths = ["agents/few/chat", "departments/few/chat"] * 10
-        told = await asyncio.gather(*(post(api, path, "x") for path in paths))
-        assert [answer["response"] for answer in told] == ["done"] * 20
+        for path in ["agents/few/chat", "departments/few/chat"] * 10:
+            told = await post(api, path, "x", wait_s=0)
+            put.add(told["message_id"])
+        for target in ("agent/few", "department/few"):
+            await queue_is_empty(api.mesh, Target.parse(target).pattern)
         assert most == 3
 
 
@@ -352,6 +355,48 @@ async def test_an_agent_that_leaves_returns_what_is_unfinished_at_once(shared_ap
         assert len(await answers_to(api.mesh, told["session_id"], told["message_id"])) == 1
 
 
+@pytest.mark.promise("P-ASK-2")
+async def test_what_comes_so_late_that_others_may_have_it_is_left_to_them(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = shared_api
+    await create(api, "agent-dull", **config_of(Target("agent", "dull")))
+    monkeypatch.setattr(pulling, "_STALE_S", -600.0)
+    puller = pulling.Puller(api.mesh.connection)
+    pull = asyncio.create_task(puller.pull("agent-dull", 0.5))
+    await api.client.post("/api/v1/agents/dull/chat", json={"message": "x"})
+    assert await pull is None
+    monkeypatch.undo()
+    # It was given out, and not returned.
+    assert (await consumer_info(api, "agent-dull"))["num_ack_pending"] == 1
+    assert await puller.pull("agent-dull", 0.5) is None
+    await puller.close()
+
+
+@pytest.mark.promise("P-ASK-7")
+async def test_what_is_given_out_again_to_who_works_on_it_is_not_begun_again(shared_api: Api) -> None:
+    """As after a cut that was longer than a lease, with nobody else there."""
+    api, attempts, go = shared_api, [], asyncio.Event()
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("only") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            attempts.append(ask.attempt)
+            await go.wait()
+            return "done"
+
+        asking = asyncio.create_task(post(api, "agents/only/chat", "x"))
+        await eventually(lambda: attempts)
+        [job] = agent.answers._jobs.values()
+        job.is_ours = False
+        mesh.connection.publish(job.delivery.ack_subject, b"-NAK")
+        await eventually(lambda: job.delivery.taken.attempt == 2)
+        assert job.is_ours
+        go.set()
+        assert (await asking)["response"] == "done"
+        assert attempts == [1]
+
+
 # -- nobody answers -------------------------------------------------------------------------------------------------
 
 
@@ -472,15 +517,20 @@ async def test_a_question_in_a_deleted_session_goes_without_a_word(shared_nats: 
 # -- consumers ------------------------------------------------------------------------------------------------------
 
 
-async def consumer(api: Api, name: str) -> dict[str, Any]:
+async def consumer_info(api: Api, name: str) -> dict[str, Any]:
     reply = await api.mesh.connection.request(f"$JS.API.CONSUMER.INFO.{ASKS}.{name}", b"", timeout_s=2)
-    return dict(json.loads(reply.body).get("config") or {})
+    return dict(json.loads(reply.body))
 
 
-async def create(api: Api, name: str, **config: Any) -> None:
-    request = {"stream_name": ASKS, "config": {"name": name, "durable_name": name, "ack_policy": "explicit", **config}}
-    subject = f"$JS.API.CONSUMER.CREATE.{ASKS}.{name}.{config['filter_subject']}"
-    reply = await api.mesh.connection.request(subject, json.dumps(request).encode(), timeout_s=2)
+async def consumer(api: Api, name: str) -> dict[str, Any]:
+    return dict((await consumer_info(api, name)).get("config") or {})
+
+
+async def create(api: Api, consumer_name: str, **config: Any) -> None:
+    config = {"durable_name": consumer_name, "ack_policy": "explicit", **config, "name": consumer_name}
+    subject = f"$JS.API.CONSUMER.CREATE.{ASKS}.{consumer_name}.{config['filter_subject']}"
+    body = json.dumps({"stream_name": ASKS, "config": config}).encode()
+    reply = await api.mesh.connection.request(subject, body, timeout_s=2)
     assert "error" not in json.loads(reply.body)
 
 

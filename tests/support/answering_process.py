@@ -1,8 +1,9 @@
 """An agent that answers questions in a process of its own, which can be killed and frozen.
 
-As a program: connects to the NATS at its first argument, is the agent of the second, and answers what the targets that
-follow are asked. It says on its standard output what it takes. The question ``wait`` is answered once its standard
-input says ``go``, any other at once. It ends with its standard input.
+As a program: connects to the NATS at its first argument, is the agent of the second, which works on as many questions
+at a time as the third says, and answers what the targets that follow are asked. It says on its standard output what it
+takes. The question ``wait`` is answered once its standard input says ``go``, any other at once. It ends with its
+standard input.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _LONGEST_S = 0.03
 class AnsweringProcess:
     """The process."""
 
-    def __init__(self, nats_url: str, name: str, *targets: str) -> None:
-        self._arguments = nats_url, name, *targets
+    def __init__(self, nats_url: str, name: str, *targets: str, concurrency: int = 8) -> None:
+        self._arguments = nats_url, name, str(concurrency), *targets
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self.taken: list[tuple[str, int]] = []
@@ -88,9 +89,12 @@ async def _lines() -> AsyncIterator[str]:
         yield line.decode().strip()
 
 
-async def _serve(nats_url: str, name: str, *targets: str) -> None:
+async def _serve(nats_url: str, name: str, concurrency: str, *targets: str) -> None:
     go = asyncio.Event()
-    async with Mesh.connect(nats_url, name=name, wait_s=20) as mesh, mesh.agent(name) as agent:
+    async with (
+        Mesh.connect(nats_url, name=name, wait_s=20) as mesh,
+        mesh.agent(name, concurrency=int(concurrency)) as agent,
+    ):
 
         @agent.on_ask(*targets)
         async def answer(ask: Ask, out: StreamWriter) -> str:
