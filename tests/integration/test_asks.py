@@ -227,6 +227,21 @@ async def test_no_more_are_at_work_than_an_agent_wants(shared_api: Api) -> None:
         assert most == 3
 
 
+async def test_who_answers_may_be_named_before_the_agent_is_there(shared_api: Api) -> None:
+    async with meshes(shared_api.mesh.settings.nats_url) as [mesh]:
+        agent = mesh.agent("planned")
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            return "as planned"
+
+        async with agent:
+            told = await post(shared_api, "agents/planned/chat", "x")
+        assert told["response"] == "as planned"
+        [_, reply] = await shared_api.mesh.chat(told["session_id"]).history()
+        assert reply.subject == f"chat.{told['session_id']}.message.planned"
+
+
 async def test_one_worker_serves_several_targets(shared_api: Api) -> None:
     api = shared_api
     async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("lone", concurrency=1) as agent:
@@ -251,8 +266,9 @@ async def test_a_stop_ends_an_answer_for_good(shared_api: Api) -> None:
             await out.write("and so on")
             await asyncio.Event().wait()
 
-        asking = asyncio.create_task(post(api, "agents/talker/chat", "x", session_id="stopped"))
-        await eventually(lambda: attempts)
+        async with api.mesh.subscribe("chat.stopped.delta.*") as feed, within(20):
+            asking = asyncio.create_task(post(api, "agents/talker/chat", "x", session_id="stopped"))
+            await anext(feed)  # who is seen to write can be stopped
         await api.mesh.publish("chat.stopped.stop", {"session_id": "stopped"})
         assert (await asking)["response"] == "and so on"
         [question, reply] = await api.mesh.chat("stopped").history()

@@ -56,6 +56,12 @@ def _gauges(context: Context) -> list[Metric]:
         single("mesh_api_agents", "gauge", "Agents that are there.", agents.there),
         single("mesh_api_streams_ended_total", "counter", "Messages of dead writers ended here.", context.tender.ended),
         single("mesh_api_silences_total", "counter", "Agents found silent, told by this API.", context.silence.told),
+        single(
+            "mesh_api_unanswered_total",
+            "counter",
+            "Questions that nobody answered, ended by this API.",
+            context.unanswered.ended,
+        ),
         single("mesh_api_sessions_adopted_total", "counter", "Sessions made for messages without one.", upkeep.created),
         single("mesh_api_sessions_purged_total", "counter", "Times a deleted session was purged.", upkeep.purged),
     ]

@@ -76,7 +76,7 @@ class Agent:
         """The figures of the questions that it answered."""
         self.answers = Answering(
             mesh,
-            sender=self.name,
+            name=self.name,
             concurrency=concurrency,
             changed=self._answering_changed,
             figures=self.ask_endpoint.figures,
@@ -206,6 +206,7 @@ class Agent:
         except BaseException:
             await self._leave(None)
             raise
+        self.answers.start()
         return self
 
     async def __aexit__(

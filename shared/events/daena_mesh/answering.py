@@ -58,18 +58,21 @@ class Answering:
         self,
         mesh: Mesh,
         *,
-        sender: str,
+        name: str,
         concurrency: int,
         changed: Callable[[], None],
         figures: Figures | None = None,
     ) -> None:
-        """At most ``concurrency`` asks are at work at a time. ``changed`` is called when `serves` or `at_work` has."""
+        """``name`` is the agent's.
+
+        At most ``concurrency`` asks are at work at a time. ``changed`` is called when `serves` or `at_work` has.
+        """
         self.figures = figures or Figures()
         self._mesh = mesh
-        self._sender = sender
+        self._name = name
         self._concurrency = concurrency
         self._changed = changed
-        self._answers = Answers(mesh, author=sender)
+        self._answers = Answers(mesh, author=name)
         self._served: dict[str, _Served] = {}
         self._jobs: dict[tuple[str, str], Job] = {}
         self._resting: dict[str, asyncio.TimerHandle] = {}
@@ -80,6 +83,7 @@ class Answering:
         self._puller: Puller | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._keeper: asyncio.Task[None] | None = None
+        self._is_started = False
         self._closing = asyncio.Event()
         self._renew = asyncio.Event()
 
@@ -103,9 +107,16 @@ class Answering:
     # -- life ---------------------------------------------------------------------------------------------------
 
     def serve(self, target: Target, handler: Handler, sender: str | None = None) -> None:
-        """Have ``handler`` answer what ``target`` is asked, as ``sender``."""
-        self._served[target.consumer] = _Served(target, handler, sender or self._sender)
-        if self._puller is None:
+        """Have ``handler`` answer what ``target`` is asked, as ``sender``; from `start` on."""
+        self._served[target.consumer] = _Served(target, handler, sender or self._name)
+        if self._is_started:
+            self.start()
+        self._changed()
+
+    def start(self) -> None:
+        """Take asks, as soon as there is somebody to answer them."""
+        self._is_started = True
+        if self._served and self._puller is None and not self._closing.is_set():
             connection = self._mesh.connection
             self._puller = puller = Puller(connection)
             connection.watch(self._state_changed)
@@ -114,7 +125,6 @@ class Answering:
                 asyncio.create_task(self._work(puller), name=f"answering {number}")
                 for number in range(self._concurrency)
             ]
-        self._changed()
 
     async def close(self) -> None:
         """Take no more, and return at once what is unfinished, so that another can take it."""
@@ -221,7 +231,7 @@ class Answering:
 
     async def _run(self, job: Job, served: _Served) -> None:
         ask = job.ask
-        out = self._mesh.chat(ask.session_id, author=self._sender).stream(
+        out = self._mesh.chat(ask.session_id, author=self._name).stream(
             served.sender, message_id=answer_id(ask.session_id, ask.message_id), in_reply_to=ask.message_id
         )
         try:
