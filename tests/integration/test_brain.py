@@ -16,7 +16,7 @@ from daena_mesh.feed import Feed
 from daena_mesh.ids import uuid7
 from daena_mesh.mesh import Mesh
 from mesh_brain.answer import Answerer
-from tests.support.asking import Question, answer, answering, ask
+from tests.support.asking import Question, answer, answering, ask, first_words
 from tests.support.deadlines import eventually, within
 from tests.support.meshes import events, mesh_at, running
 from tests.support.model_server import ModelServer, Reply, breaks_off, fails, says, silence
@@ -43,10 +43,10 @@ async def test_an_answer_is_streamed_with_the_history_as_context(nats_server: Na
     async with brain(nats_server.url, brain_system_prompt="Be brief.") as (mesh, there, answerer):
         async with mesh.subscribe("chat.s1.delta", "chat.s1.delta.*") as deltas:
             first = await answer(answerer, mesh, await ask(mesh, "Hi."))
-            told = await events(deltas, 1)
+            delta = await first_words(deltas)
         assert first.payload["content"] == "Hello!"
-        assert told[0].payload["message_id"] == first.payload["message_id"]
-        assert told[0].payload["text"].startswith("Hel")
+        assert delta.payload["message_id"] == first.payload["message_id"]
+        assert delta.payload["text"].startswith("Hel")
         metadata = first.payload["metadata"]
         assert metadata["usage"] == {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
         assert (metadata["model"], metadata["brain"], metadata["finish_reason"]) == ("m", "main", "stop")
@@ -165,7 +165,7 @@ async def test_a_stop_ends_the_answer_and_hangs_up(nats_server: NatsServer) -> N
         there.always = breaks_off("Hel", by=silence)
         async with mesh.subscribe("chat.s1.delta", "chat.s1.delta.*") as deltas:
             asked = asyncio.create_task(answer(answerer, mesh, await ask(mesh, "Hi.")))
-            await events(deltas, 1)
+            await first_words(deltas)
             assert answerer.answering == 1
             await mesh.publish("chat.s1.stop", {"session_id": "s1"})
             event = await asked

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from daena_mesh.events import Event
+from daena_mesh.feed import Feed
 from daena_mesh.mesh import Mesh
 from daena_mesh.stream_writer import StreamWriter
 from mesh_brain.answer import Answerer
@@ -41,6 +42,14 @@ async def ask(mesh: Mesh, content: str, *, session_id: str = "s1", **of: Any) ->
     """Say it in the session, as the API does."""
     ack = await mesh.chat(session_id).send(content, sender=of.get("sender", "user"))
     return Question(session_id=session_id, message_id=ack.id, content=content, **of)
+
+
+async def first_words(deltas: Feed) -> Event:
+    """Give the first piece of a message that says something; one without a text only tells that somebody writes."""
+    async for item in deltas:
+        if isinstance(item, Event) and item.payload["text"]:
+            return item
+    raise AssertionError("the feed has ended")
 
 
 async def answer(answerer: Answerer, mesh: Mesh, question: Question) -> Event:

@@ -32,7 +32,7 @@ class BrainCommand:
         """Send a signal, wait for its end, and give its exit status."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(how)
-        async with within(20):
+        async with within(40):
             return await self.process.wait()
 
 
@@ -55,7 +55,7 @@ async def brain_command(nats_url: str, base_url: str, folder: Path, **variables:
     process = await start(nats_url, base_url, log, **variables)
     assert process.stdout is not None
     try:
-        async with within(30):
+        async with within(60):
             said = (await process.stdout.readline()).decode()
         assert said.startswith("brain ready: "), f"the brain ended at its start: {said}{log.read_text()}"
         yield BrainCommand(process, said.rstrip("\n"), log)
