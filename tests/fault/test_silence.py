@@ -232,6 +232,33 @@ async def test_tasks_of_a_process_that_was_followed_by_another_fail(nats_server:
                 assert len(await told(api, f"task.{task}.update.scout")) == 1
 
 
+@pytest.mark.promise("P-SILENCE-1")
+async def test_of_two_processes_of_one_name_one_is_killed(
+    nats_server: NatsServer, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh_api.serving.TTL_S", SOON_S)
+    async with within(50), running_api(nats_server.url) as api:
+        stays = HandAgent(api.mesh, "scout")
+        killed = await follower_of(stays)
+        async with beating(stays, tasks=["kept"]):
+            async with beating(killed, tasks=["lost", "done"]):
+                for task, agent in (("kept", stays), ("lost", killed), ("done", killed)):
+                    await agent.say("busy")
+                    await agent.update(task)
+                await killed.update("done", "completed")
+                await looked(api)
+                assert [update["status"] for update in await told(api, "task.lost.update.scout")] == ["running"]
+
+            async def has_failed() -> bool:
+                updates = await told(api, "task.lost.update.scout")
+                return [update["status"] for update in updates] == ["running", "failed"]
+
+            await eventually(has_failed)
+            assert [update["status"] for update in await told(api, "task.kept.update.scout")] == ["running"]
+            assert len(await told(api, "task.done.update.scout")) == 2
+            assert "offline" not in await statuses(api, "scout")
+
+
 @pytest.mark.promise("P-SILENCE-2")
 async def test_of_two_processes_of_one_name_both_are_heard(nats_server: NatsServer, soon: None) -> None:
     async with within(50), running_api(nats_server.url) as api:

@@ -61,9 +61,10 @@ class Beats:
         """The messages that asked what is at work somewhere."""
         return {message_id for _, beat in self._last.values() for message_id in beat.answering}
 
-    def works_on(self, agent: str, task_id: str) -> bool:
-        """Whether a process of ``agent`` said that it works on a task."""
-        return any(task_id in beat.tasks for (name, _), (_, beat) in self._last.items() if name == agent)
+    @property
+    def working(self) -> set[tuple[str, str]]:
+        """The tasks at work somewhere, each with the name of the agent."""
+        return {(agent, task_id) for (agent, _), (_, beat) in self._last.items() for task_id in beat.tasks}
 
     @property
     def targets(self) -> set[Target]:

@@ -52,6 +52,8 @@ class Silence:
         self._serving = serving
         self._agents = Watch(after_s)
         self._tasks = Watch(after_s)
+        self._worked: set[tuple[str, str]] = set()
+        """Agents and their open tasks that were heard to be at work."""
         self._looked = 0.0
 
     async def run(self) -> None:
@@ -83,7 +85,17 @@ class Silence:
         at = self._looked = loop.time()
         state = self._keeper.state
         await _some_at_once(self._miss_agent, self._agents.dead(state.agents.owing(), at))
-        await _some_at_once(self._miss_task, self._tasks.dead(state.tasks.orphans(state.agents), at))
+        await _some_at_once(self._miss_task, self._tasks.dead(self._orphans(), at))
+
+    def _orphans(self) -> dict[str, int]:
+        """The open tasks at which nobody is any more: by the log, or since who was at them is no longer heard."""
+        state, working = self._keeper.state, self._serving.beats.working
+        found = state.tasks.orphans(state.agents)
+        open_tasks = {(task.agent_id or "", task.task_id): task.seq for task in state.tasks.open}
+        self._worked = (self._worked | working) & open_tasks.keys()
+        left = {task_id: open_tasks[agent_id, task_id] for agent_id, task_id in self._worked - working}
+        at_work = {task_id for _, task_id in working}
+        return {task_id: seq for task_id, seq in {**found, **left}.items() if task_id not in at_work}
 
     async def _miss_agent(self, agent_id: str) -> None:
         agent = self._keeper.state.agents.get(agent_id)
@@ -92,7 +104,7 @@ class Silence:
 
     async def _miss_task(self, task_id: str) -> None:
         task = self._keeper.state.tasks.get(task_id)
-        if task is not None and not self._serving.beats.works_on(task.agent_id or "", task_id):
+        if task is not None:
             await self._fail(task)
 
     async def _is_silent(self, agent: AgentState) -> bool:
