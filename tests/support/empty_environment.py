@@ -93,8 +93,9 @@ def pinned(lock: Path, root: Path) -> Environment:
         return Environment(root)
     shutil.rmtree(root, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True, timeout=60)
+    python = root / "bin" / "python"
     run = subprocess.run(
-        [*_installer(root / "bin" / "python"), "--quiet", "--require-hashes", "-r", str(lock)],
+        [*(_uv(python) or _installer(python)), "--quiet", "--require-hashes", "-r", str(lock)],
         capture_output=True,
         text=True,
         check=False,
@@ -107,10 +108,14 @@ def pinned(lock: Path, root: Path) -> Environment:
     return Environment(root)
 
 
+def _uv(python: Path) -> list[str] | None:
+    uv = shutil.which("uv")
+    return None if uv is None else [uv, "pip", "install", "--python", str(python)]
+
+
 def _installer(python: Path) -> list[str]:
     """Give pip or uv, whichever made the environment that the tests run in."""
-    uv = shutil.which("uv")
     with_pip = subprocess.run([sys.executable, "-c", "import pip"], capture_output=True, check=False)
-    if with_pip.returncode and uv:
-        return [uv, "pip", "install", "--python", str(python)]
+    if with_pip.returncode and (uv := _uv(python)):
+        return uv
     return [sys.executable, "-m", "pip", "--python", str(python), "install", "--disable-pip-version-check"]

@@ -21,7 +21,7 @@ from daena_mesh.settings import MeshSettings, load
 from daena_mesh.testing.background import Background
 from daena_mesh.testing.recorder import Recorder
 
-_ACCOUNTS = 128
+_ACCOUNTS = 64
 _READY_S = 10.0
 
 
