@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, MessagesState, StateGraph
 
+from daena_mesh import Mesh
 from daena_mesh.adapters.langgraph import follow
 from daena_mesh.testing import Recorder
 
@@ -100,3 +102,10 @@ async def test_a_stream_of_one_mode_is_refused(working: Any) -> None:
     with pytest.raises(TypeError, match="a list of modes"):
         async for _ in follow(graph().astream(QUESTION, stream_mode="values"), working.agent):
             pass
+
+
+async def test_what_the_document_shows_runs(mesh: Mesh, recorder: Recorder, shown: Callable[[str], Any]) -> None:
+    async with mesh.agent("scout") as agent:
+        await shown("answer")(agent, graph(), "What is up?", "s1")
+    await recorder.expect("task.update", task_id="answer-1", status="completed", progress={"done": 2})
+    await recorder.expect("chat.message", session_id="s1", sender="scout", content="Hello big world")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -63,3 +64,9 @@ async def test_a_call_is_cancelled_with_its_task(mesh: Mesh, recorder: Recorder)
         await mesh.connection.request("svc.scout.cancel", b'{"task_id":"t1"}', timeout_s=5)
         assert await calling is None
     await recorder.expect("task.update", task_id="t1", status="cancelled")
+
+
+async def test_what_the_document_shows_runs(mesh: Mesh, recorder: Recorder, shown: Callable[[str], Any]) -> None:
+    async with Client(server) as client, mesh.agent("scout") as agent:
+        assert (await shown("index")(agent, client)).content[0].text == "indexed docs"
+    await recorder.expect("task.update", task_id="index-1", status="completed")

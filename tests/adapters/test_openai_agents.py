@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import agents
@@ -14,6 +14,7 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
+from daena_mesh import Mesh
 from daena_mesh.adapters.openai_agents import follow
 from daena_mesh.testing import Recorder
 
@@ -87,3 +88,11 @@ async def test_a_run_is_told_of_as_it_runs(working: Any, recorder: Recorder) -> 
     assert len(events) > len(words)
     await recorder.expect("task.update", task_id="t1", progress={"done": 3, "note": "message_output_created"})
     await recorder.expect("chat.delta", session_id="s1", text="It ")
+
+
+async def test_what_the_document_shows_runs(mesh: Mesh, recorder: Recorder, shown: Callable[[str], Any]) -> None:
+    async with mesh.agent("scout") as agent:
+        assistant = agents.Agent(name="Assistant", model=Model(["Rain."], recorder), tools=[weather])
+        await shown("run")(agent, agents.Runner.run_streamed(assistant, "What is the weather?"), "s1")
+    await recorder.expect("task.update", task_id="run-1", status="completed")
+    await recorder.expect("chat.message", session_id="s1", sender="scout", content="Rain.")

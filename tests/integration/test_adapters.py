@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from daena_mesh import Mesh
 from daena_mesh.adapters.logging import ActivityHandler
 from daena_mesh.testing import Recorder
 from tests.support.empty_environment import pinned
+from tests.support.markdown import blocks
 from tests.support.tracked import ROOT
 
 ADAPTERS = ROOT / "shared" / "events" / "daena_mesh" / "adapters"
@@ -74,6 +76,17 @@ async def test_a_log_line_is_an_activity(mesh: Mesh, recorder: Recorder, log: lo
         log.warning("disk %s is full", "a")
         event = await recorder.expect("agent.activity", agent_id="scout")
     assert event.payload["activity"] == {"state": "disk a is full", "level": "WARNING", "logger": "indexer"}
+
+
+async def test_what_the_document_shows_runs(mesh: Mesh, recorder: Recorder, log: logging.Logger) -> None:
+    document = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+    (code,) = [block.code for block in blocks(document) if "ActivityHandler" in block.code]
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/adapters.md", "exec"), names)  # noqa: S102 - it is ours
+    async with mesh.agent("scout") as agent:
+        names["listen"](agent)
+        log.info("a line")
+        await recorder.expect("agent.activity", activity={"state": "a line", "logger": "indexer"})
 
 
 async def test_lines_of_any_thread_are_told_and_the_last_one_always(
