@@ -343,7 +343,7 @@ async def test_who_begins_to_follow_a_frozen_server_is_shown_nothing_old(
         for i in range(5):
             await mesh.chat("s1").send(f"old {i}", sender="user")
         feeds: list[Feed] = []
-        with caplog.at_level(logging.INFO, logger="daena_mesh.follower"):
+        with caplog.at_level(logging.INFO, logger="daena_mesh.healing"):
             os.kill(nats_server.pid, signal.SIGSTOP)
             try:
                 feeds.append(mesh.subscribe("chat.s1.message"))

@@ -59,7 +59,7 @@ def forgotten_hold(patch: pytest.MonkeyPatch) -> None:
 
     def added(self: Hold, message: Stored) -> None:
         follower = shown[-1] if shown else None
-        if follower is None or not follower.is_live or not follower._take(message):
+        if follower is None or not follower.is_live or not follower.take(message):
             add(self, message)
 
     received = Follower.receive

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, Protocol
@@ -19,6 +18,7 @@ from daena_mesh.chain import Chain, Hold, Verdict
 from daena_mesh.connection import State, Subscription
 from daena_mesh.cursors import Cursor, Positions
 from daena_mesh.errors import MeshError, MeshUnavailable
+from daena_mesh.healing import Healing, lost_by
 from daena_mesh.layout import LETTERS, epoch_subject
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
@@ -26,9 +26,7 @@ from daena_mesh.subjects import covers
 
 GapReason = Literal["reset", "expired"]
 
-_RETRY_S = 0.2
 _LATE_INTEREST_S = (0.3, 1.7)
-_log = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
@@ -68,8 +66,8 @@ class Follower:
 
     __slots__ = (
         *("chains", "connects", "filters", "is_live", "patterns"),
-        *("_behind", "_healing", "_hold", "_log", "_looking", "_oriented", "_short_way", "_since", "_sink"),
-        *("_streams", "_subscriptions", "_waiting"),
+        *("_healing", "_hold", "_log", "_looking", "_short_way", "_since", "_sink", "_streams"),
+        *("_subscriptions", "_waiting"),
     )
 
     def __init__(self, log: Log, patterns: Sequence[str], sink: Sink, since: Positions | None = None) -> None:
@@ -84,11 +82,9 @@ class Follower:
         self._subscriptions: list[Subscription] = []
         self._hold: Hold | None = Hold()
         self._short_way: ShortWay | None = None
-        self._oriented = False
         self.connects = 0
         """The connection on which it learned where the streams stand; on a later one something may have been missed."""
-        self._behind: dict[str, int] = {}
-        self._healing: asyncio.Task[None] | None = None
+        self._healing: Healing | None = None
         self._looking: asyncio.Task[None] | None = None
         self.is_live = False
         """Everything up to the heads was shown, and live messages are shown as they come."""
@@ -174,11 +170,10 @@ class Follower:
             if self.hold.overflowed:
                 chain = self.chains[message.stream]
                 chain.reach = max(chain.reach, message.seq)
-        elif not self._take(message):
+        elif not self.take(message):
             self._log.heals["gap"] += 1
             self.hold = Hold()
             self.hold.add(message)
-            self._heal()
 
     def _is_owned(self, message: Stored) -> bool:
         """Whether the stream it comes from is the one that owns its subject; another could be anybody's."""
@@ -188,8 +183,8 @@ class Follower:
         except (MeshError, UnicodeDecodeError):
             return False
 
-    def _take(self, message: Stored) -> bool:
-        """Show a live message if it fits on; False if something before it is missing."""
+    def take(self, message: Stored) -> bool:
+        """Show a live message if it fits on; False if something before it is missing, and is about to be read."""
         chain = self.chains[message.stream]
         verdict = chain.judge(message)
         if verdict is Verdict.SHOW:
@@ -197,29 +192,43 @@ class Follower:
             if self._sink.event(message, chain.position):
                 chain.show(message.seq)
         elif verdict is Verdict.GAP:
-            self._behind[message.stream] = chain.heal_from(message)
+            self._heal().behind[message.stream] = chain.heal_from(message)
             chain.reach = max(chain.reach, message.seq)
         return verdict is not Verdict.GAP
 
     # -- healing ------------------------------------------------------------------------------------------------
 
-    def _heal(self) -> None:
+    def _heal(self) -> Healing:
         if self._healing is None:
-            self._healing = asyncio.create_task(self._heal_until_live(), name=f"heal {self.patterns[0]}")
+            since, self._since = self._since, None
+            self._healing = Healing(self, self._log, self._sink, since)
+        return self._healing
+
+    def healed(self) -> None:
+        """`Healing` is done: it is live."""
+        self._healing = None
+        self.is_live = True
+        for waiting in self._waiting or ():
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting = None
+        self._sink.healed()
+        if self._log.connection.is_clustered and self._looking is None:
+            self._looking = asyncio.create_task(self._look_again())
 
     def renewed(self) -> None:
         """What comes from now on comes over another connection; `disturbed` heals, once that is ready."""
-        self._oriented = False
+        if self._healing is not None:
+            self._healing.is_oriented = False
         self._log.heals["reconnect"] += self.hold is None
         self.hold = Hold()  # what was held may be of another life of its stream; the log has what is still there
 
     def disturbed(self) -> None:
         """After a reconnect, or with a new epoch, only the log knows what was missed."""
-        self._oriented = False
         if self.hold is None:
             self._log.heals["reconnect"] += 1
             self.hold = Hold()
-        self._heal()
+        self._heal().is_oriented = False
 
     def state_changed(self, state: State) -> None:
         """The log is cut off, or there again."""
@@ -230,30 +239,6 @@ class Follower:
         elif state == "closed":
             self.stop()
 
-    async def _heal_until_live(self) -> None:
-        while self.hold is not None:
-            try:
-                if not self._oriented:
-                    await self._orient_fully()
-                await self._catch_up()
-            except MeshUnavailable as error:
-                _log.info("%s: cannot be healed yet: %s", ", ".join(self.patterns), error)
-                self._sink.degraded()
-                await asyncio.sleep(_RETRY_S)
-            except Exception:  # noqa: BLE001 - who follows must not stand still for ever
-                _log.exception("%s: cannot be healed yet", ", ".join(self.patterns))
-                self._sink.degraded()
-                await asyncio.sleep(_RETRY_S)
-        self._healing = None  # thousands of followers keep no task that has ended
-        self.is_live = True
-        for waiting in self._waiting or ():
-            if not waiting.done():
-                waiting.set_result(None)
-        self._waiting = None
-        self._sink.healed()
-        if self._log.connection.is_clustered and self._looking is None:
-            self._looking = asyncio.create_task(self._look_again())
-
     async def audit(self) -> None:
         """Find a loss that no later message reveals, by asking the leaders; raises `MeshUnavailable`."""
         if self.hold is None:
@@ -263,22 +248,11 @@ class Follower:
     def found(self, looks: Looks) -> None:
         """Take what an audit found out: read what was lost. While the log is read already the next audit will tell."""
         if self.hold is None and self._subscriptions:
-            self._take_looks(looks)
-            if self._behind:
+            lost = lost_by(looks, self.chains)
+            if lost:
                 self._log.heals["audit"] += 1
                 self.hold = Hold()
-                self._heal()
-
-    def _take_looks(self, looks: Looks) -> None:
-        for stream, look in looks.items():
-            chain = self.chains[stream]
-            if chain.verified != look.was:
-                continue  # something else came to know more meanwhile, or sequences have another meaning now
-            if look.lost is None:
-                chain.verified = look.reach
-            else:
-                self._behind[stream] = min(look.lost, self._behind.get(stream, look.lost))
-                chain.reach = max(chain.reach, look.reach)
+                self._heal().behind = lost
 
     async def _look_again(self) -> None:
         """In a cluster, interest may become known to another node later than a flush returns."""
@@ -287,99 +261,3 @@ class Follower:
             with contextlib.suppress(MeshUnavailable):
                 await self.audit()
         self._looking = None
-
-    async def _orient_fully(self) -> None:
-        self._oriented = True  # a disturbance while this waits makes it run once more
-        try:
-            await self._orient()
-        except BaseException:
-            self._oriented = False
-            raise
-
-    async def _orient(self) -> None:
-        """Learn where the streams stand, and which of our positions still count there."""
-        connects = self._log.connection.connects
-        looks: Looks = {}
-        if self._since is None:
-            stands, looks = await self._log.audits.ask(self)
-        else:
-            stands = await self._log.stand.ask()
-        past = [
-            stream for stream, chain in self.chains.items() if self._since is None and chain.position > stands[stream]
-        ]
-        heads = {stream: await self._log.head(stream, self.filters[stream]) for stream in past}
-        if connects != self._log.connection.connects or not self._log.epochs.keys() >= self.filters.keys():
-            raise MeshUnavailable("the connection was lost, or made, meanwhile")
-        since, self._since = self._since, None
-        self.connects = connects
-        for stream, chain in self.chains.items():
-            epoch, stand = self._log.epochs[stream], max(stands[stream], heads.get(stream, 0))
-            before = self.position(stream) if since is None else since.get(LETTERS[stream])
-            chain.epoch = epoch.name
-            if before is None:
-                chain.begin(stand)
-            elif before.epoch != epoch.name:
-                self._jump(stream, before, epoch.seq, "reset")
-                chain.reach = max(chain.reach, stand)
-            elif before.seq > stand:
-                self._jump(stream, before, stand, "reset")
-            elif since is not None:
-                chain.begin(before.seq)
-                chain.reach = stand
-            elif stream in looks:
-                self._take_looks({stream: looks[stream]})
-
-    def _jump(self, stream: str, before: Cursor, seq: int, reason: GapReason) -> None:
-        self._sink.gap(before, self._log.position(stream, seq), reason)
-        self.chains[stream].begin(seq)
-        self._behind.pop(stream, None)
-
-    async def _catch_up(self) -> None:
-        """Read the log from where each stream stands up to its head, and release what was held meanwhile."""
-        while (hold := self.hold) is not None:
-            if self._behind or any(chain.seen < chain.reach for chain in self.chains.values()):
-                await self._look_behind()
-                await self._replay()
-            if self.connects != self._log.connection.connects:
-                self._oriented = False  # what is held came over another connection than what was read
-                return
-            if hold.overflowed:
-                self.hold = Hold()  # the log has what could not be held
-            elif hold.release(self._take):
-                if not self._oriented:
-                    return
-                self.hold = None
-
-    async def _look_behind(self) -> None:
-        """What is read now must not hide that another subject lost something before it."""
-        if any(not chain.whole and chain.seen > chain.verified for chain in self.chains.values()):
-            _, looks = await self._log.audits.ask(self)
-            self._take_looks(looks)
-
-    async def _replay(self) -> None:
-        ended = False
-        while not ended:
-            after = {stream: self._behind.get(stream, chain.seen) for stream, chain in self.chains.items()}
-            reach = {stream: chain.reach for stream, chain in self.chains.items()}
-            chunk = await self._log.replays.read(self.filters, after, reach=reach)
-            if self.connects != self._log.connection.connects:
-                raise MeshUnavailable("what was read came over another connection than where the streams stood")
-            for stream, kept in chunk.expired.items():
-                if kept - 1 > self.chains[stream].seen:
-                    self._jump(stream, self.position(stream), kept - 1, "expired")
-                    self.chains[stream].reach = max(reach[stream], kept - 1)
-            for message in chunk.messages:
-                self._show_missed(message)
-            self._behind.update(chunk.positions)
-            ended = chunk.ended
-        self._behind = {}
-        for stream, chain in self.chains.items():
-            chain.seen = max(chain.seen, reach[stream])  # though the newest may have expired meanwhile
-            chain.verified = max(chain.verified, chain.seen)
-
-    def _show_missed(self, message: Stored) -> None:
-        chain = self.chains[message.stream]
-        if chain.missed(message):
-            chain.note(message)
-            if self._sink.event(message, None):
-                chain.show(message.seq)

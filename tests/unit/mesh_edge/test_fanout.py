@@ -56,7 +56,7 @@ def topic_of(edge: Edge, name: TopicName) -> Topic:
     """A topic that stands at 0, with nothing to wait for."""
     topic = edge._topics[name] = Topic(name, edge._context)
     follower = topic.follower
-    follower.hold, follower._oriented, follower._short_way = None, True, topic
+    follower.hold, follower._since, follower._short_way = None, None, topic
     connection = edge.mesh.connection
     follower._subscriptions = [connection.subscribe(f"live.{pattern}", follower.receive) for pattern in name.patterns]
     for stream, chain in follower.chains.items():
