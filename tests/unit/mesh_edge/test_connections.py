@@ -38,6 +38,11 @@ def test_what_does_not_fit_comes_with_the_next_page() -> None:
     assert (ids(whole), whole.count, whole.next) == (["a", "b"], 11, "b")
 
 
+def test_pages_that_are_whole_may_be_too_much_together() -> None:
+    whole = joined([page("b", "d"), page("a", "c")], limit=3)
+    assert (ids(whole), whole.count, whole.next) == (["a", "b", "c"], 4, "c")
+
+
 def test_one_has_more_behind_what_fits_exactly() -> None:
     whole = joined([page("a", "b", count=3, more=True)], limit=2)
     assert (ids(whole), whole.next) == (["a", "b"], "b")
