@@ -34,8 +34,6 @@ class Client:
         """Take what has come; whether there was anything. Raises `Broken`."""
         data = self.wire.take(most)
         self._rest += data
-        for witness in self.witnesses.values():
-            witness.was_slow = self.wire.was_held
         for text, place in self._texts():
             self._note(_decode(text), place)
         return data != b""

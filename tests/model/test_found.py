@@ -133,6 +133,14 @@ FOUND: dict[str, tuple[Setup, list[Step]]] = {
             *[("flood", 12), ("publish", "update", "now")],
         ],
     ),
+    "a slow reader is not given a later event of a subject before one that was lost unnoticed": (
+        Setup(topics=("chat_s1",)),
+        [
+            *[("join", "now"), ("rest",), ("publish", "message", "lost"), ("publish", "reply", "now"), ("rest",)],
+            *[("stall", 0), *[("publish", "reply", "now")] * 30, ("publish", "message", "lost")],
+            *[("publish", "reply", "now"), ("rest",), ("flow", 0), ("rest",)],
+        ],
+    ),
     "a log that was made anew is not asked for ever for what it had": (
         EVENTS,
         [

@@ -26,8 +26,6 @@ class Wire(asyncio.Transport):
         self._is_paused = False
         self._protocol: asyncio.Protocol | None = None
         self.is_open = True
-        self.was_held = False
-        """The kernel did not take everything, at some time."""
 
     # -- the client's side --------------------------------------------------------------------------------------
 
@@ -59,7 +57,7 @@ class Wire(asyncio.Transport):
         sent = 0 if self._held else self._send(data)
         self._held += data[sent:]
         if len(self._held) > self._limit and not self._is_paused:
-            self._is_paused = self.was_held = True
+            self._is_paused = True
             self._owner().pause_writing()
 
     def _write_held(self) -> None:
@@ -190,7 +188,6 @@ class ResponseWire(Wire):
         self._room = room
         self._kernel = b""
         self._taken = asyncio.Event()
-        self.was_held = True  # whatever is written waits until it is sent
         self._sending: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self.response = ResponseTransport(None)

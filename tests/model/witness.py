@@ -42,8 +42,6 @@ class Witness:
         """Its client has unsubscribed, and was told so."""
         self.status = ""
         self.recovered = False
-        self.was_slow = False
-        """It did not take all at once, at some time."""
         self._streams = streams
         self._opened: dict[str, Cursor] = {}
         self._is_greeted = False
@@ -172,9 +170,7 @@ class Witness:
         is_owed = base.seq < cursor.seq or entry.gone != ""
         self._require(is_owed, f"is shown {cursor}, though it begins behind {base}")
         subject = (stream, cursor.epoch, entry.subject)
-        # One that fell behind goes on from the log, also past what was lost unnoticed while it was shown live.
-        may_be_late = self.was_slow and entry.disturbed
-        in_order = may_be_late or self._order.get(subject, 0) < cursor.seq
+        in_order = self._order.get(subject, 0) < cursor.seq
         self._require(in_order, f"is shown {cursor} after a later one of its subject")
         if cursor.seq <= base.seq:
             pass
@@ -224,7 +220,7 @@ class Witness:
         """Only what was lost live may be missing, and found later; but nothing of the subject that is shown."""
         for entry in self.unseen(stream, epoch, after, until):
             may_be_late = entry.disturbed and ">" not in self.topic.patterns
-            is_behind = shown is not None and shown.subject == entry.subject and not self.was_slow
+            is_behind = shown is not None and shown.subject == entry.subject
             self._require(may_be_late and not is_behind, f"was not shown {entry.cursor} {when}")
 
     def finish(self) -> None:

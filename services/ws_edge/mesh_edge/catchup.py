@@ -11,39 +11,24 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
-from daena_mesh.codec import Poison
 from daena_mesh.cursors import Positions
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.log import Log
 from mesh_edge.arrivals import Arrivals
-from mesh_edge.envelope import is_notice
+from mesh_edge.chunk import Chunk, read_behind
 from mesh_edge.tail import Shown, Tail
 
 if TYPE_CHECKING:
     from mesh_edge.reader import Reader
     from mesh_edge.topic import Topic
 
-CHUNK_BYTES = 262_144
 _KEEP_S = 1.0
 _AHEAD_S = 0.1
 _RETRY_S = 0.2
 _log = logging.getLogger(__name__)
 
 Key = tuple[int, ...]
-
-
-class Chunk:
-    """A piece of the log as frames, for all who are at the same positions."""
-
-    __slots__ = ("data", "ended", "expired", "positions", "waiting")
-
-    def __init__(self) -> None:
-        self.waiting: list[Reader] | None = []
-        """Who waits for it; None once it is there."""
-        self.data = b""
-        self.positions: dict[str, int] = {}
-        self.expired: dict[str, int] = {}
-        self.ended = False
+"""Whether it is for readers who were live before, and where they stand."""
 
 
 class CatchUp:
@@ -127,7 +112,7 @@ class CatchUp:
         if reader in self._fetching:
             return
         reader.positions = positions
-        key = tuple(positions.values())
+        key = _key(reader, positions)
         if (chunk := self._chunks.get(key)) is None:
             chunk = self._chunks[key] = Chunk()
             if self._tail is None:
@@ -142,35 +127,14 @@ class CatchUp:
 
     async def _fetch(self, key: Key, chunk: Chunk, positions: dict[str, int]) -> None:
         topic = self._topic
-        while True:
-            # No further than the topic has come: what it is about to find missing is shown before what comes then.
-            reach = {stream: chain.seen for stream, chain in topic.chains()}
-            try:
-                read = await self._log.replays.read(
-                    topic.follower.filters, positions, reach=reach, most_bytes=CHUNK_BYTES
-                )
-                if topic.follower.connects == self._log.connection.connects:
-                    break
-                # It was read over another connection than where the topic stands: perhaps of another life of a stream.
-            except MeshUnavailable as error:
-                _log.info("%s: a replay waits: %s", topic.name, error)
+        while (read := await read_behind(positions, topic, self._log, were_live=bool(key[0]))) is None:
             await asyncio.sleep(_RETRY_S)
             if self._chunks.get(key) is not chunk:
                 return
         if self._chunks.get(key) is not chunk:
             return  # forgotten: what waited for it was told to begin anew
         topic.counts.pieces_read += 1
-        frames, at = [], dict(positions)
-        for message in read.messages:
-            at[message.stream] = message.seq
-            if is_notice(message):
-                continue  # it was for who was there
-            try:
-                frames.append(topic.frame(message, None, at))
-            except Poison:
-                continue
-        chunk.data = b"".join(frames)
-        chunk.positions, chunk.expired, chunk.ended = read.positions, read.expired, read.ended
+        chunk.fill(read, positions, topic)
         waiting, chunk.waiting = chunk.waiting or [], None
         for reader in waiting:
             self._give(reader, chunk)
@@ -234,7 +198,7 @@ class CatchUp:
             return
         del self._ahead[reader]
         if self._tail.has_forgotten(positions):
-            key = tuple(positions.values())
+            key = _key(reader, positions)
             if (chunk := self._chunks.get(key)) is not None and chunk.waiting is None:
                 del self._chunks[key]  # or it would be given what was there then; one being read has more
             asyncio.get_running_loop().call_soon(self._go_on, reader)
@@ -287,3 +251,7 @@ class CatchUp:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._topic.tidy()
+
+
+def _key(reader: Reader, positions: dict[str, int]) -> Key:
+    return bool(reader.lived), *positions.values()

@@ -49,6 +49,7 @@ class Client:
 
     positions: dict[str, int] | None = None
     is_drained = True
+    lived = ()
 
 
 class Away:
@@ -92,12 +93,12 @@ async def test_who_must_read_once_more_does_not_take_away_what_others_wait_for()
     one, other = Client(), Client()
     one.positions = {"RECORDS": 10}
     catch_up.begin(cast("Reader", other), {"RECORDS": 10})
-    chunk = catch_up._chunks[10,]
+    chunk = catch_up._chunks[False, 10]
     catch_up._ahead[cast("Reader", one)] = None
     catch_up._tail = Tail()
     catch_up._tail._forgotten = {"RECORDS": 12}
     catch_up._settle(cast("Reader", one))
-    assert catch_up._chunks[10,] is chunk
+    assert catch_up._chunks[False, 10] is chunk
     await asyncio.sleep(0)
     assert cast("list[object]", chunk.waiting) == [other, one]
     # A piece that is there has nothing that came since.
