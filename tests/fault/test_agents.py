@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from daena_mesh.asks import Ask
 from daena_mesh.embedded import NatsServer
 from daena_mesh.heartbeat import TTL_S
 from daena_mesh.mesh import Mesh
+from daena_mesh.stream_writer import StreamWriter
 from tests.support.deadlines import eventually, within
 from tests.support.meshes import events, mesh_at, running
 
@@ -124,6 +126,10 @@ async def test_without_nats_an_agent_works_and_is_told_once_nats_is_there(
         await server.stop()
 
 
+async def answer(ask: Ask, out: StreamWriter) -> str:
+    return "42"
+
+
 @pytest.mark.promise("P-AGENT-5")
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 async def test_leaving_does_not_wait_for_a_nats_that_is_away(nats_server: NatsServer, how: str) -> None:
@@ -134,13 +140,14 @@ async def test_leaving_does_not_wait_for_a_nats_that_is_away(nats_server: NatsSe
         mesh.agent("scout") as agent,
         agent.task("t1") as task,
     ):
+        agent.on_ask(answer)
         if how == "killed":
             nats_server.kill()
         else:
             await stack.enter_async_context(frozen(nats_server))
         await task.advance()
         await agent.activity("still here")
-    left = [task for task in asyncio.all_tasks() if task.get_name().startswith(("heartbeat", "courier"))]
+    left = [task for task in asyncio.all_tasks() if task.get_name().startswith(("heartbeat", "courier", "ask"))]
     assert left == []
 
 

@@ -41,6 +41,7 @@ _WAIT_S = 5.0
 _SHORT_WAIT_S = 1.0
 _PAUSE_S = 0.3
 _LAST_S = 5.0
+_LAST_AWAY_S = 0.5
 _MOST_REASON = 200
 _log = logging.getLogger(__name__)
 
@@ -134,12 +135,13 @@ class Answering:
         self._resting.clear()
         if self._puller is None:
             return
+        await self._puller.close()  # first, or what is returned may come here again, and that would count as an attempt
         for job in tuple(self._jobs.values()):
             if not job.is_answered:
                 self._say(job, _NAK)
                 job.end()
-        await self._puller.close()
-        await asyncio.wait(self._tasks, timeout=_LAST_S)
+        within_s = _LAST_S if self._mesh.connection.is_connected else _LAST_AWAY_S
+        await asyncio.wait(self._tasks, timeout=within_s)
         self._mesh.connection.unwatch(self._state_changed)
         for task in (*self._tasks, *([self._keeper] if self._keeper else ())):
             task.cancel()
