@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import signal
@@ -147,6 +148,37 @@ async def test_nats_restarts_in_the_middle(tmp_path: Path, forgets: bool) -> Non
             assert await the_answer(api, "agent/a1", message_id) == "It went on"
             later = await put(api.mesh, "agent/a1", "y")
             assert await the_answer(api, "agent/a1", later) == "It went on"
+    finally:
+        await server.stop()
+
+
+@pytest.mark.promise("P-ASK-7")
+async def test_an_answer_is_kept_until_nats_is_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = await NatsServer.start(tmp_path, port=0)
+    caplog.set_level(logging.INFO, "daena_mesh.answering")
+    try:
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(running_api(server.url))
+            mesh = await stack.enter_async_context(mesh_at(server.url, provisions=False, wait_s=0.2))
+            agent = await stack.enter_async_context(mesh.agent("a1"))
+            attempts, go = [], asyncio.Event()
+
+            @agent.on_ask
+            async def answer(ask: Ask, out: StreamWriter) -> str:
+                attempts.append(ask.attempt)
+                await go.wait()
+                return "found after an hour"
+
+            message_id = await put(api.mesh, "agent/a1", "x")
+            await eventually(lambda: attempts == [1])
+            server.kill()
+            await server.wait()
+            go.set()
+            await eventually(lambda: "an answer waits for NATS" in caplog.text)
+            server = await NatsServer.start(tmp_path, port=server.port)
+            await api.ready()
+            assert await the_answer(api, "agent/a1", message_id) == "found after an hour"
+            assert attempts == [1]
     finally:
         await server.stop()
 

@@ -403,7 +403,7 @@ async def test_what_is_given_out_again_to_who_works_on_it_is_not_begun_again(sha
 
         asking = asyncio.create_task(post(api, "agents/only/chat", "x"))
         await eventually(lambda: attempts)
-        [job] = agent.answers._jobs.values()
+        [job] = agent.answers._jobs
         job.is_ours = False
         mesh.connection.publish(job.delivery.ack_subject, b"-NAK")
         await eventually(lambda: job.delivery.taken.attempt == 2)
@@ -504,7 +504,7 @@ async def test_who_died_after_the_answer_was_stored_is_not_followed_by_another_a
 ) -> None:
     """The queue is told nothing of the answer, and gives the question out again."""
     api, attempts = shared_api, []
-    monkeypatch.setattr(answering, "_ACK", b"-NAK")
+    monkeypatch.setattr(answering, "ACK", b"-NAK")
     async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("forgetful") as agent:
 
         @agent.on_ask

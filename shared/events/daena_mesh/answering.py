@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daena_mesh.answers import Answers, answer_id, is_old
 from daena_mesh.asks import Ask, Target, read_ask
-from daena_mesh.connection import State
 from daena_mesh.errors import InvalidEvent, MeshError, MeshUnavailable
-from daena_mesh.job import Job
+from daena_mesh.events import ChatMessage
+from daena_mesh.job import ACK, NAK, TERM, Job, Jobs
 from daena_mesh.micro import Figures
-from daena_mesh.pulling import ACK_WAIT_S, MAX_DELIVER, Delivery, Puller, next_turn
+from daena_mesh.pulling import MAX_DELIVER, Delivery, Puller, next_turn
 from daena_mesh.stream_writer import StreamWriter
 
 if TYPE_CHECKING:
+    from daena_mesh.chat import Chat
     from daena_mesh.mesh import Mesh
 
 Handler = Callable[[Ask, StreamWriter], Awaitable[str | None]]
@@ -34,9 +35,6 @@ Handler = Callable[[Ask, StreamWriter], Awaitable[str | None]]
 BACK_OFF_S = (1.0, 4.0)
 """How long an ask rests after the first and the second attempt that failed."""
 
-_ACK, _NAK, _TERM, _WORKING = b"+ACK", b"-NAK", b"+TERM", b"+WPI"
-_NS = 1_000_000_000
-_RENEW_S = 3.0
 _WAIT_S = 5.0
 _SHORT_WAIT_S = 1.0
 _PAUSE_S = 0.3
@@ -74,19 +72,17 @@ class Answering:
         self._concurrency = concurrency
         self._changed = changed
         self._answers = Answers(mesh, author=name)
+        self._puller = Puller(mesh.connection)
+        self._jobs = Jobs(mesh.connection, self._puller, self._answers, changed)
         self._served: dict[str, _Served] = {}
-        self._jobs: dict[tuple[str, str], Job] = {}
-        self._resting: dict[str, asyncio.TimerHandle] = {}
         self._waiting: Counter[str] = Counter()
         self._engaged: Counter[str] = Counter()
         self._turns: dict[str, int] = {}
         self._turn = itertools.count(1)
-        self._puller: Puller | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._is_started = False
         self._closing = asyncio.Event()
-        self._renew = asyncio.Event()
 
     # -- what the agent tells of it -----------------------------------------------------------------------------
 
@@ -98,12 +94,7 @@ class Answering:
     @property
     def at_work(self) -> list[str]:
         """The messages that asked what is at work here, or rests before it is tried again."""
-        return list(dict.fromkeys([*(message_id for _, message_id in self._jobs), *self._resting]))
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether something is at work here."""
-        return bool(self._jobs)
+        return self._jobs.messages
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -117,44 +108,31 @@ class Answering:
     def start(self) -> None:
         """Take asks, as soon as there is somebody to answer them."""
         self._is_started = True
-        if self._served and self._puller is None and not self._closing.is_set():
-            connection = self._mesh.connection
-            self._puller = puller = Puller(connection)
-            connection.watch(self._state_changed)
-            self._keeper = asyncio.create_task(self._keep(puller), name="leases of asks")
-            self._tasks = [
-                asyncio.create_task(self._work(puller), name=f"answering {number}")
-                for number in range(self._concurrency)
-            ]
+        if self._served and not self._tasks and not self._closing.is_set():
+            workers = [self._work() for _ in range(self._concurrency)]
+            self._tasks = [asyncio.create_task(work, name=f"answering of {self._name}") for work in workers]
+            self._keeper = asyncio.create_task(self._jobs.keep(), name=f"leases of {self._name}")
 
     async def close(self) -> None:
         """Take no more, and return at once what is unfinished, so that another can take it."""
         self._closing.set()
-        for timer in self._resting.values():
-            timer.cancel()
-        self._resting.clear()
-        if self._puller is None:
-            return
         await self._puller.close()  # first, or what is returned may come here again, and that would count as an attempt
-        for job in tuple(self._jobs.values()):
-            if not job.is_answered:
-                self._say(job, _NAK)
-                job.end()
-        within_s = _LAST_S if self._mesh.connection.is_connected else _LAST_AWAY_S
-        await asyncio.wait(self._tasks, timeout=within_s)
-        self._mesh.connection.unwatch(self._state_changed)
-        for task in (*self._tasks, *([self._keeper] if self._keeper else ())):
+        self._jobs.give_back()
+        if self._tasks:
+            within_s = _LAST_S if self._mesh.connection.is_connected else _LAST_AWAY_S
+            await asyncio.wait(self._tasks, timeout=within_s)
+        for task in (*self._tasks, *filter(None, [self._keeper])):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _work(self, puller: Puller) -> None:
+    async def _work(self) -> None:
         """One worker: for ever take an ask and answer it."""
         while not self._closing.is_set():
             name = next_turn({name: self._waiting[name] for name in self._served}, self._engaged, self._turns)
             self._turns[name] = next(self._turn)
             self._engaged[name] += 1
             try:
-                delivery = await self._pull(puller, name)
+                delivery = await self._pull(name)
                 if delivery is not None:
                     await self._take(self._served[name], delivery)
             except MeshUnavailable:
@@ -165,14 +143,14 @@ class Answering:
             finally:
                 self._engaged[name] -= 1
 
-    async def _pull(self, puller: Puller, name: str) -> Delivery | None:
+    async def _pull(self, name: str) -> Delivery | None:
         wait_s = _WAIT_S if self._concurrency >= len(self._served) else _SHORT_WAIT_S
         await self._mesh.connection.wait_ready(_WAIT_S)
         if self._closing.is_set():
             return None
         self._waiting[name] += 1
         try:
-            return await puller.pull(name, wait_s)
+            return await self._puller.pull(name, wait_s)
         finally:
             self._waiting[name] -= 1
 
@@ -184,47 +162,30 @@ class Answering:
     # -- one ask ------------------------------------------------------------------------------------------------
 
     async def _take(self, served: _Served, delivery: Delivery) -> None:
-        message, now = delivery.message, asyncio.get_running_loop().time()
+        message = delivery.message
         msg_id = message.msg_id.decode() if message.msg_id else None
+        subject, attempt = message.subject.decode("ascii", "replace"), delivery.taken.attempt
         try:
-            ask = read_ask(
-                message.subject.decode(),
-                message.body,
-                seq=message.seq,
-                msg_id=msg_id,
-                attempt=delivery.taken.attempt,
-            )
-        except (InvalidEvent, UnicodeDecodeError) as error:
+            ask = read_ask(subject, message.body, seq=message.seq, msg_id=msg_id, attempt=attempt)
+        except InvalidEvent as error:
             _log.warning("%s", error)
-            if self._puller is not None:
-                self._puller.say(delivery, _TERM)
+            self._puller.say(delivery, TERM)
             return
-        key = ask.session_id, ask.message_id
-        if (job := self._jobs.get(key)) is not None:
-            job.adopt(delivery, now)  # the lease ran out while we were cut off, and nobody else was there
-            return
-        if (timer := self._resting.pop(ask.message_id, None)) is not None:
-            timer.cancel()
-        job = self._jobs[key] = Job(ask, delivery, now)
-        self._changed()
-        try:
-            await self._answer(job, served)
-        finally:
-            del self._jobs[key]
-            self._changed()
+        with self._jobs.begun(ask, delivery) as job:
+            if job is not None:
+                await self._answer(job, served)
 
     async def _answer(self, job: Job, served: _Served) -> None:
         began, failure = time.perf_counter(), ""
         try:
-            if job.ask.attempt == 1 or not await self._is_ended(job):
+            if job.attempt == 1 or not await self._is_ended(job):
                 await self._run(job, served)
-            self._say(job, _ACK)
+            self._jobs.say(job, ACK)
         except asyncio.CancelledError:
             if not job.is_over:
-                self._say(job, _NAK)
+                self._jobs.say(job, NAK)
                 raise
-            if job.task is not None:
-                job.task.uncancel()
+            job.recover()
         except Exception as error:  # noqa: BLE001 - whatever an agent's handler raises
             failure = _reason(error)
             await self._failed(job, error)
@@ -233,15 +194,17 @@ class Answering:
 
     async def _run(self, job: Job, served: _Served) -> None:
         ask = job.ask
-        out = self._mesh.chat(ask.session_id, author=self._name).stream(
-            served.sender, message_id=answer_id(ask.session_id, ask.message_id), in_reply_to=ask.message_id
-        )
+        chat = self._mesh.chat(ask.session_id, author=self._name)
+        message_id = answer_id(ask.session_id, ask.message_id)
+        out = chat.stream(served.sender, message_id=message_id, in_reply_to=ask.message_id)
+        is_whole = False
         try:
             async with out:
                 try:
                     said = await served.handler(ask, out)
                     if isinstance(said, str):
                         await out.write(said)
+                    is_whole = True
                     if is_old(job.delivery.taken.at) and await self._is_ended(job):
                         out.abandon()
                 except BaseException:
@@ -250,10 +213,32 @@ class Answering:
                     raise
                 finally:
                     job.is_answered = True
+        except MeshUnavailable as error:
+            if not is_whole or out.is_stopped:
+                raise
+            _log.info("chat %s: an answer waits for NATS: %s", ask.session_id, error)
+            await self._store_later(job, chat, out)
         except MeshError as error:
             if out.ack is None:
                 raise
             _log.warning("chat %s: the answer to %s is cut: %s", ask.session_id, ask.message_id, error)
+
+    async def _store_later(self, job: Job, chat: Chat, out: StreamWriter) -> None:
+        """What took an hour to find must not be lost because NATS is away for a minute."""
+        ask = job.ask
+        message = ChatMessage(
+            session_id=ask.session_id,
+            sender=out.sender,
+            content=out.text,
+            message_id=out.message_id,
+            metadata=out.metadata,
+        )
+        while not await self._is_ended(job):
+            try:
+                await chat.finish(message)
+                return
+            except MeshUnavailable:
+                await self._pause()
 
     async def _is_ended(self, job: Job) -> bool:
         """Whether the log has the message that ends it; waits for the log, for as long as it is away."""
@@ -261,64 +246,24 @@ class Answering:
             try:
                 return await self._answers.find(job.ask, job.delivery.taken.at) is not None
             except MeshUnavailable:
-                await asyncio.sleep(_PAUSE_S)
+                await self._pause()
+                if self._closing.is_set():
+                    raise
 
     async def _failed(self, job: Job, error: Exception) -> None:
         ask = job.ask
-        _log.warning("attempt %d to answer %s failed", ask.attempt, ask.message_id, exc_info=error)
-        if ask.attempt >= MAX_DELIVER:
-            text = f"There is no answer: {ask.attempt} attempts to give one have failed."
-            try:
-                await self._answers.end(ask, job.delivery.taken.at, text, {"given_up": True, "reason": _reason(error)})
-            except MeshError as failure:
-                _log.warning("%s is left to the API: %s", ask.message_id, failure)
-            else:
-                self._say(job, _TERM)
-        elif job.is_ours and not self._closing.is_set():
-            delay_s = BACK_OFF_S[ask.attempt - 1]
-            self._say(job, b'%b {"delay": %d}' % (_NAK, delay_s * _NS))
-            self._resting[ask.message_id] = asyncio.get_running_loop().call_later(
-                delay_s + _WAIT_S, self._rested, ask.message_id
-            )
-
-    def _rested(self, message_id: str) -> None:
-        self._resting.pop(message_id, None)
-        self._changed()
-
-    def _say(self, job: Job, word: bytes) -> None:
-        """Tell the queue; what it is not told it finds out by itself, when the lease has run out."""
-        if self._puller is not None and (job.is_ours or word != _NAK):
-            self._puller.say(job.delivery, word)
-
-    # -- leases -------------------------------------------------------------------------------------------------
-
-    async def _keep(self, puller: Puller) -> None:
-        """For ever: renew what is at work, and look what became of it where that was not possible for too long."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RENEW_S):
-                    await self._renew.wait()
-            self._renew.clear()
-            for job in tuple(self._jobs.values()):
-                if clock() - job.renewed_at > ACK_WAIT_S:
-                    job.is_ours = False
-                if puller.say(job.delivery, _WORKING) and job.is_ours:
-                    job.renewed_at = clock()
-            for job in [job for job in self._jobs.values() if not job.is_ours and not job.is_answered]:
-                await self._look_after(job)
-
-    async def _look_after(self, job: Job) -> None:
+        _log.warning("attempt %d to answer %s failed", job.attempt, ask.message_id, exc_info=error)
+        if job.attempt < MAX_DELIVER:
+            if not self._closing.is_set():
+                self._jobs.rest(job, BACK_OFF_S[job.attempt - 1])
+            return
+        text = f"There is no answer: {job.attempt} attempts to give one have failed."
         try:
-            if await self._answers.find(job.ask, job.delivery.taken.at) is not None and not job.is_ours:
-                _log.info("%s was ended by another", job.ask.message_id)
-                job.end()
-        except MeshError as error:
-            _log.info("what became of %s is not known: %s", job.ask.message_id, error)
-
-    def _state_changed(self, state: State) -> None:
-        if state == "connected":
-            self._renew.set()
+            await self._answers.end(ask, job.delivery.taken.at, text, {"given_up": True, "reason": _reason(error)})
+        except MeshError as failure:
+            _log.warning("%s is left to the API: %s", ask.message_id, failure)
+        else:
+            self._jobs.say(job, TERM)
 
 
 def _reason(error: BaseException) -> str:

@@ -93,7 +93,6 @@ class Puller:
         self._connection = connection
         self._slots: set[_Slot] = set()
         self._free: list[_Slot] = []
-        connection.on_renewal(self._renewed)
 
     async def pull(self, consumer: str, expires_s: float) -> Delivery | None:
         """Wait for an ask, for ``expires_s`` at most. Raises `NotServed` and `MeshUnavailable`."""
@@ -144,6 +143,7 @@ class Puller:
         return True
 
     def _new_slot(self) -> _Slot:
+        self._connection.on_renewal(self._renewed)
         slot = _Slot(self._receive, self._connection)
         self._slots.add(slot)
         return slot
