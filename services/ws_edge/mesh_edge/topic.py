@@ -153,7 +153,7 @@ class Topic(Fanout):
         self.queue(frame)
         if self.is_remembering:
             self.catch_up.remember(message.stream, message.seq, chain.position, frame)
-        if prev is not None and self.follower.hold is None:
+        if prev is not None and self.follower.hold is None and self.wire is FRAMES:
             self.learn(self.label, self._prefixes[message.stream], message, chain)
         return True
 

@@ -17,6 +17,7 @@ from mesh_edge.fanout import rest_s
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.topic import Topic
 from mesh_edge.topic_name import TopicName, agent, events
+from mesh_edge.wire import EVENT_STREAM
 
 BODIES = [
     b'{"event_type":"agent.activity","payload":{"activity":"x"},"id":"i-1","timestamp":"2026-11-23T00:00:00Z"}',
@@ -173,6 +174,16 @@ async def test_the_usual_message_takes_the_short_way() -> None:
     send(topic, *on_the_wire(PLAIN, {SUBJECTS[0]: 5}, 6))
     assert (with_follower, len(pending(topic))) == (2, 5)
     assert connection.shortcuts == {}
+    await edge.close()
+
+
+async def test_what_travels_otherwise_than_in_frames_never_takes_the_short_way() -> None:
+    edge = Edge(EdgeSettings(nats_url="nats://127.0.0.1:1"))
+    edge.mesh.log.epochs = {"RECORDS": Epoch("abc", 1), "SIGNALS": Epoch("def", 1)}
+    topic = topic_of(edge, agent("a")._replace(wire=EVENT_STREAM))
+    for seq in (1, 2, 3):
+        send(topic, *on_the_wire(PLAIN, {SUBJECTS[0]: seq - 1}, seq))
+    assert [frame[:4] for frame in pending(topic)] == [b"id: "] * 3
     await edge.close()
 
 
