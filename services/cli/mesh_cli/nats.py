@@ -8,13 +8,17 @@ import logging
 from pathlib import Path
 from typing import Self
 
+from daena_mesh.connection import Connection
 from daena_mesh.embedded import NatsServer
-from daena_mesh.errors import MeshError, NatsServerError
+from daena_mesh.errors import MeshError
+from daena_mesh.layout import SIGNALS
+from daena_mesh.provisioning import renew_epoch
 from mesh_cli.stopping import Stop
 
 MOST_FAILED_STARTS = 7
 """Over six seconds: whoever kills a guardian leaves the lock on the data to its watcher for five."""
 _FIRST_PAUSE_S = 0.1
+_READY_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -29,8 +33,8 @@ class KeptNats:
 
     @classmethod
     async def start(cls, data_dir: Path, port: int, stop: Stop) -> KeptNats:
-        """Start it; raises `NatsServerError` when that fails."""
-        return cls(await NatsServer.start(data_dir, port=port), data_dir, stop)
+        """Start it; raises `MeshError` when that fails."""
+        return cls(await _start(data_dir, port), data_dir, stop)
 
     @property
     def url(self) -> str:
@@ -62,7 +66,26 @@ class KeptNats:
             await asyncio.sleep(pause_s)
             pause_s *= 2
             try:
-                return await NatsServer.start(self._data_dir, port=self._server.port)
-            except NatsServerError as error:
+                return await _start(self._data_dir, self._server.port)
+            except MeshError as error:
                 _log.error("%s", error)
-        return await NatsServer.start(self._data_dir, port=self._server.port)
+        return await _start(self._data_dir, self._server.port)
+
+
+async def _start(data_dir: Path, port: int) -> NatsServer:
+    """Start a server. After one that was cut off the signals begin another life first.
+
+    A lone server writes signals lazily. One that was killed, or lost its power, may have lost the last ones and will
+    give their sequences to others, so nobody's position counts any more. That has to be told before anybody writes
+    there again: on a port that nobody knows. Raises `MeshError`.
+    """
+    if NatsServer.was_cut_off(data_dir):
+        async with await NatsServer.start(data_dir, port=0) as server:
+            connection = Connection([server.url], name="mesh-up")
+            connection.start()
+            try:
+                await connection.wait_ready(_READY_S)
+                await renew_epoch(connection, SIGNALS)
+            finally:
+                await connection.close()
+    return await NatsServer.start(data_dir, port=port)

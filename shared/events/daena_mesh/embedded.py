@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from daena_mesh.data_lock import DataLock
 from daena_mesh.errors import NatsServerError
 from daena_mesh.nats_binary import find_binary
-from daena_mesh.nats_config import NatsConfig, Ports, client_url, read_ports
+from daena_mesh.nats_config import NatsConfig, Ports, client_url, read_ports, running_path
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -32,9 +32,12 @@ _DIED_BY_SIGNAL = 128
 # The guardian is the server's parent and lives as long as the server. Its standard input is a pipe that our
 # process alone holds open: however we end, SIGKILL included, the pipe closes and the guardian ends the server,
 # after 5 s by force. It sleeps in short naps, because the last one outlives it and holds the lock on the data.
-# It passes on the exit status, and as the parent it never signals an id that went to somebody else.
+# It passes on the exit status, and as the parent it never signals an id that went to somebody else. Where the server
+# ended well it removes the file that says that it runs, the first argument.
 _GUARDIAN = """
 exec 3<&0 </dev/null
+running=$1
+shift
 "$@" 3<&- &
 server=$!
 (
@@ -48,6 +51,7 @@ server=$!
 watcher=$!
 wait "$server"
 status=$?
+[ "$status" -ne 0 ] || rm -f "$running"
 kill "$watcher" 2>/dev/null
 wait "$watcher" 2>/dev/null
 exit "$status"
@@ -92,6 +96,14 @@ class NatsServer:
     def log_path(self) -> Path:
         """The server's log."""
         return self._config.log_path
+
+    @staticmethod
+    def was_cut_off(data_dir: Path) -> bool:
+        """Whether the last server in a directory did not end well: what it wrote lazily may be lost.
+
+        True also while one runs there.
+        """
+        return running_path(data_dir).exists()
 
     @classmethod
     async def start(
@@ -188,7 +200,7 @@ class _Chain:
             with config.log_path.open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
                     "/bin/sh",
-                    *("-c", _GUARDIAN, "mesh-guardian", str(binary), "-c", str(config.path)),
+                    *("-c", _GUARDIAN, "mesh-guardian", str(config.running_path), str(binary), "-c", str(config.path)),
                     stdin=lifeline_end,
                     stdout=log,
                     stderr=log,
@@ -245,6 +257,8 @@ def _write(config: NatsConfig) -> None:
     for stale in config.ports_dir.glob("*.ports"):
         stale.unlink()
     config.path.write_text(config.render(), encoding="utf-8")
+    with config.running_path.open("wb") as running:
+        os.fsync(running.fileno())
 
 
 async def _ready(chain: _Chain, config: NatsConfig) -> Ports:

@@ -54,6 +54,11 @@ class NatsConfig:
         """Where the server writes ``<binary>_<pid>.ports`` once it listens."""
         return self.data_dir / "run"
 
+    @property
+    def running_path(self) -> Path:
+        """What stands there from a start until the server has ended well."""
+        return running_path(self.data_dir)
+
     def render(self) -> str:
         """Return the file's text, in the syntax of nats-server's configuration.
 
@@ -85,6 +90,11 @@ class NatsConfig:
         users = ((_quoted(name), _quoted(secret)) for name, secret in self.accounts.items())
         lines = (f"    {n} {{ jetstream: enabled, users: [{{ user: {n}, password: {s} }}] }}" for n, s in users)
         return ["accounts {", *lines, "}"]
+
+
+def running_path(data_dir: Path) -> Path:
+    """Where a data directory says that a server runs in it, or was cut off."""
+    return data_dir / "nats-server.running"
 
 
 @dataclass(frozen=True)

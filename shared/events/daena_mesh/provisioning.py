@@ -13,6 +13,7 @@ from daena_mesh.cursors import new_epoch
 from daena_mesh.errors import MeshUnavailable, ProvisioningError
 from daena_mesh.jetstream import NAME_IN_USE, NO_STREAM, ApiError, ApiReply, call
 from daena_mesh.layout import RECORDS, SIGNALS, Layout, epoch_subject
+from daena_mesh.reader import StreamReader
 from daena_mesh.settings import MeshSettings
 
 ASKS = "ASKS"
@@ -156,3 +157,19 @@ async def mark_epoch(connection: Connection, stream: str, name: str, expect: int
     if stream == SIGNALS:
         headers["Nats-TTL"] = "never"  # it outlives the stream's age limit
     await connection.request(epoch_subject(stream), name.encode(), timeout_s=_TIMEOUT_S, headers=header_block(headers))
+
+
+async def renew_epoch(connection: Connection, stream: str) -> None:
+    """Have ``stream`` begin another life, if it is there: positions of before count no more.
+
+    Raises `MeshUnavailable`.
+    """
+    info = await _ask(connection, f"INFO.{stream}", {})
+    if info.error and info.error.err_code == NO_STREAM:
+        return
+    reader, subject, name = StreamReader(connection), epoch_subject(stream), new_epoch()
+    before = await reader.last(stream, subject)
+    await mark_epoch(connection, stream, name, 0 if before is None else before.seq)
+    marker = await reader.last(stream, subject)
+    if marker is None or marker.body != name.encode():
+        raise MeshUnavailable(f"the marker of stream {stream} could not be written")
