@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from daena_mesh.events import Event
 from daena_mesh.mesh import Mesh
 from daena_mesh.stored import Stored
 from daena_mesh.task import Task
-from tests.support.deadlines import within
+from tests.support.deadlines import eventually, within
 from tests.support.meshes import events, running
 
 HOSTILE = ["*", ">", "a.b", "", "a" * 65, "a b", "ä", "NAMES", "LIST"]
@@ -133,6 +134,26 @@ async def test_of_a_burst_the_first_and_the_last_are_told_and_the_rest_is_counte
         assert numbers == sorted(numbers)
         assert (numbers[0], numbers[-1]) == (0, 1_999)
         assert told < 1_000
+
+
+@pytest.mark.promise("P-AGENT-3")
+async def test_what_is_told_before_a_computation_is_seen_during_it(mesh: Mesh, nats_server: NatsServer) -> None:
+    is_ready, is_seen = threading.Event(), threading.Event()
+
+    async def look() -> None:
+        async with running(nats_server.url) as other, other.subscribe("agent.*.activity", "task.>") as feed:
+            is_ready.set()
+            await events(feed, 2)
+            is_seen.set()
+
+    looking = threading.Thread(target=asyncio.run, args=[look()])
+    async with mesh.agent("scout") as agent:
+        looking.start()
+        await eventually(is_ready.is_set)
+        async with agent.task("t1"):
+            await agent.activity("computing")
+            assert is_seen.wait(10)  # the event loop stands still meanwhile
+    looking.join()
 
 
 @pytest.mark.promise("P-AGENT-7")
@@ -309,6 +330,28 @@ async def test_a_block_that_cancels_itself_at_its_very_end_leaves_nothing_of_it(
         running = asyncio.current_task()
         assert running is not None
         assert running.cancelling() == 0
+
+
+@pytest.mark.promise("P-TASK-2")
+async def test_a_task_may_be_cancelled_before_its_block_is_entered(mesh: Mesh) -> None:
+    async with mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent, within(10):
+        task = agent.task("t1")
+        asyncio.get_running_loop().call_soon(task.cancel)
+        async with task:
+            await asyncio.Event().wait()
+        assert task.status == "cancelled"
+        await until_status(feed, "cancelled")
+
+        async def work() -> None:
+            async with agent.task("t2"):
+                raise AssertionError("this is not reached")
+
+        working = asyncio.create_task(work())
+        asyncio.get_running_loop().call_soon(working.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert not agent.work
+        assert (await until_status(feed, "cancelled"))[-1].payload["task_id"] == "t2"
 
 
 async def test_what_outlives_its_agent_is_cancelled(mesh: Mesh) -> None:

@@ -111,8 +111,8 @@ class Agent:
         """
         self.check_is_here()
         activity = {"state": state, **detail} if isinstance(state, str) else {**state, **detail}
-        self._activity.tell({"agent_id": self.name, "activity": activity})
-        await self.voice.breathe()
+        goes_now = self._activity.tell({"agent_id": self.name, "activity": activity})
+        await self.voice.breathe(goes_now=goes_now)
 
     @property
     def coalesced(self) -> int:

@@ -32,11 +32,13 @@ class Courier(Generic[T]):
         """How many items were never carried, because a newer one took their place."""
         return self._coalescer.coalesced
 
-    def offer(self, item: T) -> None:
-        """Carry ``item`` as soon as that may be."""
+    def offer(self, item: T) -> bool:
+        """Carry ``item`` as soon as that may be; whether it goes now, once the event loop turns."""
         self._coalescer.offer(item)
-        if self._carrying is None or self._carrying.done():
-            self._carrying = asyncio.create_task(self._carry(), name="courier")
+        if self._carrying is not None and not self._carrying.done():
+            return False
+        self._carrying = asyncio.create_task(self._carry(), name="courier")
+        return (self._coalescer.due_at or 0) <= asyncio.get_running_loop().time()
 
     async def finish(self, within_s: float) -> bool:
         """Carry what is left at once, and wait for it, for ``within_s`` at most; whether it is done."""

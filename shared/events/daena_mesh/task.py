@@ -77,11 +77,10 @@ class Task:
         self._progress.advance(n, at=self._clock())
         if note is not None:
             self._progress.note = bounded(note)
-        self.tell()
-        await self._agent.voice.breathe()
+        await self._agent.voice.breathe(goes_now=self.tell())
 
-    def tell(self) -> None:
-        """Tell how it stands, soon."""
+    def tell(self) -> bool:
+        """Tell how it stands, soon; whether that goes now. Raises `InvalidEvent`."""
         payload: dict[str, Any] = {
             "task_id": self.id,
             "agent_id": self._agent.name,
@@ -91,7 +90,7 @@ class Task:
         }
         if self.reason is not None:
             payload["reason"] = self.reason
-        self._line.tell(payload)
+        return self._line.tell(payload)
 
     def cancel(self) -> bool:
         """End the block at what it awaits; False if it has ended."""
@@ -149,6 +148,13 @@ class Task:
             raise RuntimeError("a task runs within an asyncio task")
         self._was_cancelling = running.cancelling()
         self.begin(running.cancel)
+        try:
+            await self._agent.voice.breathe(goes_now=True)
+        except asyncio.CancelledError as cancelled:
+            if not self._is_asked_to_end or running.uncancel() > self._was_cancelling:
+                await self.finish(cancelled)
+                raise
+            running.cancel()  # again, at what the block awaits first: it cannot be left before it is entered
         return self
 
     async def __aexit__(

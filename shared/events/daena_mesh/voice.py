@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 0.5
 _BREATH_S = 0.005
+_TURNS = 3
+"""One in which a courier begins, one in which what it wrote is given to the socket, and one to spare."""
 _log = logging.getLogger(__name__)
 
 _Letter = tuple[str, bytes]
@@ -35,10 +37,10 @@ class Line:
         """How many events were never sent, because a newer one took their place."""
         return self._courier.coalesced
 
-    def tell(self, payload: dict[str, Any]) -> None:
-        """Send an event, as it is now, as soon as that may be; raises `InvalidEvent`."""
+    def tell(self, payload: dict[str, Any]) -> bool:
+        """Send an event, as it is now, as soon as that may be; whether it goes now. Raises `InvalidEvent`."""
         event_id = uuid7()
-        self._courier.offer((event_id, self._mesh.encode(self._subject, payload, event_id)))
+        return self._courier.offer((event_id, self._mesh.encode(self._subject, payload, event_id)))
 
     async def finish(self, within_s: float) -> bool:
         """Send what is left at once, and wait for it, for ``within_s`` at most; whether it is done."""
@@ -104,12 +106,17 @@ class Voice:
         """Let the last be said on all lines, for ``within_s`` seconds at most."""
         await asyncio.gather(*(line.finish(within_s) for line in self._lines))
 
-    async def breathe(self) -> None:
-        """Let the event loop turn now and then: a loop that does nothing but report must not stop the heart."""
+    async def breathe(self, *, goes_now: bool) -> None:
+        """Let the event loop turn, now and then, and where something ``goes_now``.
+
+        A loop that does nothing but report must not stop the heart, and what an agent tells before it computes for a
+        while must be out before that.
+        """
         at = asyncio.get_running_loop().time()
-        if at - self._breathed_at > _BREATH_S:
+        if goes_now or at - self._breathed_at > _BREATH_S:
             self._breathed_at = at
-            await asyncio.sleep(0)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
     def _state_changed(self, state: State) -> None:
         if state == "connected":
