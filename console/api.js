@@ -54,12 +54,14 @@ export const createSession = (title, key) => call("POST", "chat-history/sessions
 export const stop = (id, messageId, key) => call("POST", `${session(id)}/stop`, { body: { message_id: messageId }, key });
 
 /**
- * Say something to Daena; without a session it makes one.
+ * Say something in a session, to whom the session is with; without a session it makes one with Daena.
  *
  * @param {{ message: string, session_id?: string }} body
  * @param {string} key  the same for a retry, which then does nothing twice
+ * @param {import("./sessions.js").Entry["with"]} [other]  whom the session is with; Daena, where it is nobody
  */
-export const say = (body, key) => call("POST", "daena/chat", { body, key });
+export const say = (body, key, other) =>
+  call("POST", other ? `${other.kind}s/${encodeURIComponent(other.id)}/chat` : "daena/chat", { body, key });
 
 /** @param {{ limit?: number }} [query] */
 export const listAgents = (query) => call("GET", "agents", { query });

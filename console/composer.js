@@ -32,6 +32,11 @@ export class Composer {
     this.#text.focus();
   }
 
+  /** @param {string} name  whom one writes to */
+  address(name) {
+    this.#text.placeholder = `Message ${name}…`;
+  }
+
   /** @param {boolean} enabled */
   enable(enabled) {
     this.#text.disabled = this.#button.disabled = !enabled;

@@ -93,7 +93,9 @@ export class OpenChat {
   /** The list knows another title. */
   titleChanged() {
     const { id } = this.#open;
-    this.#view.head(id ? (this.sessions.find(id)?.title ?? id) : "New conversation", id);
+    const session = this.sessions.find(id);
+    this.#view.head(id ? (session?.title ?? id) : "New conversation", id);
+    this.composer.address(session?.with?.id ?? "Daena");
   }
 
   /**
@@ -181,7 +183,7 @@ export class OpenChat {
     conversation.send(key, SENDER, content);
     this.#settled();
     try {
-      const answer = await api.say({ message: content, ...(id && { session_id: id }) }, key);
+      const answer = await api.say({ message: content, ...(id && { session_id: id }) }, key, this.sessions.find(id)?.with);
       conversation.sent(key, answer);
       if (this.#open === mine && !id) this.actions.onBegun(answer.session_id);
     } catch (error) {

@@ -5,6 +5,7 @@
  * @property {string} id
  * @property {string} title
  * @property {string} scope           such as `department · HR`; empty for the executive scope
+ * @property {{ kind: "agent" | "department", id: string } | null} with  whom one talks to; null for Daena
  * @property {string} preview         the last message in one line; empty where there is none
  * @property {number} at              milliseconds: the later of its last update and its last message
  * @property {number} unread
@@ -18,6 +19,9 @@ const millis = (time) => Date.parse(String(time ?? ""));
 /** @param {any} session */
 const scopeOf = ({ scope_type: type, scope_id: id }) =>
   type && type !== "executive" ? [short(type, 24), short(id, 40)].filter(Boolean).join(" · ") : "";
+
+/** @param {any} session @returns {Entry["with"]} */
+const withOf = ({ scope_type: kind, scope_id: id }) => (id && (kind === "agent" || kind === "department") ? { kind, id: String(id) } : null);
 
 /** @param {any} message a payload of `chat.message` */
 const previewOf = ({ sender, content }) => `${sender === "user" ? "You" : short(sender, 24)}: ${short(content, 120)}`;
@@ -103,6 +107,7 @@ export class SessionList {
       id,
       title: short(session.title, 200) || known?.title || id,
       scope: scopeOf(session),
+      with: withOf(session),
       preview: known?.preview ?? "",
       at: Math.max(known?.at ?? 0, updatedAt),
       unread: known?.unread ?? 0,

@@ -200,6 +200,19 @@ async def test_a_session_that_does_not_exist_yet_opens_with_its_first_message(
         await expect(messages(page)).to_have_text(["Hello!", "Hello, scout."])
 
 
+async def test_a_session_with_an_agent_goes_to_that_agent(browser: Browser, mesh: RunningMesh, session: str) -> None:
+    async with httpx.AsyncClient(base_url=f"{mesh.url}/api/v1") as client, window(browser, mesh.url) as page:
+        await client.post("/agents/scout/chat", json={"message": "Hello!", "session_id": session})
+        await page.goto(f"{mesh.url}/#/s/{session}")
+        await expect(page.locator("#composer-text")).to_have_attribute("placeholder", "Message scout…")
+        await write(page, "What did you find?")
+        await expect(messages(page)).to_have_text(["Hello!", "What did you find?"])
+        stored = (await client.get(f"/chat-history/sessions/{session}")).json()["messages"]
+        assert [message["payload"]["metadata"].get("agent_id") for message in stored] == ["scout", "scout"]
+        await page.goto(f"{mesh.url}/#/")
+        await expect(page.locator("#composer-text")).to_have_attribute("placeholder", "Message Daena…")
+
+
 async def test_a_deleted_session_leaves_every_window(browser: Browser, mesh: RunningMesh, session: str) -> None:
     await say(mesh, session, "soon gone")
     async with window(browser, f"{mesh.url}/#/s/{session}") as page:
