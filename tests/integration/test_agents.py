@@ -334,12 +334,13 @@ async def test_a_block_that_cancels_itself_at_its_very_end_leaves_nothing_of_it(
 
 @pytest.mark.promise("P-TASK-2")
 async def test_a_task_may_be_cancelled_before_its_block_is_entered(mesh: Mesh) -> None:
-    async with mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent, within(10):
+    async with mesh.subscribe("task.>") as feed, mesh.agent("scout") as agent, within(10) as deadline:
         task = agent.task("t1")
         asyncio.get_running_loop().call_soon(task.cancel)
         async with task:
             await asyncio.Event().wait()
         assert task.status == "cancelled"
+        assert not deadline.expired()
         await until_status(feed, "cancelled")
 
         async def work() -> None:
