@@ -17,11 +17,16 @@ from zlib import crc32
 
 from websockets.frames import Close, Frame, Opcode
 
+from daena_mesh import asks as asked
+from daena_mesh.answers import answer_id
+from daena_mesh.asks import read_ask
 from daena_mesh.codec import Poison
 from daena_mesh.cursors import Positions
-from daena_mesh.errors import InvalidCursor, InvalidId, InvalidQuery, InvalidSubject
+from daena_mesh.errors import InvalidCursor, InvalidEvent, InvalidId, InvalidQuery, InvalidSubject
+from daena_mesh.events import ChatMessage
 from daena_mesh.stored import Stored, read_live
 from daena_mesh.subjects import Subject, check_id, check_pattern, covers, matches, overlaps, safe_id
+from mesh_api.prefer import MOST_WAIT_S, wait_of
 from mesh_edge.client_messages import Budget, answer
 from mesh_edge.envelope import event_text
 from mesh_edge.follow import MOST_HISTORY, follow_of
@@ -179,6 +184,21 @@ def show(message: Stored) -> None:
     assert isinstance(said["timestamp"], str)
 
 
+def asks(data: bytes) -> None:
+    """A question from the queue can be answered, or is refused; and so it is with how long one would wait for that."""
+    subject, _, body = data.partition(b"\n")
+    try:
+        ask = read_ask(subject.decode("ascii", "replace"), body, seq=7)
+    except InvalidEvent as refusal:
+        check_sentence(refusal)
+    else:
+        check_id(ask.session_id)
+        assert str(asked.Target.parse(ask.target)) == ask.target
+        assert check_id(answer_id(ask.session_id, ask.message_id))
+        ChatMessage(session_id=ask.session_id, sender="a", content=ask.content, message_id=ask.message_id).to_dict()
+    assert 0 <= (wait_of([data.decode("latin-1")]) or 0) <= MOST_WAIT_S
+
+
 def json_of(frame: bytes) -> dict[str, Any]:
     """What the text frame carries, read as strictly as a browser does."""
     size = frame[1] if frame[1] < 126 else int.from_bytes(frame[2:4] if frame[1] == 126 else frame[2:10], "big")
@@ -286,6 +306,14 @@ TARGETS = {
             b'{"activity":{"state":"searching"},"cursor":"mine","id":7}',
             '{"content":"κόσμε \\ud83d\\ude00 \\u0000"}'.encode(),
             b'{"event_type":"agent.status","payload":{}}',
+        ],
+    ),
+    "asks": Target(
+        asks,
+        [
+            b'ask.agent.scout.api\n{"event_type":"ask","payload":{"session_id":"s1","message_id":"m1","content":"?"}}',
+            b'ask.daena.vp.cli\n{"session_id":"s1","content":"Hi","sender":"ada","metadata":{"a":[1]},"context":{}}',
+            b'respond-async, wait=20; x="a, b", WAIT = "7"',
         ],
     ),
     "live": Target(

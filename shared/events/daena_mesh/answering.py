@@ -40,6 +40,7 @@ _SHORT_WAIT_S = 1.0
 _PAUSE_S = 0.3
 _LAST_S = 5.0
 _LAST_AWAY_S = 0.5
+_MOST_LOOKS = 3
 _MOST_REASON = 200
 _log = logging.getLogger(__name__)
 
@@ -241,11 +242,18 @@ class Answering:
                 await self._pause()
 
     async def _is_ended(self, job: Job) -> bool:
-        """Whether the log has the message that ends it; waits for the log, for as long as it is away."""
+        """Whether the log has the message that ends it; waits for the log, for as long as it is away.
+
+        Who is connected and may not read it goes on without a look, if ids alone keep a second message out.
+        """
+        looks = 0
         while True:
             try:
                 return await self._answers.find(job.ask, job.delivery.taken.at) is not None
             except MeshUnavailable:
+                looks += self._mesh.connection.state == "connected"
+                if looks > _MOST_LOOKS and not is_old(job.delivery.taken.at):
+                    return False
                 await self._pause()
                 if self._closing.is_set():
                     raise

@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_api.app import create_app
+from mesh_api.openapi import document
 from mesh_api.prefer import MOST_WAIT_S, wait_of
+from mesh_api.settings import ApiSettings
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,16 @@ def test_whatever_is_sent_is_read(headers: list[str]) -> None:
 def test_a_long_header_takes_no_time() -> None:
     for header in ("wait" + " " * 60_000 + "x", '"' * 60_000, "," * 60_000, '"\\' * 30_000):
         assert wait_of([header]) is None
+
+
+def test_the_chat_calls_are_documented_to_take_it() -> None:
+    paths = document(create_app(ApiSettings()))["paths"]
+    taking = {
+        path
+        for path, operations in paths.items()
+        for operation in operations.values()
+        if any(parameter["name"] == "Prefer" for parameter in operation.get("parameters", ()))
+    }
+    assert {path.removeprefix("/api/v1") for path in taking} == {
+        *("/daena/chat", "/departments/{department_id}/chat", "/agents/{agent_id}/chat"),
+    }
