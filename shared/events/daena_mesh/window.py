@@ -7,6 +7,7 @@ reader is given what it wants by look-up.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from daena_mesh.subject_table import SubjectTable
 from daena_mesh.want import MESSAGE_BYTES, Chunk, Want
 
 MOST_WINDOW_BYTES = 33_554_432
+BATCH_BYTES = 262_144
+_MOST_REST_S = 0.1
 
 
 class Window:
@@ -51,9 +54,19 @@ class Window:
         return all((want.reach(stream) or 0) <= self._high[stream] for stream in want.streams)
 
     async def extend(self, log: StreamReader, reach: Mapping[str, int]) -> bool:
-        """Read on up to ``reach``; False where that was too much, or taken by the limits. Raises `MeshUnavailable`."""
+        """Read on up to ``reach``; False where that was too much, or taken by the limits. Raises `MeshUnavailable`.
+
+        Acknowledgements to publishers wait in the server behind the messages of a batch. So batches are small here, and
+        after each one the server is left alone for as long as it took.
+        """
         lanes = Lanes([Lane(stream, ">", self._high[stream], seq) for stream, seq in reach.items()])
-        while lanes.dry() and not self.is_full and await replay.feed(log, lanes):
+        loop, rest_s = asyncio.get_running_loop(), 0.0
+        while lanes.dry() and not self.is_full:
+            await asyncio.sleep(rest_s)
+            began = loop.time()
+            if not await replay.feed(log, lanes, BATCH_BYTES):
+                break
+            rest_s = min(loop.time() - began, _MOST_REST_S)
             for message in lanes.take():
                 self._tables[message.stream].add(message)
                 self._high[message.stream] = message.seq

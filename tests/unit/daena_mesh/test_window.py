@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,3 +148,26 @@ def test_what_the_limits_take_meanwhile_ends_a_window() -> None:
     log.kept = 5
     assert not extend(over, log, {RECORDS: 12})
     assert not over.give(want).ended
+
+
+async def test_the_server_is_left_alone_between_batches_for_as_long_as_one_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sleep, rests = asyncio.sleep, list[float]()
+
+    class Slow(Leader):
+        async def batch(self, stream: str, pattern: str, after: int, **bounds: int) -> Batch:
+            assert bounds == {"most_bytes": window.BATCH_BYTES}
+            await sleep(0.02)
+            return await super().batch(stream, pattern, after)
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    log = Slow([Stored(RECORDS, b"chat.1.message", seq, 0, b"", b"", b"{}") for seq in range(1, 11)], 3)
+    behind = Window([Want({RECORDS: (">",)}, {RECORDS: 0}, {RECORDS: 10})])
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    assert await behind.extend(cast("StreamReader", log), {RECORDS: 10})
+    first, *others = rests
+    assert (log.asked, first, len(others)) == (4, 0, 3)
+    assert all(0.02 <= rest_s <= 0.1 for rest_s in others)
