@@ -10,6 +10,8 @@ WINDOW_S = 30.0
 """The rate is that of the last half a minute: what was long ago says little about when the task will be done."""
 
 _SAMPLE_S = 1.0
+_SOON_S = 0.5
+"""What is done within the first moments says nothing."""
 _MOST = 2**53
 
 
@@ -19,7 +21,7 @@ class ProgressState(msgspec.Struct, frozen=True):
     done: float
     total: float | None
     rate: float | None
-    """Units a second; None before anything was done."""
+    """Units a second; None before anything was done, and in the first half of a second."""
     eta_s: float | None
     """Seconds until the total is reached at this rate; None where that cannot be told."""
     note: str | None
@@ -50,15 +52,17 @@ class Progress:
 
     def state(self, at: float) -> ProgressState:
         """How it stands."""
-        rate = self._rate(at)
+        rate, left = self._rate(at), None if self.total is None else max(0.0, self.total - self.done)
         eta_s = None
-        if self.total is not None and rate:
-            eta_s = round(max(0.0, self.total - self.done) / rate, 1)
+        if left == 0:
+            eta_s = 0.0
+        elif left is not None and rate:
+            eta_s = round(left / rate, 1)
         return ProgressState(self.done, self.total, None if rate is None else _rounded(rate), eta_s, self.note)
 
     def _rate(self, at: float) -> float | None:
         since, before = self._samples[0]
-        if self.done <= 0 or at <= since:
+        if self.done <= 0 or at - since < _SOON_S:
             return None
         return (self.done - before) / (at - since)
 

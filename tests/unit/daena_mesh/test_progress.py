@@ -24,6 +24,15 @@ def test_how_far_how_fast_and_how_long_yet() -> None:
     assert progress.state(30.0).eta_s == 0.0
 
 
+def test_the_first_moments_say_nothing_of_the_rate() -> None:
+    progress = Progress(100, at=0.0)
+    progress.advance(7, at=0.001)
+    assert progress.state(0.4) == ProgressState(7, 100, None, None, None)
+    assert progress.state(0.5).rate == 14
+    progress.advance(93, at=0.002)
+    assert progress.state(0.003) == ProgressState(100, 100, None, 0.0, None)
+
+
 def test_what_was_long_ago_does_not_count() -> None:
     progress = Progress(10_000, at=0.0)
     for second in range(1, 100):
