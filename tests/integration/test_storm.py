@@ -90,4 +90,4 @@ async def test_whoever_is_there_is_answered_while_two_thousand_come(
         await asyncio.to_thread(bystander.join)
     print(f"{path}: {max(bystander.waits) * 1e3:.0f} ms at worst while {CLIENTS:,} came in {lasted:.1f} s")
     # A loop that took all of them in at once would answer when it is done with them.
-    assert max(bystander.waits) < lasted / 2
+    assert max(bystander.waits) < max(1.0, lasted / 2)
