@@ -149,9 +149,13 @@ class AgentStates:
         """How many are there."""
         return sum(agent.is_there for agent in self)
 
-    def newest(self, *, limit: int, status: str | None = None) -> list[AgentState]:
-        """At most ``limit`` agents: those that are there first, then by when they were seen last."""
-        found = [agent for agent in self if status is None or agent.status == status]
+    def newest(self, *, limit: int, status: str | None = None, only: frozenset[str] | None = None) -> list[AgentState]:
+        """At most ``limit`` agents, of these ids if ``only`` names any: who is there, then by when they were seen."""
+        found = [
+            agent
+            for agent in self
+            if (status is None or agent.status == status) and (only is None or agent.agent_id in only)
+        ]
         there = sorted((agent for agent in found if agent.is_there), key=lambda agent: agent.agent_id)
         away = (agent for agent in found if not agent.is_there)
         return [*there, *sorted(away, key=lambda agent: agent.last_seen, reverse=True)][:limit]

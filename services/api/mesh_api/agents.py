@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
@@ -13,12 +14,15 @@ from daena_mesh.layout import SIGNALS
 from daena_mesh.subjects import check_id
 from mesh_api.agent_states import AgentState
 from mesh_api.bodies import answer
+from mesh_api.callers import Caller, caller_of
 from mesh_api.context import Context, context_of
 from mesh_api.cursors import seq_of
+from mesh_api.guarded_route import GuardedRoute
 from mesh_api.openapi import answers
 from mesh_api.problems import UNKNOWN_AGENT, Problem
+from mesh_api.task_states import TaskState
 
-router = APIRouter(prefix="/api/v1/agents", tags=["state"])
+router = APIRouter(prefix="/api/v1/agents", tags=["state"], route_class=GuardedRoute)
 
 _MOST_TASKS = 100
 _PATTERNS = ("agent.{}.activity", "agent.{}.activity.*")
@@ -76,12 +80,12 @@ class Activities(msgspec.Struct, frozen=True, kw_only=True):
 @router.get("", responses=answers(Agents))
 async def list_agents(request: Request, *, status: Status = None, limit: Limit = 200) -> Response:
     """Read how all agents are."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
     state = await context.state.known()
     tasks = state.tasks.open_by_agent()
     found = [
-        _agent(context, agent, [task.task_id for task in tasks.get(agent.agent_id, ())])
-        for agent in state.agents.newest(limit=limit, status=status)
+        _agent(context, agent, _seen(caller, tasks.get(agent.agent_id, ())))
+        for agent in state.agents.newest(limit=limit, status=status, only=caller.seen("agent"))
     ]
     return answer(Agents(agents=found))
 
@@ -89,10 +93,11 @@ async def list_agents(request: Request, *, status: Status = None, limit: Limit =
 @router.get("/{agent_id}", responses=answers(Agent))
 async def get_agent(request: Request, agent_id: str) -> Response:
     """Read how an agent is."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
+    caller.check_read(f"agent.{check_id(agent_id, 'agent_id')}.>")
     agent = await _find(context, agent_id)
     tasks = context.state.state.tasks.open_by_agent().get(agent_id, ())
-    return answer(_agent(context, agent, [task.task_id for task in tasks]))
+    return answer(_agent(context, agent, _seen(caller, tasks)))
 
 
 @router.get("/{agent_id}/activity", responses=answers(Activities))
@@ -104,10 +109,12 @@ async def list_activity(
     before: Annotated[str | None, Query(description="`next` of the page before: older ones.")] = None,
 ) -> Response:
     """Read what an agent did, from the log, newest first."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_of(request)
+    caller.check_read(f"agent.{check_id(agent_id, 'agent_id')}.activity")
     await _find(context, agent_id)
     log, end = context.mesh.log, None if before is None else seq_of(context, SIGNALS, before, "before")
     patterns = [pattern.format(agent_id) for pattern in _PATTERNS]
+    patterns = [pattern for pattern in patterns if caller.rights.may_read((pattern,))]
     messages = await replay.newest(log, SIGNALS, patterns, limit + 1, before=end)
     page = messages[-limit:]
     events = [event_of(m, log.cursor(SIGNALS, m.seq), log.settings.max_body_bytes) for m in reversed(page)]
@@ -131,6 +138,10 @@ async def _find(context: Context, agent_id: str) -> AgentState:
     if (agent := (await context.state.known()).agents.get(agent_id)) is None:
         raise Problem(UNKNOWN_AGENT, f"Nothing was heard of an agent {agent_id!r}.")
     return agent
+
+
+def _seen(caller: Caller, tasks: Iterable[TaskState]) -> list[str]:
+    return [task.task_id for task in tasks if caller.may_see(task.task_id, "task")]
 
 
 def _agent(context: Context, agent: AgentState, tasks: list[str]) -> Agent:

@@ -8,10 +8,12 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from mesh_api.bodies import answer
+from mesh_api.callers import caller_of
 from mesh_api.context import context_of
+from mesh_api.guarded_route import GuardedRoute
 from mesh_api.openapi import answers
 
-router = APIRouter(prefix="/api/v1", tags=["state"])
+router = APIRouter(prefix="/api/v1", tags=["state"], route_class=GuardedRoute)
 
 
 class BrainState(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class BrainStates(msgspec.Struct, frozen=True, kw_only=True):
 @router.get("/brain/status", responses=answers(BrainStates))
 async def brain_status(request: Request) -> Response:
     """Read what each brain said last of its state."""
+    caller = caller_of(request)
     known = (await context_of(request).state.known()).brains
     brains = [
         BrainState(
@@ -43,5 +46,6 @@ async def brain_status(request: Request) -> Response:
             timestamp=event.timestamp,
         )
         for brain_id, (_, event) in reversed(known.items())
+        if caller.may_see(brain_id, "brain")
     ]
     return answer(BrainStates(brains=brains))

@@ -19,9 +19,10 @@ from daena_mesh.errors import DeletedSession, InvalidId
 from daena_mesh.layout import RECORDS
 from daena_mesh.subjects import check_id
 from mesh_api.bodies import ChatBody, answer, read
+from mesh_api.callers import caller_of
 from mesh_api.context import Context, context_of
-from mesh_api.direct_route import DirectRoute
 from mesh_api.facts import title_of
+from mesh_api.guarded_route import GuardedRoute
 from mesh_api.idempotency import Ids, check_same, ids_of
 from mesh_api.openapi import answers, takes
 from mesh_api.prefer import wait_of
@@ -29,7 +30,7 @@ from mesh_api.writing import Draft, message_payload
 
 AUTHOR = "api"
 
-router = APIRouter(prefix="/api/v1", tags=["chat"], route_class=DirectRoute)
+router = APIRouter(prefix="/api/v1", tags=["chat"], route_class=GuardedRoute)
 
 
 class ChatAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,23 +67,27 @@ async def chat_with_agent(request: Request, agent_id: str) -> Response:
 async def _chat(request: Request, target: Target) -> Response:
     context, body, ids = context_of(request), await read(request, ChatBody), ids_of(request)
     session_id = ids.make("session") if body.session_id is None else check_id(body.session_id, "session_id")
+    caller, wait_s = caller_of(request), wait_of(request.headers.getlist("prefer"))
+    caller.check_write(f"chat.{session_id}.message")
+    if wait_s is not None:
+        caller.check_read(f"chat.{session_id}.message", f"chat.{session_id}.message.*")
+    sender = caller.user or body.sender
     message_id = ids.make("message")
     metadata = _metadata(body, target)
-    payload = message_payload(session_id, body.sender, body.message, message_id, metadata)
+    payload = message_payload(session_id, sender, body.message, message_id, metadata)
     message = context.writer.draft("chat.message", session_id, payload, message_id)
     ask = Ask(
         session_id=session_id,
         message_id=message_id,
-        sender=body.sender,
+        sender=sender,
         content=body.message,
         metadata=metadata,
         context=body.context,
     )
     draft = context.asks.draft(target.subject(AUTHOR), ask)
-    await _ensure_session(context, session_id, body, target, ids)
+    await _ensure_session(context, session_id, body, target, ids, sender=sender)
     cursor = await say(context, message, ids)
     await context.asks.put(draft)
-    wait_s = wait_of(request.headers.getlist("prefer"))
     if wait_s is None:
         return answer(ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor))
     event = await answer_to(context.mesh, ask, since=cursor, wait_s=wait_s)
@@ -102,7 +107,9 @@ def _metadata(body: ChatBody, target: Target) -> dict[str, Any]:
     return {**metadata, **target.metadata}
 
 
-async def _ensure_session(context: Context, session_id: str, body: ChatBody, target: Target, ids: Ids) -> None:
+async def _ensure_session(
+    context: Context, session_id: str, body: ChatBody, target: Target, ids: Ids, *, sender: str
+) -> None:
     projector = context.projector
     if projector.is_current:
         if projector.projection.is_deleted(session_id):
@@ -112,7 +119,7 @@ async def _ensure_session(context: Context, session_id: str, body: ChatBody, tar
     await context.sessions.create(
         session_id,
         title=title_of(body.message),
-        created_by=body.sender,
+        created_by=sender,
         event_id=ids.make("session of a chat"),
         scope_type="executive" if target.kind == "daena" else target.kind,
         scope_id=None if target.kind == "daena" else target.id,

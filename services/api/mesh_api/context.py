@@ -14,6 +14,7 @@ from daena_mesh.mesh import Mesh
 from daena_mesh.rosters import Rosters
 from daena_mesh.sessions import SessionStore
 from daena_mesh.sweeping import Sweeper
+from mesh_api.callers import Callers
 from mesh_api.consumers import Consumers
 from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
@@ -33,7 +34,9 @@ class Context:
     """The mesh, and what the API makes of it."""
 
     def __init__(self, settings: ApiSettings, requests: Requests) -> None:
+        """Raises `ConfigurationError`."""
         self.settings = settings
+        self.callers = Callers(settings)
         self.requests = requests
         name = f"mesh-api/{uuid7()[-8:]}"
         self.mesh = Mesh(settings, name=name, wait_s=settings.api_wait_s, source="api", provisions=True)

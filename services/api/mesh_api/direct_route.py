@@ -18,7 +18,7 @@ class DirectRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Give what answers a request."""
-        if not self._is_plain():
+        if not self.is_direct:
             return super().get_route_handler()
         endpoint = self.endpoint
 
@@ -28,7 +28,9 @@ class DirectRoute(APIRoute):
 
         return handle
 
-    def _is_plain(self) -> bool:
+    @property
+    def is_direct(self) -> bool:
+        """Whether the endpoint is called directly."""
         hints = get_type_hints(self.endpoint, include_extras=True)
         wanted = {"request": Request, **dict.fromkeys(self.param_convertors, str), "return": Response}
         return hints == wanted and not self.dependencies

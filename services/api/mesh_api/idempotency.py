@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from fastapi import Request
 
 from daena_mesh.ids import derived_id, uuid7
+from mesh_api.callers import caller_of
 from mesh_api.problems import KEY_REUSED, WRONG_PARAMETER, Problem
 
 _is_key = re.compile(r"[!-~]{1,255}").fullmatch
@@ -42,7 +43,8 @@ def ids_of(request: Request) -> Ids:
         return Ids(None)
     if not _is_key(key):
         raise Problem(WRONG_PARAMETER, "Idempotency-Key must be 1 to 255 visible ASCII characters.")
-    caller = request.client.host if request.client else ""
+    if (caller := caller_of(request).user) is None:
+        caller = request.client.host if request.client else ""
     return Ids((caller, request.url.path, key))
 
 

@@ -55,6 +55,9 @@ WRONG_PARAMETER = Kind(422, "A parameter does not fit", "wrong-parameter")
 NO_JSON_TYPE = Kind(415, "The body must be application/json", "unsupported-media-type")
 TOO_LARGE = Kind(413, "The body is too large", "too-large")
 KEY_REUSED = Kind(422, "The Idempotency-Key was used for another request", "key-reused")
+NO_TOKEN = Kind(401, "A token is needed", "no-token")
+WRONG_TOKEN = Kind(401, "The token is not accepted", "invalid-token")
+FORBIDDEN = Kind(403, "The token does not allow this", "forbidden")
 NOBODY_WRITES = Kind(409, "Nobody is writing", "nobody-writes")
 NOT_ALLOWED = Kind(422, "Events of this type are not taken here", "event-not-allowed")
 UNKNOWN_AGENT = Kind(404, "There is no such agent", "unknown-agent")
@@ -69,7 +72,7 @@ KINDS: Mapping[type[MeshError], Kind] = {
     InvalidCursor: Kind(422, "A cursor is none of this mesh", "invalid-cursor"),
     InvalidSubject: Kind(422, "A subject breaks the grammar", "invalid-subject"),
     InvalidQuery: Kind(422, "A parameter makes no sense", "invalid-query"),
-    InvalidToken: Kind(401, "The token is not accepted", "invalid-token"),
+    InvalidToken: WRONG_TOKEN,
     InvalidEvent: Kind(422, "The event is not valid", "invalid-event"),
     NotCovered: Kind(422, "No stream takes this event", "not-covered"),
     UnknownSession: Kind(404, "There is no such session", "unknown-session"),

@@ -130,12 +130,17 @@ class Projection:
         scope_type: str | None = None,
         scope_id: str | None = None,
         category: str | None = None,
+        only: frozenset[str] | None = None,
     ) -> tuple[list[Row], int | None]:
-        """At most ``limit`` sessions touched before the sequence ``before``, newest first; and where to go on."""
+        """At most ``limit`` sessions touched before the sequence ``before``, newest first; and where to go on.
+
+        ``only``: of these ids alone.
+        """
         rows: list[Row] = []
-        end = len(self._order) if before is None else bisect_left(self._order, (before, ""))
+        order = self._order if only is None else self._places(only)
+        end = len(order) if before is None else bisect_left(order, (before, ""))
         for i in range(end - 1, -1, -1):
-            touched, session_id = self._order[i]
+            touched, session_id = order[i]
             entry = self._entries.get(session_id)
             if (
                 entry is None
@@ -149,6 +154,10 @@ class Projection:
                 return rows, rows[-1].touched
             rows.append(_row(session_id, entry))
         return rows, None
+
+    def _places(self, ids: frozenset[str]) -> list[tuple[int, str]]:
+        found = ((ident, self._entries.get(ident)) for ident in ids)
+        return sorted((entry.touched, ident) for ident, entry in found if entry is not None and entry.state)
 
     def orphans(self) -> list[str]:
         """Chats that have messages and no session."""

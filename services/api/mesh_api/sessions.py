@@ -13,11 +13,12 @@ from daena_mesh.events import Event, Session
 from daena_mesh.layout import LETTERS, RECORDS, SIGNALS
 from daena_mesh.subjects import check_id
 from mesh_api.bodies import NewMessage, NewSession, SessionChanges, answer, read
+from mesh_api.callers import caller_of
 from mesh_api.chat import say
 from mesh_api.context import Context, context_of
 from mesh_api.cursors import seq_of
-from mesh_api.direct_route import DirectRoute
 from mesh_api.facts import LastMessage
+from mesh_api.guarded_route import GuardedRoute
 from mesh_api.idempotency import check_same, ids_of
 from mesh_api.openapi import answers, takes
 from mesh_api.preconditions import etag, expected, only_seq
@@ -26,7 +27,10 @@ from mesh_api.projection import Row
 from mesh_api.text_streams import TextStream
 from mesh_api.writing import message_payload
 
-router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"], route_class=DirectRoute)
+router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"], route_class=GuardedRoute)
+
+_DOMAINS = ("chat", "session")
+"""What a session is made of."""
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Filter = Annotated[str | None, Query(max_length=128)]
@@ -119,9 +123,12 @@ class DeletedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def create_session(request: Request) -> Response:
     """Begin a session."""
     context, body, ids = context_of(request), await read(request, NewSession), ids_of(request)
-    session_id = ids.make("session")
+    session_id, caller = ids.make("session"), caller_of(request)
+    caller.check_write(f"session.{session_id}.created")
     fields = msgspec.structs.asdict(body)
-    ack = await context.sessions.create(session_id, **fields, event_id=ids.given("session created"))
+    ack = await context.sessions.create(
+        session_id, **fields, created_by=caller.user, event_id=ids.given("session created")
+    )
     return await _session_answer(context, session_id, ack.seq, same=fields if ack.duplicate and ids.base else None)
 
 
@@ -129,7 +136,7 @@ async def create_session(request: Request) -> Response:
 async def update_session(request: Request, session_id: str) -> Response:
     """Change a session: the fields that are given. With `If-Match` only if nobody else did meanwhile."""
     context, ids = context_of(request), ids_of(request)
-    check_id(session_id, "session_id")
+    caller_of(request).check_write(f"session.{check_id(session_id, 'session_id')}.updated")
     updates = msgspec.to_builtins(await read(request, SessionChanges))
     if not updates:
         raise Problem(WRONG_BODY, f"Give at least one of {', '.join(SessionChanges.__struct_fields__)}.")
@@ -158,7 +165,12 @@ async def list_sessions(
         raise MeshUnavailable("the list of sessions is not complete yet")
     before = None if cursor is None else seq_of(context, RECORDS, cursor, "cursor")
     rows, following = context.projector.projection.newest(
-        limit=limit, before=before, scope_type=scope_type, scope_id=scope_id, category=category
+        limit=limit,
+        before=before,
+        scope_type=scope_type,
+        scope_id=scope_id,
+        category=category,
+        only=caller_of(request).seen(*_DOMAINS),
     )
     after = None if following is None else context.mesh.log.cursor(RECORDS, following)
     return answer({"sessions": [_listed(context, row) for row in rows], "next": after})
@@ -175,6 +187,7 @@ async def get_session(
     """Read a session with its newest messages, or those before a cursor; oldest first."""
     context = context_of(request)
     check_id(session_id, "session_id")
+    caller_of(request).check_read(*(f"{domain}.{session_id}.>" for domain in _DOMAINS))
     if before is not None:
         seq_of(context, RECORDS, before, "before")
     state = await context.sessions.read(session_id)
@@ -197,9 +210,10 @@ async def get_session(
 async def add_message(request: Request, session_id: str) -> Response:
     """Store something said in a session that exists."""
     context, ids = context_of(request), ids_of(request)
-    check_id(session_id, "session_id")
+    caller = caller_of(request)
+    caller.check_write(f"chat.{check_id(session_id, 'session_id')}.message")
     body = await read(request, NewMessage)
-    if (sender := body.sender or body.role) is None:
+    if (sender := caller.user or body.sender or body.role) is None:
         raise Problem(WRONG_BODY, "Give a sender, or a role.")
     message_id = ids.make("message")
     payload = message_payload(session_id, sender, body.content, message_id, body.metadata)
@@ -215,7 +229,7 @@ async def add_message(request: Request, session_id: str) -> Response:
 async def delete_session(request: Request, session_id: str) -> Response:
     """Remove a session and its messages for good. Its id does not come back."""
     context, ids = context_of(request), ids_of(request)
-    check_id(session_id, "session_id")
+    caller_of(request).check_write(f"session.{check_id(session_id, 'session_id')}.deleted")
     event_id = ids.given("session deleted")
     try:
         expect = await _expected(context, session_id, request, event_id)

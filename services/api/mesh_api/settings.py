@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from daena_mesh.settings import MeshSettings
+from daena_mesh.tokens import TokenSettings
 
 
-class ApiSettings(MeshSettings, frozen=True, kw_only=True):
+class ApiSettings(TokenSettings, frozen=True, kw_only=True):
     """Settings of the API."""
 
     max_request_bytes: Annotated[

@@ -10,13 +10,14 @@ from msgspec import Meta
 
 from daena_mesh.subjects import check_id
 from mesh_api.bodies import answer, read
+from mesh_api.callers import caller_of
 from mesh_api.context import context_of
-from mesh_api.direct_route import DirectRoute
+from mesh_api.guarded_route import GuardedRoute
 from mesh_api.idempotency import ids_of
 from mesh_api.openapi import answers, takes
 from mesh_api.problems import NOBODY_WRITES, Problem
 
-router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"], route_class=DirectRoute)
+router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"], route_class=GuardedRoute)
 
 
 class StopBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ async def stop(request: Request, session_id: str) -> Response:
     What they wrote by then is stored and marked as incomplete. 409 where nobody writes.
     """
     context, ids = context_of(request), ids_of(request)
-    check_id(session_id, "session_id")
+    caller_of(request).check_write(f"chat.{check_id(session_id, 'session_id')}.stop")
     body = await read(request, StopBody) if await request.body() else StopBody()
     streams = await context.unfinished.of(session_id)
     if not any(body.message_id in {None, stream.message_id} for stream in streams):

@@ -103,12 +103,20 @@ class TaskStates:
         if len(held) > most:
             del held[next(iter(held))]
 
-    def newest(self, *, limit: int, status: str | None = None, agent_id: str | None = None) -> list[TaskState]:
-        """At most ``limit`` tasks, by their last updates, newest first."""
+    def newest(
+        self,
+        *,
+        limit: int,
+        status: str | None = None,
+        agent_id: str | None = None,
+        only: frozenset[str] | None = None,
+    ) -> list[TaskState]:
+        """At most ``limit`` tasks, of these ids if ``only`` names any, by their last updates, newest first."""
         found = (
             task
             for task in (*self._open.values(), *self._finished.values())
             if (status is None or task.status == status) and (agent_id is None or task.agent_id == agent_id)
+            if only is None or task.task_id in only
         )
         return heapq.nlargest(limit, found, key=lambda task: task.seq)
 

@@ -14,13 +14,15 @@ from daena_mesh.layout import SIGNALS
 from daena_mesh.stored import status_of
 from daena_mesh.subjects import check_id
 from mesh_api.bodies import answer
+from mesh_api.callers import caller_of
 from mesh_api.context import Context, context_of
+from mesh_api.guarded_route import GuardedRoute
 from mesh_api.idempotency import ids_of
 from mesh_api.openapi import answers, takes
 from mesh_api.problems import AGENT_AWAY, AGENT_SILENT, NOT_CANCELLED, UNKNOWN_TASK, Problem
 from mesh_api.task_states import TaskState, task_of
 
-router = APIRouter(prefix="/api/v1/tasks", tags=["state"])
+router = APIRouter(prefix="/api/v1/tasks", tags=["state"], route_class=GuardedRoute)
 
 _ANSWER_S = 2.0
 _MOST_WORDS = 300
@@ -76,7 +78,9 @@ async def list_tasks(
     context = context_of(request)
     if agent_id is not None:
         check_id(agent_id, "agent_id")
-    found = (await context.state.known()).tasks.newest(limit=limit, status=status, agent_id=agent_id)
+    found = (await context.state.known()).tasks.newest(
+        limit=limit, status=status, agent_id=agent_id, only=caller_of(request).seen("task")
+    )
     return answer(Tasks(tasks=[_task(context, task) for task in found]))
 
 
@@ -84,6 +88,7 @@ async def list_tasks(
 async def get_task(request: Request, task_id: str) -> Response:
     """Read how far a task has come."""
     context = context_of(request)
+    caller_of(request).check_read(f"task.{check_id(task_id, 'task_id')}.>")
     return answer(_task(context, await _find(context, task_id)))
 
 
@@ -91,6 +96,7 @@ async def get_task(request: Request, task_id: str) -> Response:
 async def cancel_task(request: Request, task_id: str) -> Response:
     """Have the agent that is at a task cancel it."""
     context, ids = context_of(request), ids_of(request)
+    caller_of(request).check_write(f"task.{check_id(task_id, 'task_id')}.cancel")
     task = await _find(context, task_id)
     if task.status == "cancelled" and ids.base is not None:  # a retry, and its first attempt came through
         return answer(Cancelled(task_id=task_id, agent_id=task.agent_id))

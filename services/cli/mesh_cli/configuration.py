@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from daena_mesh.settings import MeshSettings, Setting, describe
+from daena_mesh.tokens import TokenSettings
 from mesh_api.settings import ApiSettings
 from mesh_brain.settings import BrainSettings
 from mesh_edge.settings import EdgeSettings
@@ -21,6 +22,7 @@ SERVICES: Sequence[tuple[str, str, type[msgspec.Struct]]] = (
         "Read by the SDK, the API, the edges and the `mesh` command.",
         MeshSettings,
     ),
+    ("Tokens", "Read by the API and the edges.", TokenSettings),
     ("The API", "Read by `mesh up` and `mesh api`.", ApiSettings),
     ("The edge", "Read by `mesh up` and `mesh edge`.", EdgeSettings),
     (

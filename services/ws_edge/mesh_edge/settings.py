@@ -21,7 +21,6 @@ class EdgeSettings(TokenSettings, frozen=True, kw_only=True):
         bool,
         Meta(description="Nobody authenticates: pages on any loopback name may come, and tools without an origin."),
     ] = True
-    token_cookie: Annotated[str, Meta(description="The cookie that may carry a token; empty: none.")] = "mesh_token"  # noqa: S105 - its name
     token_in_query: Annotated[
         bool, Meta(description="A token may also come as `?token=`, which proxies and access logs write down.")
     ] = False

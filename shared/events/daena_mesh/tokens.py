@@ -23,7 +23,7 @@ from msgspec import Meta
 
 from daena_mesh.errors import ConfigurationError, InvalidToken
 from daena_mesh.settings import MeshSettings
-from daena_mesh.subjects import covers
+from daena_mesh.subjects import covers, matches
 
 LEAST_KEY_BYTES = 32
 """RFC 7518 section 3.2: a key as long as the hash, or longer."""
@@ -48,6 +48,7 @@ class TokenSettings(MeshSettings, frozen=True, kw_only=True):
     token_key_file: Annotated[
         str, Meta(description="A file with the keys instead, one a line, the present one first.")
     ] = ""
+    token_cookie: Annotated[str, Meta(description="The cookie that may carry a token; empty: none.")] = "mesh_token"  # noqa: S105 - its name
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -64,6 +65,10 @@ class Rights(msgspec.Struct, frozen=True):
         """Whether all that ``patterns`` match may be read: each of them is covered by one of ours."""
         read = self.read
         return all(pattern in read or any(covers(mine, pattern) for mine in read) for pattern in patterns)
+
+    def may_write(self, subject: str) -> bool:
+        """Whether something may be written on ``subject``."""
+        return any(matches(mine, subject) for mine in self.write)
 
 
 class Claims(msgspec.Struct, frozen=True):

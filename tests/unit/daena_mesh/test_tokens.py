@@ -232,6 +232,14 @@ def test_a_wildcard_within_a_pattern_widens_nothing() -> None:
     assert not Rights((">.x",)).may_read(["chat.s2.message"])
 
 
+def test_a_subject_may_be_written_that_a_pattern_matches() -> None:
+    rights = Rights(write=("chat.s1.message", "session.s1.>"))
+    assert rights.may_write("chat.s1.message")
+    assert rights.may_write("session.s1.updated")
+    assert not rights.may_write("chat.s2.message")
+    assert not rights.may_write("chat.s1.message.ada")
+
+
 def test_the_readme_shows_how_one_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (block,) = [block for block in blocks(readme) if block.language == "python" and "tokens import mint" in block.code]

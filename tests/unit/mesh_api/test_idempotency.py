@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from fastapi import Request
 
+from daena_mesh.tokens import TokenSettings
+from mesh_api.callers import Callers
 from mesh_api.idempotency import check_same, ids_of
 from mesh_api.problems import Problem
 
@@ -12,7 +14,9 @@ from mesh_api.problems import Problem
 def request(key: bytes | None, *, caller: str = "192.0.2.1", path: str = "/api/v1/daena/chat") -> Request:
     headers = [] if key is None else [(b"idempotency-key", key)]
     scope: dict[str, Any] = {"type": "http", "path": path, "headers": headers, "query_string": b""}
-    return Request({**scope, "server": ("api.test", 80), "scheme": "http", "client": (caller, 1), "method": "POST"})
+    made = Request({**scope, "server": ("api.test", 80), "scheme": "http", "client": (caller, 1), "method": "POST"})
+    Callers(TokenSettings()).admit(made)
+    return made
 
 
 def test_the_same_caller_path_and_key_give_the_same_ids() -> None:

@@ -1,0 +1,25 @@
+"""The route of everything under ``/api/v1``: nobody gets past it without a token, where tokens are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+
+from mesh_api.context import context_of
+from mesh_api.direct_route import DirectRoute
+
+
+class GuardedRoute(DirectRoute):
+    """For ``APIRouter(route_class=GuardedRoute)``: its endpoints ask `caller_of` who asks, and what they may do."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give what answers a request."""
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            context_of(request).callers.admit(request)
+            return await answer(request)
+
+        return handle
