@@ -83,6 +83,8 @@ async def test_who_goes_on_in_the_next_turn_of_the_loop_is_alone_there() -> None
 
 async def test_tasks_have_their_turn_one_by_one() -> None:
     gate, turns, loop = Turnstile(), list[int](), asyncio.get_running_loop()
+    told = list[object]()
+    loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
     number = 0
 
     def next_turn() -> None:
@@ -104,6 +106,7 @@ async def test_tasks_have_their_turn_one_by_one() -> None:
     with pytest.raises(asyncio.CancelledError):
         await tasks[4]
     await asyncio.gather(*tasks[:4], *tasks[5:])
+    assert told == []
 
 
 async def test_there_is_one_line_for_each_loop() -> None:
