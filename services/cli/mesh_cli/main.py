@@ -297,6 +297,31 @@ def emit(
 
 
 @commands.command()
+def token(
+    user: Annotated[str, typer.Argument(help="Who it is for: the name under which they speak.")],
+    *,
+    read: Annotated[
+        list[str], typer.Option(metavar="PATTERN", help="Subjects that may be read; may be repeated.")
+    ] = [],  # noqa: B006 - typer copies it
+    write: Annotated[list[str], typer.Option(metavar="PATTERN", help="Subjects that may be written; likewise.")] = [],  # noqa: B006 - likewise
+    ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 30s, 15m, 1h, 7d.")] = "1h",
+) -> None:
+    """Print a token for a browser or a program, signed with `MESH_TOKEN_KEY` (or the first key of the file).
+
+    ```
+    # one session: to see it, and to say something in it
+    mesh token alice --read 'chat.s1.>' --read 'session.s1.>' --write chat.s1.message
+
+    # an operator, for ten minutes
+    mesh token root --read '>' --write '>' --ttl 10m
+    ```
+    """
+    from mesh_cli.tokens import print_token
+
+    raise typer.Exit(print_token(user, read, write, ttl=ttl))
+
+
+@commands.command()
 def demo(
     folder: Annotated[
         Path | None,
