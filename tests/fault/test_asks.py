@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import random
@@ -78,21 +79,34 @@ async def test_what_a_killed_agent_worked_on_is_given_to_another_and_long_work_i
             assert (patient.taken, heir.taken) == ([(WAIT, 1)], [(WAIT, 2)])
 
 
-async def freeze_at_work(url: str, api: Api) -> None:
-    """Freeze an agent in the middle of an answer, and let it go on when another has answered."""
-    async with AnsweringProcess(url, "one", "department/one", "agent/one") as sleeper:
-        message_id = await put(api.mesh, "department/one", WAIT)
+async def freeze_at_work(url: str, api: Api, name: str, then: str) -> None:
+    """Freeze an agent in the middle of an answer, and let it wake when another has answered, or is about to."""
+    department = f"department/{name}"
+    async with AnsweringProcess(url, name, department, f"agent/{name}") as sleeper:
+        message_id = await put(api.mesh, department, WAIT)
         await eventually(lambda: sleeper.taken == [(WAIT, 1)], within_s=20)
         sleeper.send(signal.SIGSTOP)
-        async with AnsweringProcess(url, "other", "department/one") as other:
-            other.go()
-            await eventually(lambda: answers_to(api.mesh, "s1", message_id), within_s=40)
-            sleeper.go()
+        async with AnsweringProcess(url, f"not-{name}", department) as other:
+            await eventually(lambda: other.taken == [(WAIT, 2)], within_s=40)
+            if then != "fail":
+                other.go()
+                await eventually(lambda: answers_to(api.mesh, "s1", message_id), within_s=40)
+            if then != "stay":
+                sleeper.go(then)
             sleeper.send(signal.SIGCONT)
-            later = await put(api.mesh, "agent/one", "later")
-            assert await the_answer(api, "agent/one", later) == "one says later"
-            assert await the_answer(api, "department/one", message_id) == f"other says {WAIT}"
-            assert other.taken == [(WAIT, 2)]
+            later = await put(api.mesh, f"agent/{name}", "later")
+            assert await the_answer(api, f"agent/{name}", later) == f"{name} says later"
+            await eventually(lambda: is_idle(api, name), within_s=20)
+            if then == "fail":
+                other.go()
+            assert await the_answer(api, department, message_id) == f"not-{name} says {WAIT}"
+            assert (sleeper.taken, other.taken) == ([(WAIT, 1), ("later", 1)], [(WAIT, 2)])
+
+
+async def is_idle(api: Api, name: str) -> bool:
+    """Tell whether an agent says that it works on nothing."""
+    beat = await api.mesh.log.last("KV_AGENTS", f"$KV.AGENTS.{name}")
+    return beat is not None and json.loads(beat.body)["answering"] == []
 
 
 async def freeze_idle(url: str, api: Api) -> None:
@@ -103,18 +117,22 @@ async def freeze_idle(url: str, api: Api) -> None:
         sleeper.send(signal.SIGSTOP)
         message_id = await put(api.mesh, "department/two", WAIT)
         async with AnsweringProcess(url, "another", "department/two") as another:
-            await eventually(lambda: another.taken == [(WAIT, 2)], within_s=40)
+            await eventually(lambda: another.taken, within_s=40)
             sleeper.send(signal.SIGCONT)
             later = await put(api.mesh, "agent/two", "later")
             assert await the_answer(api, "agent/two", later) == "two says later"
             another.go()
             assert await the_answer(api, "department/two", message_id) == f"another says {WAIT}"
-            assert (sleeper.taken, another.taken) == ([("first", 1), ("later", 1)], [(WAIT, 2)])
+            assert sleeper.taken == [("first", 1), ("later", 1)]
+            assert [text for text, _ in another.taken] == [WAIT]
 
 
 @pytest.mark.promise("P-ASK-2")
 async def test_who_was_frozen_neither_answers_again_nor_takes_anything_back(nats_server: NatsServer, api: Api) -> None:
-    await asyncio.gather(freeze_at_work(nats_server.url, api), freeze_idle(nats_server.url, api))
+    await asyncio.gather(
+        *(freeze_at_work(nats_server.url, api, f"sleeper-{then}", then) for then in ("go", "fail", "stay")),
+        freeze_idle(nats_server.url, api),
+    )
 
 
 @pytest.mark.promise("P-ASK-2", "P-ASK-8")

@@ -404,10 +404,10 @@ async def test_what_is_given_out_again_to_who_works_on_it_is_not_begun_again(sha
         asking = asyncio.create_task(post(api, "agents/only/chat", "x"))
         await eventually(lambda: attempts)
         [job] = agent.answers._jobs
-        job.is_ours = False
+        job.is_lost = True
         mesh.connection.publish(job.delivery.ack_subject, b"-NAK")
         await eventually(lambda: job.delivery.taken.attempt == 2)
-        assert job.is_ours
+        assert not job.is_lost
         go.set()
         assert (await asking)["response"] == "done"
         assert attempts == [1]

@@ -2,8 +2,8 @@
 
 As a program: connects to the NATS at its first argument, is the agent of the second, which works on as many questions
 at a time as the third says, and answers what the targets that follow are asked. It says on its standard output what it
-takes. The question ``wait`` is answered once its standard input says ``go``, any other at once. It ends with its
-standard input.
+takes. The question ``wait`` is answered once its standard input says ``go``, and fails when it says ``fail``; any other
+is answered at once. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class AnsweringProcess:
         assert self._process is not None
         self._process.send_signal(signum)
 
-    def go(self) -> None:
-        """Have it answer what waits."""
+    def go(self, word: str = "go") -> None:
+        """Have it answer what waits, or ``fail`` to."""
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
+        self._process.stdin.write(f"{word}\n".encode())
 
     async def kill(self) -> None:
         """Kill it, and wait until it is gone."""
@@ -90,7 +90,7 @@ async def _lines() -> AsyncIterator[str]:
 
 
 async def _serve(nats_url: str, name: str, concurrency: str, *targets: str) -> None:
-    go = asyncio.Event()
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with (
         Mesh.connect(nats_url, name=name, wait_s=20) as mesh,
         mesh.agent(name, concurrency=int(concurrency)) as agent,
@@ -101,14 +101,15 @@ async def _serve(nats_url: str, name: str, concurrency: str, *targets: str) -> N
             print(ask.attempt, ask.content, flush=True)
             await out.write(f"{name} says ")
             if ask.content == WAIT:
-                await go.wait()
+                if await asyncio.shield(told) == "fail":
+                    raise RuntimeError("as it was told")
             else:
                 await asyncio.sleep(random.uniform(0, _LONGEST_S))
             return ask.content
 
         print("serves", flush=True)
-        async for _ in _lines():
-            go.set()
+        async for word in _lines():
+            told.set_result(word)
 
 
 if __name__ == "__main__":

@@ -30,13 +30,13 @@ class Job:
         """``now`` is a time of the event loop."""
         self.ask = ask
         self.delivery = delivery
-        self.renewed_at = now
-        self.is_ours = True
-        """As far as we know nobody else was given it."""
+        self.is_lost = False
+        """The lease ran out: somebody else may have been given it."""
         self.is_answered = False
         """The handler has ended, and what it said is being stored."""
         self.is_over = False
         """Somebody else has ended it, or it was returned to the queue: the handler is cancelled."""
+        self._renewed_at = now
         self._task = asyncio.current_task()
 
     @property
@@ -49,9 +49,19 @@ class Job:
         """How often the queue has given it out."""
         return self.delivery.taken.attempt
 
+    def is_ours(self, now: float) -> bool:
+        """Whether nobody else was given it; who was frozen finds here that time has passed."""
+        self.is_lost = self.is_lost or now - self._renewed_at > ACK_WAIT_S
+        return not self.is_lost
+
+    def renew(self, now: float) -> None:
+        """The queue was told that it is being worked on."""
+        if self.is_ours(now):
+            self._renewed_at = now
+
     def adopt(self, delivery: Delivery, now: float) -> None:
         """The queue gave it out again, to us."""
-        self.delivery, self.renewed_at, self.is_ours = delivery, now, True
+        self.delivery, self._renewed_at, self.is_lost = delivery, now, False
 
     def end(self) -> None:
         """Cancel the handler, unless it has ended."""
@@ -105,19 +115,19 @@ class Jobs:
             del self._jobs[job.key]
             self._changed()
 
-    def say(self, job: Job, word: bytes) -> None:
+    def say(self, job: Job, word: bytes) -> bool:
         """Tell the queue; what it is not told it finds out by itself, when the lease has run out.
 
         What may be somebody else's by now is not returned: that would take it from them.
         """
-        if job.is_ours or not word.startswith(NAK):
-            self._puller.say(job.delivery, word)
+        may = job.is_ours(asyncio.get_running_loop().time()) or not word.startswith(NAK)
+        return may and self._puller.say(job.delivery, word)
 
     def rest(self, job: Job, delay_s: float) -> None:
         """Return it to the queue, to be given out after ``delay_s``; who looks sees that it is not forgotten."""
-        self.say(job, b'%b {"delay": %d}' % (NAK, delay_s * _NS))
         message_id, loop = job.ask.message_id, asyncio.get_running_loop()
-        self._resting[message_id] = loop.call_later(delay_s + _TAKEN_AGAIN_S, self._forget, message_id)
+        if self.say(job, b'%b {"delay": %d}' % (NAK, delay_s * _NS)):
+            self._resting[message_id] = loop.call_later(delay_s + _TAKEN_AGAIN_S, self._forget, message_id)
 
     def _wake(self, message_id: str) -> None:
         if (timer := self._resting.pop(message_id, None)) is not None:
@@ -152,17 +162,15 @@ class Jobs:
     async def _keep_once(self) -> None:
         now = asyncio.get_running_loop().time()
         for job in self:
-            if now - job.renewed_at > ACK_WAIT_S:
-                job.is_ours = False
-            if self._puller.say(job.delivery, _WORKING) and job.is_ours:
-                job.renewed_at = now
+            if self._puller.say(job.delivery, _WORKING):
+                job.renew(now)
         for job in self:
-            if not job.is_ours and not job.is_answered:
+            if not job.is_ours(now) and not job.is_answered:
                 await self._look_after(job)
 
     async def _look_after(self, job: Job) -> None:
         try:
-            if await self._answers.find(job.ask, job.delivery.taken.at) is not None and not job.is_ours:
+            if await self._answers.find(job.ask, job.delivery.taken.at) is not None and job.is_lost:
                 _log.info("%s was ended by another", job.ask.message_id)
                 job.end()
         except MeshError as error:
