@@ -10,7 +10,7 @@ WORKERS = 2
 PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: help up install test fuzz lint format wheel lock docs clean
+.PHONY: help up install test fuzz lint format wheel lock docs types clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,10 @@ docs: install ## write docs/configuration.md from the settings, and the figures 
 	@$(BIN)/python -m mesh_cli.configuration > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
 	@$(BIN)/python -m mesh_cli.bench.document docs/performance.md bench/results
+
+# Needs the pinned TypeScript: npm ci --prefix tests/sdk
+types: ## write sdk/js/types from the comments in sdk/js
+	@tests/sdk/node_modules/.bin/tsc -p tests/sdk
 
 clean: ## remove what was built and installed; the mesh's data in .mesh/ stays
 	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

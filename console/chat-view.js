@@ -3,7 +3,7 @@
 import { arrange, byId, h, inFrame, setText } from "./dom.js";
 import { clock, dayName, hue } from "./format.js";
 
-/** @typedef {import("./conversation.js").Item} Item */
+/** @typedef {import("../sdk/conversation.js").Item} Item */
 
 const TOGETHER_MS = 5 * 60_000;
 const NEAR_END_PX = 80;
@@ -32,7 +32,7 @@ export class ChatView {
   #typingTimer;
   #sticks = true;
   #lastKey = "";
-  /** @type {import("./conversation.js").Conversation | null} */
+  /** @type {import("../sdk/conversation.js").Conversation | null} */
   #conversation = null;
 
   /** @param {{ onRetry: (item: Item) => void, onDiscard: (item: Item) => void, onStop: (item: Item) => Promise<boolean>, onEarlier: () => void }} actions */
@@ -50,7 +50,7 @@ export class ChatView {
     new ResizeObserver(() => this.#sticks && this.#goToEnd()).observe(this.#scroller);
   }
 
-  /** @param {import("./conversation.js").Conversation | null} conversation */
+  /** @param {import("../sdk/conversation.js").Conversation | null} conversation */
   open(conversation) {
     this.#conversation = conversation;
     this.#drawn.clear();
@@ -109,7 +109,7 @@ export class ChatView {
     this.#lastKey = last;
   }
 
-  /** @param {import("./conversation.js").Conversation} conversation */
+  /** @param {import("../sdk/conversation.js").Conversation} conversation */
   #typers(conversation) {
     const names = conversation.typing();
     clearTimeout(this.#typingTimer);

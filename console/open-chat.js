@@ -4,7 +4,7 @@ import { compareCursors, connect } from "../sdk/mesh.js";
 import * as api from "./api.js";
 import { ChatView } from "./chat-view.js";
 import { Composer } from "./composer.js";
-import { Conversation } from "./conversation.js";
+import { Conversation } from "../sdk/conversation.js";
 import { h } from "./dom.js";
 
 const SENDER = "user";
@@ -195,7 +195,7 @@ export class OpenChat {
   /**
    * Have the writer of a message stop; what there is by then comes as the message.
    *
-   * @param {import("./conversation.js").Item} item
+   * @param {import("../sdk/conversation.js").Item} item
    * @returns {Promise<boolean>} whether it was told
    */
   async #stop({ messageId }) {
@@ -207,7 +207,7 @@ export class OpenChat {
     }
   }
 
-  /** @param {import("./conversation.js").Item} item */
+  /** @param {import("../sdk/conversation.js").Item} item */
   #discard({ key, content }) {
     this.#open.conversation.discard(key);
     this.composer.giveBack(content);

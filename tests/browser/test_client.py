@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator
@@ -72,47 +71,61 @@ async def test_nothing_is_lost_doubled_or_out_of_order(mesh: RunningMesh, chromi
 
 
 SEND = """
-async ([topic, count]) => {
-  const connected = () => new Promise((resolve) => {
-    if (connection.state.state === "connected") return resolve();
-    const off = connection.on("state", ({ state }) => state === "connected" && (off(), resolve()));
-  });
-  const subject = `${topic.replace("_", ".")}.message`;
+([subject, count]) => {
   globalThis.acknowledged = [];
+  globalThis.refused = [];
   for (let number = 0; number < count; number += 1) {
-    while (acknowledged.length === number) {
-      await connected();
-      const sent = connection.send(subject, { sender: "page", content: `m${number}` }, { id: `id-${number}` });
-      await sent.then((ack) => acknowledged.push(ack), (error) => told.push(error.code));
-    }
+    connection.send(subject, { sender: "page", content: `m${number}` }).then(
+      (ack) => acknowledged.push(ack),
+      (error) => refused.push(error.code),
+    );
   }
 }
 """
 
 
-@pytest.mark.promise("P-SEND-2")
-async def test_what_a_page_sends_again_after_a_cut_is_said_once(mesh: RunningMesh, chromium: Path) -> None:
-    count = 100
+@pytest.mark.promise("P-SEND-2", "P-CLIENT-2")
+async def test_what_a_page_sends_is_said_once_and_in_order_over_cuts(mesh: RunningMesh, chromium: Path) -> None:
+    count = 200
     async with async_playwright() as playwright, CuttingProxy(mesh.port).running() as proxy:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = await browser.new_page(bypass_csp=True)
         await page.goto(proxy.url)
         await page.evaluate(FOLLOW, ["chat_sent"])
-        sending = asyncio.create_task(page.evaluate(SEND, ["chat_sent", count]))
-        for due in range(10, count, 15):
+        await page.evaluate(SEND, ["chat.sent.message", count])
+        for due in range(5, count, 30):
             await page.wait_for_function(f"acknowledged.length >= {due} && connection.state.state === 'connected'")
             proxy.cut()
-        async with within(60):
-            await sending
         said = [f"m{number}" for number in range(count)]
-        await page.wait_for_function(f"seen.length >= {count}", timeout=30_000)
+        await page.wait_for_function(f"acknowledged.length >= {count} && seen.length >= {count}", timeout=60_000)
         assert await page.evaluate("seen") == said
+        assert await page.evaluate("refused") == []
         assert proxy.cuts >= 5
-        told = await page.evaluate("told")
-        assert {what for what in told if what not in {"connecting", "recovering", "connected"}} <= {"lost"}
         async with Mesh.connect(mesh.nats_url) as reader:
             history = await reader.chat("sent").history(2 * count)
         assert [event.payload["content"] for event in history] == said
         cursors = [event.cursor for event in history]
         assert [ack["cursor"] for ack in await page.evaluate("acknowledged")] == cursors
+        await browser.close()
+
+
+@pytest.mark.promise("P-CLIENT-2")
+async def test_what_is_typed_while_offline_is_sent_once_when_the_network_is_back(
+    mesh: RunningMesh, chromium: Path
+) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        context = await browser.new_context(bypass_csp=True)
+        page = await context.new_page()
+        await page.goto(mesh.url)
+        await page.evaluate(FOLLOW, ["chat_offline"])
+        await context.set_offline(offline=True)
+        await page.wait_for_function("connection.state.state === 'recovering'")
+        await page.evaluate(SEND, ["chat.offline.message", 3])
+        assert await page.evaluate("connection.waiting") == 3
+        await context.set_offline(offline=False)
+        await page.wait_for_function("acknowledged.length === 3 && seen.length === 3", timeout=30_000)
+        async with Mesh.connect(mesh.nats_url) as reader:
+            history = await reader.chat("offline").history(10)
+        assert [event.payload["content"] for event in history] == ["m0", "m1", "m2"]
         await browser.close()

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { Assembly } from "../../console/assembly.js";
+import { Assembly } from "../../sdk/js/assembly.js";
 
 /** @param {...[string, number, string]} pieces */
 const taken = (...pieces) => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { Conversation } from "../../console/conversation.js";
+import { Conversation } from "../../sdk/js/conversation.js";
 import { Feed } from "../../console/feed.js";
 import { hue, short, summary } from "../../console/format.js";
 import { SessionList } from "../../console/sessions.js";

@@ -207,14 +207,17 @@ describe("positions", () => {
 describe("sending", () => {
   const ack = (id, more = {}) => ({ event_type: "ack", payload: { id, cursor: "Rk3f-7", duplicate: false, ...more } });
 
+  const texts = () => FakeSocket.last.sent.filter(({ type }) => type === "send").map(({ id }) => id);
+
   test("resolves when it is stored, whatever comes in between, and an ack is no event", async (t) => {
     const { connection, log } = await open(t);
     FakeSocket.last.greet({ cursors: { R: "Rk3f-3" } });
     const one = connection.send("chat.s1.message", { content: "hi" }, { id: "c1" });
-    const two = connection.send("chat.s1.message", { content: "ho" });
+    const two = connection.send("chat.s2.message", { content: "ho" });
     const [first, second] = FakeSocket.last.sent;
     assert.deepEqual(first, { type: "send", id: "c1", subject: "chat.s1.message", payload: { content: "hi" } });
     assert.match(second.id, /^[0-9a-f]{32}$/);
+    assert.equal(connection.waiting, 2);
     FakeSocket.last.receive(ack(second.id, { cursor: "Rk3f-5" }));
     FakeSocket.last.receive(message(4, 3));
     FakeSocket.last.receive(ack("c1"));
@@ -222,6 +225,7 @@ describe("sending", () => {
     assert.deepEqual(await one, ack("c1").payload);
     assert.equal((await two).cursor, "Rk3f-5");
     assert.equal(connection.since, "Rk3f-4");
+    assert.equal(connection.waiting, 0);
     assert.deepEqual(log.map(([type]) => type), ["*"]);
   });
 
@@ -230,28 +234,120 @@ describe("sending", () => {
     FakeSocket.last.greet();
     const sent = connection.send("chat.s1.message", {}, { id: "c1" });
     FakeSocket.last.receive({ event_type: "error", payload: { code: "unknown_type", message: "what?" } });
-    FakeSocket.last.receive({ event_type: "error", payload: { id: "c1", code: "not_stored", message: "later", retry_after_ms: 9 } });
-    await assert.rejects(sent, { name: "Error", message: "later", code: "not_stored", id: "c1", retry_after_ms: 9 });
+    FakeSocket.last.receive({ event_type: "error", payload: { id: "c1", code: "not_allowed", message: "no" } });
+    await assert.rejects(sent, { name: "Error", message: "no", code: "not_allowed", id: "c1" });
     assert.deepEqual(log, [["error", { code: "unknown_type", message: "what?" }]]);
   });
 
-  test("rejects when the connection is lost, and is repeated under the same id on the next one", async (t) => {
+  test("waits for a connection, and comes again under the same id after a loss", async (t) => {
     const { connection, tick } = await open(t);
-    await assert.rejects(connection.send("chat.s1.message", {}, { id: "c1" }), { code: "lost", id: "c1" });
-    FakeSocket.last.greet();
     const sent = connection.send("chat.s1.message", {}, { id: "c1" });
-    assert.equal(connection.send("chat.s1.message", {}, { id: "c1" }), sent);
-    assert.equal(FakeSocket.last.sent.length, 1);
-    FakeSocket.last.lose();
-    await assert.rejects(sent, { code: "lost", id: "c1" });
-    await tick(500);
+    assert.deepEqual(FakeSocket.last.sent, []);
     FakeSocket.last.greet();
-    const again = connection.send("chat.s1.message", {}, { id: "c1" });
+    assert.equal(connection.send("chat.s1.message", {}, { id: "c1" }), sent);
+    assert.deepEqual(texts(), ["c1"]);
+    FakeSocket.last.lose();
+    const later = connection.send("chat.s1.message", {}, { id: "c2" });
+    await tick(250);
+    assert.deepEqual(texts(), [], "nothing goes out before the greeting");
+    FakeSocket.last.greet();
+    assert.deepEqual(texts(), ["c1"]);
     FakeSocket.last.receive(ack("c1", { duplicate: true }));
-    assert.equal((await again).duplicate, true);
-    const last = connection.send("chat.s1.message", {}, { id: "c2" });
+    assert.deepEqual(texts(), ["c1", "c2"]);
+    FakeSocket.last.receive(ack("c2"));
+    assert.equal((await sent).duplicate, true);
+    assert.equal((await later).id, "c2");
+  });
+
+  test("keeps the order of each subject, also when the server puts one off", async (t) => {
+    const { connection, tick } = await open(t);
+    FakeSocket.last.greet();
+    const sent = ["c1", "c2"].map((id) => connection.send("chat.s1.message", {}, { id }));
+    connection.send("chat.s2.message", {}, { id: "other" }).catch(() => {});
+    assert.deepEqual(texts(), ["c1", "other"]);
+    FakeSocket.last.receive({ event_type: "error", payload: { id: "c1", code: "not_stored", message: "later", retry_after_ms: 1_000 } });
+    await tick(999);
+    assert.deepEqual(texts(), ["c1", "other"]);
+    await tick(1);
+    assert.deepEqual(texts(), ["c1", "other", "c1"]);
+    FakeSocket.last.receive(ack("c1"));
+    FakeSocket.last.receive(ack("c2"));
+    await Promise.all(sent);
+    assert.deepEqual(texts(), ["c1", "other", "c1", "c2"]);
+  });
+
+  test("is bounded", async (t) => {
+    const { connection } = await open(t, { queue: 2 });
+    const sent = ["c1", "c2"].map((id) => connection.send("chat.s1.message", {}, { id }));
+    await assert.rejects(connection.send("chat.s1.message", {}, { id: "c3" }), { code: "full", id: "c3" });
+    await assert.rejects(connection.send("chat.s1.message", {}, { id: "c3" }), { code: "full" });
     connection.close();
-    await assert.rejects(last, { code: "lost" });
+    for (const each of sent) await assert.rejects(each, { code: "closed" });
+    await assert.rejects(connection.send("chat.s1.message", {}), { code: "closed" });
+  });
+
+  test("refuses what no server takes, and what this one closed for", async (t) => {
+    const { connection, tick } = await open(t);
+    await assert.rejects(connection.send("chat.s1.message", { content: "\u00e4".repeat(32_768) }), { code: "too_large" });
+    FakeSocket.last.greet();
+    const big = connection.send("chat.s1.message", { content: "x".repeat(100) }, { id: "big" });
+    const small = connection.send("chat.s2.message", {}, { id: "small" });
+    FakeSocket.last.lose(1009);
+    await assert.rejects(big, { code: "too_large", id: "big" });
+    await tick(250);
+    FakeSocket.last.greet();
+    assert.deepEqual(texts(), ["small"]);
+    FakeSocket.last.receive(ack("small"));
+    await small;
+  });
+
+  test("does not send again what the server may have forgotten, but what was never sent", async (t) => {
+    const { connection, tick } = await open(t);
+    FakeSocket.last.greet();
+    const tried = connection.send("chat.s1.message", {}, { id: "tried" });
+    FakeSocket.last.lose();
+    const fresh = connection.send("chat.s1.message", {}, { id: "fresh" });
+    page.dispatchEvent(new Event("offline"));
+    mock.timers.setTime(600_000);
+    await tick(250);
+    FakeSocket.last.greet();
+    await assert.rejects(tried, { code: "lost", id: "tried" });
+    assert.deepEqual(texts(), ["fresh"]);
+    FakeSocket.last.receive(ack("fresh"));
+    await fresh;
+  });
+
+  test("writes no faster than a server takes it", async (t) => {
+    const { connection, tick } = await open(t);
+    FakeSocket.last.greet();
+    let stored = 0;
+    for (let number = 0; number < 300; number += 1) connection.send("chat.s1.message", {}).then(() => (stored += 1));
+    let answered = 0;
+    const answer = () => {
+      for (; answered < FakeSocket.last.sent.length; answered += 1) {
+        const { type, id } = FakeSocket.last.sent[answered];
+        if (type === "send") FakeSocket.last.receive(ack(id));
+      }
+    };
+    answer();
+    assert.equal(FakeSocket.last.sent.length, 100);
+    const go = async (/** @type {number} */ ms) => {
+      for (; ms > 0; ms -= 12) {
+        await tick(12);
+        answer();
+      }
+    };
+    await go(1_000);
+    assert.ok(FakeSocket.last.sent.length < 200, `${FakeSocket.last.sent.length} in a second`);
+    await go(2_000);
+    assert.equal(stored, 300);
+  });
+
+  test("ends with what refused the connection for good", async (t) => {
+    const { connection } = await open(t);
+    const sent = connection.send("chat.s1.message", {});
+    FakeSocket.last.lose(4403, "the token does not allow this topic");
+    await assert.rejects(sent, { code: "closed", message: "the token does not allow this topic" });
   });
 });
 

@@ -13,12 +13,15 @@ class CuttingProxy:
 
     Args:
         port: where to.
+        blocks_websockets: cut off whoever asks for one, as some firewalls do.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, blocks_websockets: bool = False) -> None:
         self.url = ""
         self.cuts = 0
-        self._port = port
+        self.port = port
+        self.blocked = 0
+        self._blocks_websockets = blocks_websockets
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,9 +51,24 @@ class CuttingProxy:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        with contextlib.suppress(OSError):
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        with contextlib.suppress(OSError), contextlib.closing(writer):
+            head = await self._head(reader, writer)
+            if self._blocks_websockets and b"upgrade: websocket" in head.lower():
+                self.blocked += 1
+                return
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.port)
+            there_writer.write(head)
             await asyncio.gather(self._carry(reader, there_writer), self._carry(there_reader, writer))
+
+    async def _head(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """Give what comes first, where it matters."""
+        if not self._blocks_websockets:
+            return b""
+        self._writers.add(writer)
+        try:
+            return await reader.read(65_536)
+        finally:
+            self._writers.discard(writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

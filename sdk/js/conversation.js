@@ -38,7 +38,7 @@ export class Conversation {
 
   /**
    * @param {string} id
-   * @param {(a: string, b: string) => number} compare  two cursors, as the client does
+   * @param {(a: string, b: string) => number} compare  two cursors, as `compareCursors` does
    */
   constructor(id, compare) {
     this.id = id;
@@ -59,7 +59,7 @@ export class Conversation {
   /**
    * Take an event, of the API's or live.
    *
-   * @param {import("../sdk/js/mesh.js").MeshEvent} event
+   * @param {import("./topic.js").MeshEvent} event
    * @returns {boolean} whether something changed
    */
   apply({ event_type: type, payload, cursor = "", id = "", timestamp = "" }) {

@@ -1,0 +1,369 @@
+/** The life of one socket: opened, watched, lost, and opened again. What it carries is its owner's. */
+
+import { Outbox } from "./outbox.js";
+
+/**
+ * How the connection stands.
+ *
+ * - `connecting`: not connected yet; trying
+ * - `connected`: live. `degraded` says that the server itself is cut off from the log for now
+ * - `recovering`: was connected, is trying to resume; nothing is lost by it
+ * - `disconnected`: closed by the application
+ * - `failed`: refused for good; trying again would not help
+ *
+ * @typedef {object} ConnectionState
+ * @property {"connecting" | "connected" | "recovering" | "disconnected" | "failed"} state
+ * @property {string} reason           in words, for a log or a tooltip; empty where there is none
+ * @property {number | null} retryInMs the wait before the next attempt; null where none is being waited for
+ * @property {boolean} degraded
+ */
+
+/**
+ * What carries frames: a `WebSocket`, or what behaves like one.
+ *
+ * @typedef {object} Socket
+ * @property {number} readyState
+ * @property {any} onmessage
+ * @property {any} onclose
+ * @property {(text: string) => void} send
+ * @property {(code?: number) => void} close
+ */
+
+/** @typedef {new (url: string, protocols: string[]) => Socket} SocketClass */
+
+/**
+ * @typedef {object} LineOptions
+ * @property {() => string | null | undefined | Promise<string | null | undefined>} [getToken]  asked before each attempt
+ * @property {SocketClass} [WebSocket]  another implementation than the global one
+ * @property {boolean} [fallback]       whether to go on by server-sent events where WebSockets are blocked; by default true
+ * @property {number} [queue]           how many messages may wait to be stored; by default 1000
+ */
+
+/**
+ * @typedef {object} Owner
+ * @property {() => string} address                      of the next attempt
+ * @property {(state: ConnectionState) => void} entered
+ * @property {(payload: Record<string, any>) => void} greeted
+ * @property {(frame: any) => void} took                 a frame that is not the line's own
+ * @property {(what: object) => void} failed             what the server did not understand
+ * @property {() => void} left                           the page is left, or the line closed: positions are to be kept
+ */
+
+/**
+ * What to do when the server closes with one of these codes: nothing (`fail`), come back as its `reconnect` event told,
+ * with a new token, or later than usual. Any other code, such as 4408 for too slow: resume after a back-off.
+ *
+ * @type {Readonly<Record<number, "fail" | "told" | "token" | "later">>}
+ */
+export const CLOSE_CODES = Object.freeze({
+  1000: "fail", // done
+  1002: "fail", // not the WebSocket protocol
+  1003: "fail", // only text is understood
+  1007: "fail", // not UTF-8
+  1011: "later", // the edge failed
+  1012: "told", // the edge restarts
+  4400: "fail", // the request makes no sense
+  4401: "token", // missing, wrong or expired
+  4403: "fail", // not allowed
+  4429: "later", // too many
+});
+
+const TOO_BIG = 1009;
+const BACKOFF_FIRST_MS = 500;
+const BACKOFF_MOST_MS = 20_000;
+const STABLE_AFTER_MS = 2_000;
+const HANDSHAKE_MS = 15_000;
+// A dead network is noticed within 45 s: a ping after 15 to 20 s of silence, and 25 s for its answer.
+const BEAT_MS = 5_000;
+const PING_AFTER_MS = 15_000;
+const PONG_WITHIN_MS = 20_000;
+const PROBE_WITHIN_MS = 5_000;
+// An edge takes 100 messages a second, and 200 at once.
+const MOST_AT_ONCE = 100;
+const WRITE_EVERY_MS = 12;
+const BLOCKED_AFTER = 2;
+
+/**
+ * The wait before attempt `attempt` (from 0), by full jitter: anything from nothing to a ceiling that doubles from
+ * half a second to 20 s. (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.)
+ *
+ * @param {number} attempt
+ * @param {() => number} [random]  in [0, 1)
+ * @returns {number} milliseconds
+ */
+export function backoff(attempt, random = Math.random) {
+  return random() * Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** attempt);
+}
+
+export class Line {
+  /** @type {ConnectionState} */ state = Object.freeze({ state: "connecting", reason: "", retryInMs: null, degraded: false });
+  #outbox;
+  /** @type {Socket | null} */ #socket = null;
+  /** @type {SocketClass | undefined} */ #fallback;
+  /** @type {Array<() => void>} */ #watches = [];
+  /** @type {string[]} what is written as soon as the server takes it */
+  #writes = [];
+  #mayWrite = MOST_AT_ONCE;
+  #owner;
+  #options;
+  #attempt = 0;
+  #turn = 0;
+  #blocked = 0;
+  #wasConnected = false;
+  #isGreeted = false;
+  #connectedAt = 0;
+  #heardAt = 0;
+  #pingedAt = 0;
+  #toldAt = 0;
+  /** @type {any} */ #retryTimer;
+  /** @type {any} */ #handshakeTimer;
+  /** @type {any} */ #beatTimer;
+  /** @type {any} */ #writeTimer;
+
+  /**
+   * @param {Owner} owner
+   * @param {LineOptions} options
+   */
+  constructor(owner, options) {
+    this.#owner = owner;
+    this.#options = options;
+    this.#outbox = new Outbox((text) => this.write(text), options.queue);
+  }
+
+  start() {
+    this.#watch(globalThis, "online", () => this.#wake());
+    this.#watch(globalThis, "offline", () => this.drop("offline"));
+    this.#watch(globalThis, "pageshow", () => this.#wake());
+    this.#watch(globalThis, "pagehide", () => {
+      this.#owner.left();
+      this.drop("the page was left"); // it may come back from the browser's cache, long after
+    });
+    this.#watch(globalThis.document, "visibilitychange", () => {
+      if (document.visibilityState === "visible") this.#wake();
+    });
+    this.#open();
+  }
+
+  /** How many messages wait to be stored. */
+  get waiting() {
+    return this.#outbox.size;
+  }
+
+  /**
+   * @param {string} subject
+   * @param {Record<string, any>} payload
+   * @param {string} id
+   */
+  send(subject, payload, id) {
+    const promise = this.#outbox.add(subject, payload, id);
+    this.#flush();
+    return promise;
+  }
+
+  /**
+   * Write a message, no faster than the server takes them.
+   *
+   * @param {string} text
+   * @returns {boolean} false where there is no connection
+   */
+  write(text) {
+    if (!this.#isGreeted || this.#socket?.readyState !== 1) return false;
+    this.#writes.push(text);
+    this.#pump();
+    return true;
+  }
+
+  /** End it. */
+  close() {
+    this.#owner.left();
+    this.#leave(1000);
+    clearTimeout(this.#retryTimer);
+    for (const unwatch of this.#watches.splice(0)) unwatch();
+    this.#outbox.end("the connection was closed");
+    if (this.state.state !== "failed") this.enter("disconnected", "closed");
+  }
+
+  /** Give the socket up, without waiting for its close. @param {string} reason */
+  drop(reason) {
+    if (this.#socket) this.#lost(0, reason);
+  }
+
+  /**
+   * @param {ConnectionState["state"]} state
+   * @param {string} [reason]
+   * @param {number | null} [retryInMs]
+   * @param {boolean} [degraded]
+   */
+  enter(state, reason = "", retryInMs = null, degraded = false) {
+    this.state = Object.freeze({ state, reason, retryInMs, degraded });
+    this.#owner.entered(this.state);
+  }
+
+  async #open() {
+    const turn = ++this.#turn;
+    clearTimeout(this.#retryTimer);
+    this.enter(this.#wasConnected ? "recovering" : "connecting", this.state.reason);
+    try {
+      const token = await this.#options.getToken?.();
+      if (turn !== this.#turn) return;
+      const Socket = this.#fallback ?? this.#options.WebSocket ?? globalThis.WebSocket;
+      const socket = new Socket(this.#owner.address(), token ? ["mesh.v1", `bearer.${token}`] : []);
+      this.#socket = socket;
+      socket.onmessage = (/** @type {{ data: string }} */ { data }) => socket === this.#socket && this.#receive(data);
+      socket.onclose = (/** @type {{ code: number, reason: string }} */ { code, reason }) =>
+        socket === this.#socket && this.#lost(code, reason);
+    } catch (error) {
+      if (turn === this.#turn) this.#lost(0, String(error));
+      return;
+    }
+    this.#handshakeTimer = setTimeout(() => this.drop("no greeting"), HANDSHAKE_MS);
+  }
+
+  /** @param {string} data */
+  #receive(data) {
+    this.#heardAt = Date.now();
+    let frame;
+    try {
+      frame = JSON.parse(data);
+    } catch {
+      // told below
+    }
+    if (!frame?.event_type) return this.#owner.failed({ code: "bad-frame", message: "the server sent no event" });
+    const payload = frame.payload ?? {};
+    switch (frame.event_type) {
+      case "connection":
+        return this.#greeted(payload);
+      case "pong":
+        return;
+      case "reconnect":
+        this.#toldAt = Date.now() + (payload.after_ms ?? 0);
+        return;
+      case "ack":
+      case "error":
+        if (this.#outbox.settle(frame, this.#socket?.constructor) || frame.event_type === "ack") return;
+        return this.#owner.failed(frame.payload ?? frame);
+      default:
+        return this.#owner.took(frame);
+    }
+  }
+
+  /** @param {Record<string, any>} payload */
+  #greeted(payload) {
+    const isFirst = !this.#isGreeted;
+    if (isFirst) {
+      clearTimeout(this.#handshakeTimer);
+      this.#isGreeted = true;
+      this.#connectedAt = Date.now();
+      this.#beatTimer = setInterval(() => this.#beat(), BEAT_MS);
+      this.#mayWrite = MOST_AT_ONCE;
+      this.#blocked = 0;
+    }
+    this.#wasConnected = true;
+    this.#owner.greeted(payload);
+    if (isFirst) this.#flush();
+  }
+
+  #flush() {
+    this.#outbox.flush(this.#socket?.constructor);
+  }
+
+  #pump() {
+    for (; this.#mayWrite > 0 && this.#writes.length > 0; this.#mayWrite -= 1) {
+      this.#socket?.send(/** @type {string} */ (this.#writes.shift()));
+    }
+    if (this.#mayWrite >= MOST_AT_ONCE) return;
+    this.#writeTimer ??= setTimeout(() => {
+      this.#writeTimer = undefined;
+      this.#mayWrite += 1;
+      this.#pump();
+    }, WRITE_EVERY_MS);
+  }
+
+  /**
+   * The socket is gone: fail for good, or wait and try again.
+   *
+   * @param {number} code
+   * @param {string} reason
+   */
+  #lost(code, reason) {
+    if (!this.#isGreeted && this.#socket && !this.#fallback && this.#options.fallback !== false) this.#suspect();
+    this.#leave();
+    this.#outbox.lost(code === TOO_BIG);
+    const rule = CLOSE_CODES[code];
+    if (rule === "fail" || (rule === "token" && !this.#options.getToken)) {
+      this.#outbox.end(reason || `refused (${code})`);
+      return this.enter("failed", reason || `refused (${code})`);
+    }
+    if (this.#isGreeted && Date.now() - this.#connectedAt > STABLE_AFTER_MS) this.#attempt = 0;
+    this.#isGreeted = false;
+    const wait =
+      rule === "told" && this.#toldAt
+        ? Math.max(0, this.#toldAt - Date.now())
+        : backoff(this.#attempt + (rule === "later" ? 6 : 0));
+    this.#toldAt = 0;
+    this.#attempt += 1;
+    this.enter(this.#wasConnected ? "recovering" : "connecting", reason || `closed (${code})`, Math.round(wait));
+    this.#retryTimer = setTimeout(() => this.#open(), wait);
+  }
+
+  /** A WebSocket was never greeted. Where plain HTTP comes through at the same time, WebSockets are blocked. */
+  async #suspect() {
+    try {
+      const { SseSocket, isReachable } = await import("./sse.js");
+      if (!(await isReachable(this.#owner.address()))) return;
+      this.#blocked += 1;
+      if (this.#blocked >= BLOCKED_AFTER) this.#fallback = SseSocket;
+    } catch {
+      // no HTTP either
+    }
+  }
+
+  /** @param {number} [code] */
+  #leave(code) {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#turn += 1;
+    this.#writes = [];
+    clearTimeout(this.#handshakeTimer);
+    clearTimeout(this.#writeTimer);
+    this.#writeTimer = undefined;
+    clearInterval(this.#beatTimer);
+    socket?.close(code);
+  }
+
+  /** The network may be back, or the page awake: no waiting now, and no trust in an open socket. */
+  #wake() {
+    if (this.state.retryInMs !== null) return void this.#open();
+    if (!this.#isGreeted || Date.now() - this.#heardAt < BEAT_MS) return;
+    const socket = this.#socket;
+    this.#ping();
+    setTimeout(() => {
+      if (socket === this.#socket && this.#heardAt < this.#pingedAt) this.drop("silent");
+    }, PROBE_WITHIN_MS);
+  }
+
+  #beat() {
+    const now = Date.now();
+    if (this.#pingedAt > this.#heardAt) {
+      if (now - this.#pingedAt >= PONG_WITHIN_MS) this.drop("silent");
+    } else if (now - this.#heardAt >= PING_AFTER_MS) {
+      this.#ping();
+    }
+  }
+
+  #ping() {
+    this.#pingedAt = Date.now();
+    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify({ type: "ping", timestamp: this.#pingedAt }));
+  }
+
+  /**
+   * @param {EventTarget | undefined} target
+   * @param {string} type
+   * @param {() => void} handler
+   */
+  #watch(target, type, handler) {
+    if (!target?.addEventListener) return;
+    target.addEventListener(type, handler);
+    this.#watches.push(() => target.removeEventListener(type, handler));
+  }
+}

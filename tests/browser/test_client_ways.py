@@ -1,0 +1,156 @@
+"""The JavaScript client in a real Chromium, by other ways than one WebSocket for one topic."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, async_playwright
+
+from daena_mesh import Mesh
+from tests.support.chromium import FLAGS
+from tests.support.cutting_proxy import CuttingProxy
+from tests.support.deadlines import within
+from tests.support.running_mesh import RunningMesh
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+MESSAGES = 100
+TOPICS = ("one", "two", "three")
+
+FOLLOW_MANY = """
+(topics) => import("/sdk/mesh.js").then(({ open }) => {
+  Math.random = () => 0.02; // short waits: how they grow is tested elsewhere
+  globalThis.mesh = open();
+  globalThis.seen = {};
+  globalThis.told = [];
+  globalThis.followed = topics.flatMap((topic) => [1, 2].map((by) => {
+    const following = mesh.follow(topic);
+    seen[`${topic} ${by}`] = [];
+    following.on("chat.message", ({ payload }) => seen[`${topic} ${by}`].push(payload.content));
+    for (const type of ["gap", "error"]) following.on(type, (what) => told.push([type, what]));
+    return following;
+  }));
+  mesh.on("error", (what) => told.push(["error", what]));
+})
+"""
+
+ALL_CONNECTED = "followed.every(({ state }) => state.state === 'connected')"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
+    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh
+
+
+@asynccontextmanager
+async def page_at(url: str, chromium: Path) -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page(bypass_csp=True)  # Playwright waits by evaluating strings
+        page.set_default_timeout(30_000)
+        await page.goto(f"{url}/sdk/mesh.js")  # a page of this origin with nothing of ours running
+        yield page
+        await browser.close()
+
+
+@pytest.mark.promise("P-CLIENT-3", "P-RESUME-1")
+async def test_many_topics_over_one_socket_lose_nothing(mesh: RunningMesh, chromium: Path) -> None:
+    sessions = [f"{name}-{uuid.uuid4().hex[:8]}" for name in TOPICS]
+    async with CuttingProxy(mesh.port).running() as proxy, page_at(proxy.url, chromium) as page:
+        sockets: list[str] = []
+        page.on("websocket", lambda socket: sockets.append(socket.url))
+        await page.evaluate(FOLLOW_MANY, [f"chat_{session}" for session in sessions])
+        await page.wait_for_function(ALL_CONNECTED)
+        async with Mesh.connect(mesh.nats_url) as publisher, within(60):
+            for number in range(MESSAGES):
+                for session in sessions:
+                    await publisher.chat(session).send(f"m{number}", sender="scout")
+                if number % 20 == 10:
+                    await page.wait_for_function(ALL_CONNECTED)
+                    proxy.cut()
+        await page.wait_for_function(f"Object.values(seen).every((each) => each.length >= {MESSAGES})")
+        said = [f"m{number}" for number in range(MESSAGES)]
+        assert await page.evaluate("seen") == {f"chat_{session} {by}": said for session in sessions for by in (1, 2)}
+        assert await page.evaluate("told") == []
+        assert proxy.cuts == len(sockets) - 1 == MESSAGES // 20
+        assert {url.partition("/ws")[2] for url in sockets} == {""}
+
+
+FOLLOW_BLOCKED = """
+(topic) => import("/sdk/mesh.js").then(({ connect }) => {
+  Math.random = () => 0.02;
+  globalThis.connection = connect(topic);
+  globalThis.seen = [];
+  globalThis.told = [];
+  connection.on("chat.message", ({ payload }) => seen.push(payload.content));
+  for (const type of ["gap", "error"]) connection.on(type, (what) => told.push([type, what]));
+})
+"""
+
+
+@pytest.mark.promise("P-CLIENT-4", "P-SSE-1")
+async def test_where_websockets_are_blocked_it_goes_on_by_server_sent_events(mesh: RunningMesh, chromium: Path) -> None:
+    proxy = CuttingProxy(mesh.port, blocks_websockets=True)
+    async with proxy.running(), page_at(proxy.url, chromium) as page, Mesh.connect(mesh.nats_url) as publisher:
+        await page.evaluate(FOLLOW_BLOCKED, "chat_blocked")
+        await page.evaluate(
+            "void (globalThis.sent = connection.send('chat.blocked.message', { content: 'from the page' }))"
+        )
+        await page.wait_for_function("connection.state.state === 'connected'")
+        blocked = proxy.blocked
+        assert blocked >= 2
+        ack = await page.evaluate("sent")
+        assert not ack["duplicate"]
+        await page.wait_for_function("seen.length === 1")
+        await publisher.chat("blocked").send("one", sender="scout")
+        await page.wait_for_function("seen.length === 2")
+        proxy.cut()
+        await publisher.chat("blocked").send("two", sender="scout")
+        await page.wait_for_function("seen.length >= 3")
+        assert await page.evaluate("seen") == ["from the page", "one", "two"]
+        assert await page.evaluate("told") == []
+        assert proxy.blocked == blocked
+        history = await publisher.chat("blocked").history(10)
+        assert [event.payload["content"] for event in history] == ["from the page", "one", "two"]
+        assert history[0].cursor == ack["cursor"]
+
+
+@pytest.mark.promise("P-CLIENT-4")
+async def test_many_topics_go_on_by_server_sent_events_too(mesh: RunningMesh, chromium: Path) -> None:
+    sessions = [f"{name}-{uuid.uuid4().hex[:8]}" for name in ("four", "five")]
+    proxy = CuttingProxy(mesh.port, blocks_websockets=True)
+    async with proxy.running(), page_at(proxy.url, chromium) as page, Mesh.connect(mesh.nats_url) as publisher:
+        await page.evaluate(FOLLOW_MANY, [f"chat_{session}" for session in sessions])
+        await page.wait_for_function(ALL_CONNECTED)
+        for number in range(20):
+            for session in sessions:
+                await publisher.chat(session).send(f"m{number}", sender="scout")
+            if number == 10:
+                proxy.cut()
+        await page.wait_for_function("Object.values(seen).every((each) => each.length >= 20)")
+        said = [f"m{number}" for number in range(20)]
+        assert await page.evaluate("seen") == {f"chat_{session} {by}": said for session in sessions for by in (1, 2)}
+        assert await page.evaluate("told") == []
+
+
+async def test_a_server_that_is_away_is_not_taken_for_a_blocked_websocket(mesh: RunningMesh, chromium: Path) -> None:
+    proxy = CuttingProxy(mesh.port)
+    async with proxy.running(), page_at(proxy.url, chromium) as page:
+        await page.evaluate("Promise.all(['mesh', 'sse'].map((name) => import(`/sdk/${name}.js`))).then(() => null)")
+        requests: list[str] = []
+        proxy.port = 9  # nobody listens there
+        proxy.cut()
+        page.on("request", lambda request: requests.append(request.url))
+        await page.evaluate(FOLLOW_BLOCKED, "chat_away")
+        await page.evaluate(
+            "new Promise((resolve) => { let left = 5; connection.on('state', () => --left || resolve()); })"
+        )
+        proxy.port = mesh.port
+        await page.wait_for_function("connection.state.state === 'connected'")
+        assert [url for url in requests if "/sse/" in url] == []

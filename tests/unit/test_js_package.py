@@ -1,0 +1,60 @@
+"""The JavaScript client as a package: its types, its size, and what is in it."""
+
+from __future__ import annotations
+
+import filecmp
+import gzip
+import json
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.real_parties import node_path, skip
+from tests.support.tracked import ROOT
+
+SDK = ROOT / "sdk" / "js"
+TOOLS = ROOT / "tests" / "sdk" / "node_modules" / ".bin"
+MOST_BYTES = 6_000
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def tool(name: str) -> str:
+    node_path()
+    if not (TOOLS / name).exists():
+        skip("run npm ci --prefix tests/sdk to run this test")
+    return str(TOOLS / name)
+
+
+def run(*command: str, cwd: Path = ROOT) -> str:
+    ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=100)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.promise("P-CLIENT-1")
+def test_types_are_sound_and_the_declarations_are_theirs(tmp_path: Path) -> None:
+    run(tool("tsc"), "-p", "tests/sdk", "--outDir", str(tmp_path))
+    written = sorted(path.name for path in tmp_path.glob("*.d.ts"))
+    assert written == sorted(path.name for path in (SDK / "types").iterdir())
+    _, different, missing = filecmp.cmpfiles(tmp_path, SDK / "types", written, shallow=False)
+    assert (different, missing) == ([], []), "make types"
+
+
+@pytest.mark.promise("P-CLIENT-1")
+def test_the_core_is_small() -> None:
+    options = ("--bundle", "--minify", "--format=esm", "--target=es2022", "--external:./sse.js", "--log-level=error")
+    core = run(tool("esbuild"), "sdk/js/mesh.js", *options)
+    assert "WebSocket" in core
+    assert len(gzip.compress(core.encode(), 9)) <= MOST_BYTES
+
+
+def test_the_package_says_what_is_there() -> None:
+    package = json.loads((SDK / "package.json").read_text())
+    assert package["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert not any("dependencies" in key.lower() for key in package)
+    for entry in package["exports"].values():
+        for path in entry.values():
+            assert (SDK / path).is_file(), path
