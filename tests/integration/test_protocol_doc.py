@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from daena_mesh.embedded import NatsServer
 from daena_mesh.sessions import SessionStore
 from tests.support.cutting_proxy import CuttingProxy
-from tests.support.deadlines import within
+from tests.support.deadlines import eventually, within
 from tests.support.edge import provisioned_mesh, running_edge
 from tests.support.markdown import blocks
 from tests.support.stranger import Stranger
@@ -69,7 +69,10 @@ async def test_the_story_of_the_document_happens(tmp_path: Path) -> None:
             hello = await chat.send("Hello!", sender="ada")
             await chat.send("Is anyone there?", sender="ada")
             await hear(first, 3)
+        (topic,) = running.edge.topics()
         await mesh.connection.request("chat.s1.message", b'{"sender":"scout","content":"I am."}', timeout_s=5)
+        # Or it would be shown live, behind the greeting: it is stored, and may still be on its way to the edge.
+        await eventually(lambda: topic.follower.chains["RECORDS"].seen == 5)
 
         async with connect(f"{url}?since={hello.cursor}", subprotocols=["mesh.v1"]) as second:  # type: ignore[list-item]
             assert second.subprotocol == "mesh.v1"
