@@ -9,6 +9,7 @@ import pytest
 
 from daena_mesh.connection import Connection
 from daena_mesh.embedded import NatsServer
+from daena_mesh.subjects import covers
 from tests.support.deadlines import eventually, within
 
 SUBJECT = "test.writes"
@@ -77,3 +78,31 @@ async def test_what_was_published_right_before_the_end_is_sent(nats_server: Nats
             writer.publish(SUBJECT, b"goodbye")
         async with within(10):
             await eventually(lambda: got == [b"goodbye"])
+
+
+async def test_who_drains_is_given_what_was_on_its_way_and_nothing_later(nats_server: NatsServer) -> None:
+    async with connected(nats_server.url) as ours, connected(nats_server.url) as theirs:
+        got: list[bytes] = []
+        inbox = ours.new_inbox()
+        subscription = ours.subscribe(inbox, lambda _subject, _reply, _headers, body: got.append(body))
+        await ours.flush()
+        ours.rest(0.3)  # what comes is not read meanwhile
+        for number in range(1_000):
+            theirs.publish(inbox, b"%d" % number)
+        await theirs.flush()
+        await ours.drain(subscription)
+        assert got == [b"%d" % number for number in range(1_000)]
+        theirs.publish(inbox, b"later")
+        await theirs.flush()
+        await ours.flush()
+        await ours.drain(subscription)  # nothing is left to stop
+        assert len(got) == 1_000
+
+
+async def test_an_inbox_is_nobody_elses(nats_server: NatsServer) -> None:
+    async with connected(nats_server.url) as connection:
+        inboxes = {connection.new_inbox() for _ in range(100)}
+        assert len(inboxes) == 100
+        # What comes there does not come to who waits for the answers to requests.
+        wide = connection._inbox.decode() + "*"
+        assert all(inbox.startswith(wide[:-1]) and not covers(wide, inbox) for inbox in inboxes)
