@@ -27,12 +27,12 @@ from daena_mesh.events import ChatMessage
 from daena_mesh.stored import Stored, read_live
 from daena_mesh.subjects import Subject, check_id, check_pattern, covers, matches, overlaps, safe_id
 from mesh_api.prefer import MOST_WAIT_S, wait_of
+from mesh_edge.auth import read_auth
 from mesh_edge.client_messages import Budget, answer
 from mesh_edge.envelope import event_text
 from mesh_edge.follow import MOST_HISTORY, follow_of
 from mesh_edge.frames import text_frame
 from mesh_edge.sending import Refused, read_send
-from mesh_edge.stranger import read_auth
 from mesh_edge.topic_name import topic_of
 from tests.fuzz import handshakes
 from tests.fuzz.campaign import Check

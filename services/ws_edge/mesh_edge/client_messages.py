@@ -81,7 +81,7 @@ def respond(message: ClientMessage | None, budget: Budget) -> tuple[bytes, Closi
     if message.type == "pong":
         return b"", None
     if message.type == "auth":
-        return _error(budget, "auth_too_late", "a token counts as the very first message of a socket that brought none")
+        return _error(budget, "auth_too_late", "nobody authenticates here: this socket has no token to renew")
     shown = ascii(message.type[:40])
     return _error(budget, "unknown_type", f"the type {shown} is not known; 'ping', 'pong' and 'send' are")
 

@@ -14,15 +14,17 @@ from daena_mesh.connection import Subscription
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.mesh import Mesh
 from mesh_edge import closing
+from mesh_edge.closing import Closing
 from mesh_edge.conversation import Rules
 from mesh_edge.cork import Cork
 from mesh_edge.counts import Counts
 from mesh_edge.credentials import Knock
 from mesh_edge.draining import send_away, tell
 from mesh_edge.event_stream import EventStream, ResponseTransport
+from mesh_edge.expiry import Expiry
 from mesh_edge.fanout import Turn
 from mesh_edge.follow import Follow
-from mesh_edge.gate import Gate
+from mesh_edge.gate import Denied, Gate
 from mesh_edge.link import NOBODY, Link, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
@@ -75,6 +77,7 @@ class Edge:
         self._servers: list[set[Any]] = []
         """The connections of each server through which sockets came, so that none keeps a reference of its own."""
         self._visitors: dict[Visitor, Visitor] = {}
+        self._expiry = Expiry()
         self.presence = Presence(self.mesh, self.edge_id, linger_s=settings.presence_linger_s)
         self.service = edge_service(self)
         turn = Turn(self.mesh.connection)
@@ -101,6 +104,7 @@ class Edge:
         self.service.stop()
         for task in self._tasks:
             task.cancel()
+        self._expiry.stop()
         await self.presence.close()
         for timer in self._lingering.values():
             timer.cancel()
@@ -227,6 +231,19 @@ class Edge:
         if len(self._visitors) > 1_000:
             self._visitors.clear()
         self._wheel[hash(link) // 16 % _SLOTS][link] = None
+        self._expiry.add(link)
+
+    def renew(self, link: Link, token: str) -> Closing | None:
+        """A client shows a fresh token for what it follows; gives why to close it, if that does not do."""
+        patterns = [pattern for reader in link.readers for pattern in reader.topic.key.patterns]
+        try:
+            visitor = self.gate.renew(link.visitor, token, patterns, time.time())
+        except Denied as denied:
+            return denied.why
+        self._expiry.discard(link)
+        link.visitor = visitor
+        self._expiry.add(link)
+        return None
 
     def turn_away_late(self, link: Link) -> None:
         """Send away who was let in a moment before the edge began to drain."""
@@ -256,6 +273,7 @@ class Edge:
         for connections in self._servers:
             connections.discard(link)
         self.gate.left(link)
+        self._expiry.discard(link)
         self._wheel[hash(link) // 16 % _SLOTS].pop(link, None)
         if self.is_draining:
             self._left.set()

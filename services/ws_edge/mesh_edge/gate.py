@@ -6,7 +6,7 @@ gets an HTTP status; tokens are refused after it, by a close code, since browser
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from starlette.responses import Response
@@ -132,10 +132,23 @@ class Gate:
         except InvalidToken:
             raise Denied(closing.UNAUTHENTICATED) from None
         if topic is None:
-            return Visitor(user_agent, claims.sub, claims.mesh.write, may_read=claims.mesh.read)
+            return Visitor(user_agent, claims.sub, claims.mesh.write, may_read=claims.mesh.read, until=claims.exp)
         if not claims.mesh.may_read(topic.patterns):
             raise Denied(closing.FORBIDDEN)
-        return Visitor(user_agent, claims.sub, claims.mesh.write)
+        return Visitor(user_agent, claims.sub, claims.mesh.write, until=claims.exp)
+
+    def renew(self, visitor: Visitor, token: str, patterns: Iterable[str], at: float) -> Visitor:
+        """The visitor who shows a fresh token, at ``at``, and goes on to read ``patterns``; raises `Denied`."""
+        if self.keyring is None:
+            raise Denied(closing.UNAUTHENTICATED)
+        try:
+            claims = self.keyring.verify(token.encode(errors="replace"), at)
+        except InvalidToken:
+            raise Denied(closing.UNAUTHENTICATED) from None
+        if claims.sub != visitor.user or not claims.mesh.may_read(patterns):
+            raise Denied(closing.FORBIDDEN)
+        may_read = None if visitor.may_read is None else claims.mesh.read
+        return visitor._replace(may_write=claims.mesh.write, may_read=may_read, until=claims.exp)
 
     def _name(self, who: str) -> str | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -27,6 +28,9 @@ class Host(Protocol):
     def lost(self, link: Link) -> None:
         """The connection is gone."""
 
+    def renew(self, link: Link, token: str) -> Closing | None:
+        """A client shows a fresh token for what it follows; gives why to close it, if that does not do."""
+
 
 class Visitor(NamedTuple):
     """Who is at the other end; one object serves all that are alike."""
@@ -40,6 +44,8 @@ class Visitor(NamedTuple):
     """What it may ask for on a socket of many topics; None: everything."""
     who: str | None = None
     """As whom it is present, where nobody authenticates."""
+    until: float = math.inf
+    """When its token expires, in seconds since 1970."""
 
     @property
     def present_as(self) -> str | None:

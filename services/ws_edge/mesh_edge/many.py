@@ -81,7 +81,7 @@ class ManySocket(WebSocket):
         elif message.type == "unsubscribe":
             self._unsubscribe(text)
         else:
-            return False
+            return super().takes(message, text)
         return True
 
     def _subscribe(self, text: str) -> None:

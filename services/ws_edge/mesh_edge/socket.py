@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mesh_edge import closing
+from mesh_edge.auth import read_auth, renewed_frame
 from mesh_edge.client_messages import ClientMessage
 from mesh_edge.closing import Closing
 from mesh_edge.conversation import Conversation
@@ -109,9 +110,15 @@ class WebSocket(Link, asyncio.Protocol):
             self._conversation = Conversation(self, self._host.rules)
         self._conversation.hear(text)
 
-    def takes(self, message: ClientMessage, text: str) -> bool:  # noqa: ARG002 - for kinds that do
+    def takes(self, message: ClientMessage, text: str) -> bool:
         """Whether it is a message for this kind of socket alone, which has acted on it; raises `Refused`."""
-        return False
+        if message.type != "auth" or self.visitor.user is None:
+            return False
+        if (why := self._host.renew(self, read_auth(text))) is not None:
+            self.close(why)
+        else:
+            self.send(renewed_frame(self.visitor.user, self.visitor.until))
+        return True
 
     def text_received(self, text: str) -> None:
         """A message that was read before the hand-over."""

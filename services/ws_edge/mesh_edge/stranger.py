@@ -10,10 +10,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from daena_mesh.tokens import MOST_TOKEN_BYTES
 from mesh_edge import closing
+from mesh_edge.auth import read_auth
 from mesh_edge.closing import Closing
 from mesh_edge.credentials import Knock
 from mesh_edge.follow import Follow
@@ -28,23 +27,6 @@ if TYPE_CHECKING:
 _MOST_BYTES = MOST_TOKEN_BYTES + 1_024
 _MOST_MESSAGES = 64
 """What it may say behind its token before its turn has come."""
-
-
-class Auth(msgspec.Struct, frozen=True, tag_field="type", tag="auth"):
-    """``{"type":"auth","token":"…"}``."""
-
-    token: str
-
-
-_auth = msgspec.json.Decoder(Auth).decode
-
-
-def read_auth(text: str) -> str:
-    """The token in a first message, empty where there is none."""
-    try:
-        return _auth(text).token
-    except (msgspec.DecodeError, RecursionError):
-        return ""
 
 
 class Stranger(WebSocket):

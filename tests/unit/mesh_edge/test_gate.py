@@ -57,7 +57,9 @@ def test_a_topic_is_allowed_when_all_it_carries_may_be_read(read: tuple[str, ...
     strict, knock = gate(token_key=KEY), bearer(*read, write=("chat.s1.message",))
     for topic in (events(), council(), chat("s1"), agent("a1")):
         if topic.name in topics:
-            assert strict.authorize(knock, topic, NOW) == Visitor("browser/1", "ada", ("chat.s1.message",))
+            assert strict.authorize(knock, topic, NOW) == Visitor(
+                "browser/1", "ada", ("chat.s1.message",), until=NOW + 60
+            )
             continue
         with pytest.raises(Denied) as denied:
             strict.authorize(knock, topic, NOW)
@@ -67,7 +69,7 @@ def test_a_topic_is_allowed_when_all_it_carries_may_be_read(read: tuple[str, ...
 
 def test_who_will_name_topics_later_is_let_in_with_what_they_may_read() -> None:
     visitor = gate(token_key=KEY).authorize(bearer("chat.s1.>"), None, NOW)
-    assert visitor == Visitor("browser/1", "ada", (), may_read=("chat.s1.>",))
+    assert visitor == Visitor("browser/1", "ada", (), may_read=("chat.s1.>",), until=NOW + 60)
 
 
 def test_a_token_that_does_not_count_is_one_that_is_missing() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from daena_mesh.stored import Stored
 from mesh_edge import closing
+from mesh_edge.closing import Closing
 from mesh_edge.conversation import Rules
 from mesh_edge.counts import Counts
 from mesh_edge.link import Link
@@ -65,6 +66,9 @@ class Host:
     def __init__(self) -> None:
         self.counts = Counts()
         self.lost_links: list[Link] = []
+
+    def renew(self, link: Link, token: str) -> Closing | None:
+        raise NotImplementedError
 
     def lost(self, link: Link) -> None:
         self.lost_links.append(link)

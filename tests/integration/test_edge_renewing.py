@@ -1,0 +1,160 @@
+"""A token that expires closes what it opened, and a fresh one in time keeps it open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from daena_mesh import Mesh
+from daena_mesh.embedded import NatsServer
+from daena_mesh.ids import uuid7
+from daena_mesh.tokens import Claims, Rights, mint
+from mesh_edge.door import Door
+from tests.support.deadlines import eventually, within
+from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.event_source import event_source
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("P-TOKEN-6")]
+
+KEY = "a key of tests, of thirty-two bytes"
+CHAT = ("chat.r1.>", "session.r1.>")
+SHORT_S = 2
+
+
+def token(
+    *read: str, sub: str = "ada", lives_s: float = 600, key: str = KEY, write: tuple[str, ...] = ("chat.r1.message",)
+) -> str:
+    return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read, write)), key.encode())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
+    async with provisioned_mesh(shared_nats.url) as mesh:
+        yield mesh
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["auto", Door], ids=["route", "lean"])
+async def edge(shared_nats: NatsServer, mesh: Mesh, request: pytest.FixtureRequest) -> AsyncIterator[RunningEdge]:
+    async with running_edge(shared_nats.url, http=request.param, token_key=KEY, linger_s=0) as edge:
+        yield edge
+
+
+async def hear(ws: ClientConnection) -> dict[str, Any]:
+    async with within():
+        frame: dict[str, Any] = msgspec.json.decode(await ws.recv())
+        return frame
+
+
+async def say(ws: ClientConnection, **message: Any) -> None:
+    await ws.send(msgspec.json.encode(message).decode())
+
+
+async def end_of(ws: ClientConnection) -> int:
+    """Wait until it is closed, whatever is said before."""
+    async with within():
+        try:
+            while True:
+                await ws.recv()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else 1006
+
+
+@asynccontextmanager
+async def opened(edge: RunningEdge, shown: str, path: str = "/ws/chat/r1") -> AsyncIterator[ClientConnection]:
+    url = f"ws://127.0.0.1:{edge.port}{path}"
+    async with connect(url, additional_headers={"Authorization": f"Bearer {shown}"}, compression=None) as ws:
+        assert (await hear(ws))["event_type"] == "connection"
+        if path == "/ws":
+            await say(ws, type="subscribe", topic="chat_r1")
+            assert (await hear(ws))["payload"]["connection_id"] == "chat_r1"
+        yield ws
+
+
+@pytest.mark.parametrize("path", ["/ws/chat/r1", "/ws"])
+async def test_a_socket_is_closed_when_its_token_expires(edge: RunningEdge, path: str) -> None:
+    began = time.time()
+    async with opened(edge, token(*CHAT, lives_s=SHORT_S), path) as ws:
+        assert await end_of(ws) == 4401
+    assert time.time() >= began + SHORT_S
+    await eventually(lambda: not list(edge.edge.sockets()))
+    assert not edge.edge._expiry._due
+
+
+async def test_a_socket_whose_token_came_in_a_message_is_closed_likewise(edge: RunningEdge) -> None:
+    async with connect(f"ws://127.0.0.1:{edge.port}/ws/chat/r1") as ws:
+        await say(ws, type="auth", token=token(*CHAT, lives_s=SHORT_S))
+        assert (await hear(ws))["event_type"] == "connection"
+        assert await end_of(ws) == 4401
+
+
+async def test_an_event_stream_ends_when_its_token_expires(edge: RunningEdge) -> None:
+    shown = f"Bearer {token(*CHAT, lives_s=SHORT_S)}"
+    async with event_source(edge.port, "/sse/chat/r1", Authorization=shown) as stream:
+        assert stream.status == 200
+        await stream.ended()
+    async with event_source(edge.port, "/sse/chat/r1", Authorization=shown) as stream:
+        assert stream.status == 401
+
+
+@pytest.mark.parametrize("path", ["/ws/chat/r1", "/ws"])
+async def test_a_fresh_token_keeps_it_open(edge: RunningEdge, mesh: Mesh, path: str) -> None:
+    short = token(*CHAT, lives_s=SHORT_S, write=())
+    async with opened(edge, short, path) as ws, opened(edge, short, path) as other:
+        await say(ws, type="send", id="c1", subject="chat.r1.message", payload={"content": "no"})
+        assert (await hear(ws))["payload"]["code"] == "not_allowed"
+        await say(ws, type="auth", token=token(*CHAT))
+        renewed = await hear(ws)
+        assert renewed["event_type"] == "auth"
+        assert (renewed["payload"]["status"], renewed["payload"]["user"]) == ("renewed", "ada")
+        assert renewed["payload"]["expires_at"] > time.time() + 500
+        assert await end_of(other) == 4401  # that time has come
+        await mesh.publish("chat.r1.message", {"content": "still there"})
+        assert (await hear(ws))["payload"]["content"] == "still there"
+        await say(ws, type="send", id=uuid7(), subject="chat.r1.message", payload={"content": "yes"})
+        assert {(await hear(ws))["event_type"] for _ in range(2)} == {"ack", "chat.message"}
+
+
+async def test_a_fresh_token_says_what_else_may_be_followed(edge: RunningEdge) -> None:
+    async with opened(edge, token(*CHAT), "/ws") as ws:
+        await say(ws, type="subscribe", topic="chat_r2")
+        assert (await hear(ws))["payload"]["code"] == "forbidden"
+        await say(ws, type="auth", token=token(*CHAT, "chat.r2.>", "session.r2.>"))
+        assert (await hear(ws))["event_type"] == "auth"
+        await say(ws, type="subscribe", topic="chat_r2")
+        assert (await hear(ws))["payload"]["connection_id"] == "chat_r2"
+
+
+WRONG: dict[str, tuple[Callable[[], Any], int]] = {
+    "of somebody else": (lambda: token(*CHAT, sub="bob"), 4403),
+    "for less than it follows": (lambda: token("chat.r1.>"), 4403),
+    "expired": (lambda: token(*CHAT, lives_s=-1), 4401),
+    "of another key": (lambda: token(*CHAT, key="the key of somebody else, 32 bytes"), 4401),
+    "none": (lambda: "", 4401),
+    "a number": (lambda: 7, 4401),
+}
+
+
+@pytest.mark.parametrize("path", ["/ws/chat/r1", "/ws"])
+@pytest.mark.parametrize(("make", "code"), WRONG.values(), ids=WRONG)
+async def test_a_token_that_does_not_do_ends_it(
+    edge: RunningEdge, path: str, make: Callable[[], Any], code: int
+) -> None:
+    async with opened(edge, token(*CHAT), path) as ws:
+        await say(ws, type="auth", token=make())
+        assert await end_of(ws) == code
+
+
+async def test_where_nobody_authenticates_a_token_is_an_error(shared_nats: NatsServer, mesh: Mesh) -> None:
+    async with running_edge(shared_nats.url, linger_s=0) as edge, opened(edge, "x") as ws:
+        await say(ws, type="auth", token=token(*CHAT))
+        assert (await hear(ws))["payload"]["code"] == "auth_too_late"
+        await say(ws, type="ping", timestamp=1)
+        assert (await hear(ws))["event_type"] == "pong"
