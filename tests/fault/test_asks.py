@@ -26,6 +26,8 @@ from tests.support.asks import answered, answers_to, queue_is_empty, queued
 from tests.support.deadlines import eventually, within
 from tests.support.meshes import mesh_at
 
+pytestmark = pytest.mark.timeout(120)  # leases run out, and agents start, at their own pace
+
 MANY = int(os.environ.get("ASKS", "1000"))
 AT_ONCE = 16
 
