@@ -21,6 +21,9 @@ class CuttingProxy:
         self.cuts = 0
         self.port = port
         self.blocked = 0
+        self.answers = asyncio.Event()
+        """While it is not set nothing comes back; what is sent arrives."""
+        self.answers.set()
         self._blocks_websockets = blocks_websockets
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,7 +61,7 @@ class CuttingProxy:
                 return
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.port)
             there_writer.write(head)
-            await asyncio.gather(self._carry(reader, there_writer), self._carry(there_reader, writer))
+            await asyncio.gather(self._carry(reader, there_writer), self._carry(there_reader, writer, self.answers))
 
     async def _head(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """Give what comes first, where it matters."""
@@ -70,11 +73,15 @@ class CuttingProxy:
         finally:
             self._writers.discard(writer)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None = None
+    ) -> None:
         self._writers.add(writer)
         try:
             with contextlib.suppress(OSError):
                 while data := await reader.read(65_536):
+                    if gate is not None:
+                        await gate.wait()
                     writer.write(data)
                     await writer.drain()
         finally:
