@@ -14,6 +14,7 @@ import msgspec
 from fastapi import Request
 
 from daena_mesh.errors import InvalidToken
+from daena_mesh.revocations import Revoked, token_id
 from daena_mesh.subjects import covers
 from daena_mesh.tokens import Keyring, Rights, TokenSettings
 from mesh_api.problems import FORBIDDEN, NO_TOKEN, WRONG_TOKEN, Problem
@@ -21,6 +22,7 @@ from mesh_api.problems import FORBIDDEN, NO_TOKEN, WRONG_TOKEN, Problem
 _MOST_KNOWN = 1_024
 _BEARER = "bearer "
 _KEY = "mesh.caller"
+_INVALID = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 _OWN_PAGES = frozenset({"same-origin", "none"})
 
 
@@ -31,11 +33,15 @@ class Caller(msgspec.Struct, frozen=True):
         user: the ``sub`` of their token; None where nobody authenticates.
         rights: what they may read and write.
         exp: until when, in seconds since 1970.
+        issued: since when.
+        token_id: what names their token where it is revoked.
     """
 
     user: str | None
     rights: Rights
     exp: float
+    issued: float = 0
+    token_id: str = ""
     _seen: dict[tuple[str, ...], frozenset[str] | None] = msgspec.field(default_factory=dict)
 
     def check_read(self, *patterns: str) -> None:
@@ -97,13 +103,25 @@ class Callers:
     def __init__(self, settings: TokenSettings) -> None:
         """Raises `ConfigurationError`."""
         self._keyring = Keyring.load(settings)
+        self.revoked = Revoked()
         self._cookie = settings.token_cookie
         self._known: dict[str, Caller] = {}
         """By their tokens, whose signatures need not be computed for each request."""
 
     def admit(self, request: Request) -> None:
         """Find out who asks, for `caller_of`; raises `Problem`."""
-        request.scope[_KEY] = ANYBODY if self._keyring is None else self._authenticated(self._keyring, request)
+        if self._keyring is None:
+            request.scope[_KEY] = ANYBODY
+            return
+        caller = self._authenticated(self._keyring, request)
+        if self.revoked.refuses(caller.user, caller.issued, caller.token_id):
+            raise Problem(WRONG_TOKEN, "The token was revoked.", _INVALID)
+        request.scope[_KEY] = caller
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether anybody has to show one."""
+        return self._keyring is not None
 
     def _authenticated(self, keyring: Keyring, request: Request) -> Caller:
         if not (token := self._token(request)):
@@ -117,11 +135,10 @@ class Callers:
             claims = keyring.verify(token.encode(errors="replace"), now)
         except InvalidToken as error:
             self._known.pop(token, None)
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            raise Problem(WRONG_TOKEN, f"{str(error).capitalize()}.", challenge) from None
+            raise Problem(WRONG_TOKEN, f"{str(error).capitalize()}.", _INVALID) from None
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        caller = self._known[token] = Caller(claims.sub, claims.mesh, claims.exp)
+        caller = self._known[token] = Caller(claims.sub, claims.mesh, claims.exp, claims.iat, token_id(token))
         return caller
 
     def _token(self, request: Request) -> str:

@@ -11,6 +11,7 @@ from fastapi import Request
 from daena_mesh.asks import Asks
 from daena_mesh.ids import uuid7
 from daena_mesh.mesh import Mesh
+from daena_mesh.revocations import Revocations
 from daena_mesh.rosters import Rosters
 from daena_mesh.sessions import SessionStore
 from daena_mesh.sweeping import Sweeper
@@ -53,6 +54,7 @@ class Context:
         self.silence = Silence(self.mesh, self.state, self.serving)
         self.unanswered = Unanswered(self.mesh, self.serving, timeout_s=settings.ask_timeout_s)
         self.rosters = Rosters(self.mesh)
+        self.revocations = Revocations(self.mesh, self.callers.revoked)
         self.sweeper = Sweeper(self.rosters, lambda: self.mesh.connection.state == "connected")
 
     @contextlib.asynccontextmanager
@@ -72,6 +74,8 @@ class Context:
             asyncio.create_task(self.consumers.run(), name="consumers of asks"),
             asyncio.create_task(self.unanswered.run(), name="sweeper of asks"),
         ]
+        if self.callers.asks_for_tokens:
+            tasks.append(asyncio.create_task(self.revocations.run(), name="revocations"))
         try:
             yield
         finally:

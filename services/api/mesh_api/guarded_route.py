@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
+from daena_mesh.errors import MeshUnavailable
 from mesh_api.context import context_of
 from mesh_api.direct_route import DirectRoute
 
@@ -19,7 +20,10 @@ class GuardedRoute(DirectRoute):
         answer = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            context_of(request).callers.admit(request)
+            context = context_of(request)
+            context.callers.admit(request)
+            if context.callers.asks_for_tokens and not context.revocations.is_known:
+                raise MeshUnavailable("it is not known yet which tokens were revoked")
             return await answer(request)
 
         return handle

@@ -322,6 +322,28 @@ def token(
 
 
 @commands.command()
+def revoke(
+    who: Annotated[str, typer.Argument(metavar="USER|TOKEN", help="Whose tokens, or which; - reads standard input.")],
+    nats_url: NatsUrl = "",
+) -> None:
+    """Refuse all tokens that a user has by now, or a single one. What they opened is closed within two seconds.
+
+    ```
+    mesh revoke alice
+    mesh revoke - < token.txt
+    ```
+
+    A token that is made later is accepted again: it says in `iat` when that was.
+    """
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+    from mesh_cli.revoke import revoke as write
+
+    log_to_nobody()
+    raise typer.Exit(run(write(who, nats_url=nats_url or None)))
+
+
+@commands.command()
 def demo(
     folder: Annotated[
         Path | None,

@@ -37,7 +37,7 @@ def made(settings: TokenSettings, user: str, read: Iterable[str], write: Iterabl
     if not 1 <= len(user) <= _MOST_USER:
         raise InvalidQuery(f"a user is named by 1 to {_MOST_USER} characters")
     rights = Rights(tuple(map(check_pattern, read)), tuple(map(check_pattern, write)))
-    token = keyring.mint(Claims(sub=user, exp=int(at) + seconds_of(ttl), mesh=rights))
+    token = keyring.mint(Claims(sub=user, exp=int(at) + seconds_of(ttl), mesh=rights, iat=int(at)))
     if len(token) > MOST_TOKEN_BYTES:
         raise InvalidQuery(f"so many patterns make a token of more than {MOST_TOKEN_BYTES} bytes")
     return token

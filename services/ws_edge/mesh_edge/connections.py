@@ -112,7 +112,7 @@ CONNECTIONS = View("connections", Asked, Page, page_of)
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gate = edge_of(app).gate
-    app.state.mesh_operators = Operators(gate.keyring, gate.origins)
+    app.state.mesh_operators = Operators(gate.keyring, gate.origins, gate.revoked)
     yield
 
 

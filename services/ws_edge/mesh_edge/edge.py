@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daena_mesh.connection import Subscription
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.mesh import Mesh
+from daena_mesh.revocations import Revocations
 from mesh_edge import closing
 from mesh_edge.closing import Closing
 from mesh_edge.conversation import Rules
@@ -97,6 +98,9 @@ class Edge:
             asyncio.create_task(self._keep_alive(), name="keepalive"),
             asyncio.create_task(self._audit(), name="audit"),
         ]
+        if self.gate.keyring is not None:
+            revocations = Revocations(self.mesh, self.gate.revoked)
+            self._tasks.append(asyncio.create_task(revocations.run(self._close_revoked), name="revocations"))
 
     async def close(self) -> None:
         """End; sockets that are still here are closed."""
@@ -246,7 +250,9 @@ class Edge:
         return None
 
     def turn_away_late(self, link: Link) -> None:
-        """Send away who was let in a moment before the edge began to drain."""
+        """Send away who was let in a moment before the edge began to drain, or their token was revoked."""
+        if self.gate.is_revoked(link.visitor):
+            link.close(closing.UNAUTHENTICATED)
         if self.is_draining:
             tell(link, 0)
             link.close(closing.RESTART)
@@ -277,6 +283,12 @@ class Edge:
         self._wheel[hash(link) // 16 % _SLOTS].pop(link, None)
         if self.is_draining:
             self._left.set()
+
+    def _close_revoked(self) -> None:
+        """Close whose token is refused by now."""
+        for link in list(self.sockets()):
+            if self.gate.is_revoked(link.visitor):
+                link.close(closing.UNAUTHENTICATED)
 
     def sockets(self) -> Iterator[Link]:
         """All sockets of this edge."""

@@ -12,7 +12,8 @@ import msgspec
 from starlette.responses import Response
 
 from daena_mesh.errors import InvalidId, InvalidToken
-from daena_mesh.tokens import Keyring
+from daena_mesh.revocations import Revoked, token_id
+from daena_mesh.tokens import Keyring, Rights
 from mesh_edge import closing
 from mesh_edge.closing import Closing
 from mesh_edge.credentials import MOST_USER_AGENT, Knock, Places, token_of
@@ -82,6 +83,7 @@ class Gate:
     def __init__(self, settings: EdgeSettings) -> None:
         """Raises `ConfigurationError`."""
         self.keyring = Keyring.load(settings)
+        self.revoked = Revoked()
         self.is_open = settings.open_loopback and self.keyring is None
         """Nobody authenticates, on loopback."""
         self.is_draining = False
@@ -127,28 +129,43 @@ class Gate:
         token = token_of(knock, self._places)
         if not token and self._awaits_tokens:
             raise Silent
+        visitor = self._visitor(self.keyring, token, at)._replace(user_agent=user_agent)
+        if topic is None:
+            return visitor
+        if not Rights(visitor.may_read or ()).may_read(topic.patterns):
+            raise Denied(closing.FORBIDDEN)
+        return visitor._replace(may_read=None)
+
+    def _visitor(self, keyring: Keyring, token: str, at: float) -> Visitor:
         try:
-            claims = self.keyring.verify(token.encode(errors="replace"), at)
+            claims = keyring.verify(token.encode(errors="replace"), at)
         except InvalidToken:
             raise Denied(closing.UNAUTHENTICATED) from None
-        if topic is None:
-            return Visitor(user_agent, claims.sub, claims.mesh.write, may_read=claims.mesh.read, until=claims.exp)
-        if not claims.mesh.may_read(topic.patterns):
-            raise Denied(closing.FORBIDDEN)
-        return Visitor(user_agent, claims.sub, claims.mesh.write, until=claims.exp)
+        visitor = Visitor(
+            user=claims.sub,
+            may_write=claims.mesh.write,
+            may_read=claims.mesh.read,
+            until=claims.exp,
+            issued=claims.iat,
+            token_id=token_id(token),
+        )
+        if self.is_revoked(visitor):
+            raise Denied(closing.UNAUTHENTICATED)
+        return visitor
+
+    def is_revoked(self, visitor: Visitor) -> bool:
+        """Whether its token is refused meanwhile."""
+        return self.revoked.refuses(visitor.user, visitor.issued, visitor.token_id)
 
     def renew(self, visitor: Visitor, token: str, patterns: Iterable[str], at: float) -> Visitor:
         """The visitor who shows a fresh token, at ``at``, and goes on to read ``patterns``; raises `Denied`."""
         if self.keyring is None:
             raise Denied(closing.UNAUTHENTICATED)
-        try:
-            claims = self.keyring.verify(token.encode(errors="replace"), at)
-        except InvalidToken:
-            raise Denied(closing.UNAUTHENTICATED) from None
-        if claims.sub != visitor.user or not claims.mesh.may_read(patterns):
+        fresh = self._visitor(self.keyring, token, at)
+        if fresh.user != visitor.user or not Rights(fresh.may_read or ()).may_read(patterns):
             raise Denied(closing.FORBIDDEN)
-        may_read = None if visitor.may_read is None else claims.mesh.read
-        return visitor._replace(may_write=claims.mesh.write, may_read=may_read, until=claims.exp)
+        may_read = None if visitor.may_read is None else fresh.may_read
+        return fresh._replace(user_agent=visitor.user_agent, may_read=may_read)
 
     def _name(self, who: str) -> str | None:
         try:

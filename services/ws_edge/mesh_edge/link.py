@@ -46,6 +46,10 @@ class Visitor(NamedTuple):
     """As whom it is present, where nobody authenticates."""
     until: float = math.inf
     """When its token expires, in seconds since 1970."""
+    issued: float = 0
+    """When its token was made."""
+    token_id: str = ""
+    """What names its token where it is revoked."""
 
     @property
     def present_as(self) -> str | None:

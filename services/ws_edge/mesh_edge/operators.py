@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from daena_mesh.errors import InvalidToken
+from daena_mesh.revocations import Revoked, token_id
 from daena_mesh.tokens import Keyring
 from mesh_edge.gate import Refusal
 
@@ -23,10 +24,11 @@ _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 class Operators:
     """With tokens: whoever may read everything. Without: whoever is on this machine, and does not come by a proxy."""
 
-    def __init__(self, keyring: Keyring | None, origins: OriginPolicy) -> None:
+    def __init__(self, keyring: Keyring | None, origins: OriginPolicy, revoked: Revoked) -> None:
         """``keyring`` has the keys of tokens; None where nobody authenticates."""
         self._keyring = keyring
         self._origins = origins
+        self._revoked = revoked
 
     def check(self, request: Request) -> None:
         """Raises `Refusal`."""
@@ -43,6 +45,8 @@ class Operators:
             claims = keyring.verify(token.strip().encode(), time.time())
         except InvalidToken as error:
             raise Refusal(401, str(error), _CHALLENGE) from None
+        if self._revoked.refuses(claims.sub, claims.iat, token_id(token.strip())):
+            raise Refusal(401, "the token was revoked", _CHALLENGE)
         if not claims.mesh.may_read(_EVERYTHING):
             raise Refusal(403, "the token does not allow to read everything ('>')")
 

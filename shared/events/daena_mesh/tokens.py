@@ -79,6 +79,8 @@ class Claims(msgspec.Struct, frozen=True):
     """Seconds since 1970."""
     nbf: int | float = 0
     mesh: Rights = Rights()
+    iat: int | float = 0
+    """When it was made; 0: before everything else."""
 
 
 class _Head(msgspec.Struct, frozen=True):

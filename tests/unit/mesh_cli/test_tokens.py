@@ -16,7 +16,7 @@ READ, WRITE = ("chat.s1.>", "agent.*.activity"), ("chat.s1.message",)
 
 def test_what_is_made_says_who_may_do_what_and_until_when() -> None:
     token = made(SETTINGS, "alice", READ, WRITE, ttl="1h", at=1_000.5)
-    assert KEYS.verify(token.encode(), 4_599) == Claims(sub="alice", exp=4_600, mesh=Rights(READ, WRITE))
+    assert KEYS.verify(token.encode(), 4_599) == Claims(sub="alice", exp=4_600, mesh=Rights(READ, WRITE), iat=1_000)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("15m", 900), ("1h", 3_600), ("7d", 604_800)])

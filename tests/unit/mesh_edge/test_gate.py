@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from daena_mesh.revocations import token_id
 from daena_mesh.tokens import Claims, Rights, mint
 from mesh_edge import closing
 from mesh_edge.credentials import Knock
@@ -58,7 +59,7 @@ def test_a_topic_is_allowed_when_all_it_carries_may_be_read(read: tuple[str, ...
     for topic in (events(), council(), chat("s1"), agent("a1")):
         if topic.name in topics:
             assert strict.authorize(knock, topic, NOW) == Visitor(
-                "browser/1", "ada", ("chat.s1.message",), until=NOW + 60
+                "browser/1", "ada", ("chat.s1.message",), until=NOW + 60, token_id=token_id(knock.authorization)
             )
             continue
         with pytest.raises(Denied) as denied:
@@ -68,8 +69,10 @@ def test_a_topic_is_allowed_when_all_it_carries_may_be_read(read: tuple[str, ...
 
 
 def test_who_will_name_topics_later_is_let_in_with_what_they_may_read() -> None:
-    visitor = gate(token_key=KEY).authorize(bearer("chat.s1.>"), None, NOW)
-    assert visitor == Visitor("browser/1", "ada", (), may_read=("chat.s1.>",), until=NOW + 60)
+    knock = bearer("chat.s1.>")
+    visitor = gate(token_key=KEY).authorize(knock, None, NOW)
+    named = token_id(knock.authorization)
+    assert visitor == Visitor("browser/1", "ada", (), may_read=("chat.s1.>",), until=NOW + 60, token_id=named)
 
 
 def test_a_token_that_does_not_count_is_one_that_is_missing() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from daena_mesh.revocations import Revoked
 from daena_mesh.tokens import Claims, Keyring, Rights
 from mesh_edge.gate import Refusal
 from mesh_edge.operators import Operators
@@ -36,7 +37,7 @@ def token(*read: str, lives_s: float = 3_600) -> str:
     ],
 )
 def test_without_tokens_this_machine_is_shown_it(asking: Request) -> None:
-    Operators(None, OPEN).check(asking)
+    Operators(None, OPEN, Revoked()).check(asking)
 
 
 @pytest.mark.parametrize(
@@ -56,14 +57,14 @@ def test_without_tokens_this_machine_is_shown_it(asking: Request) -> None:
 )
 def test_without_tokens_nobody_else_is(asking: Request, why: str) -> None:
     with pytest.raises(Refusal, match=why) as refused:
-        Operators(None, OPEN).check(asking)
+        Operators(None, OPEN, Revoked()).check(asking)
     assert refused.value.status == 403
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
 def test_with_tokens_who_may_read_everything_is_shown_it_from_anywhere(scheme: str) -> None:
     asking = request("192.0.2.1", authorization=f"{scheme} {token('chat.>', '>')}", x_forwarded_for="192.0.2.7")
-    Operators(KEYRING, OPEN).check(asking)
+    Operators(KEYRING, OPEN, Revoked()).check(asking)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,6 @@ def test_with_tokens_who_may_read_everything_is_shown_it_from_anywhere(scheme: s
 )
 def test_with_tokens_nobody_else_is(authorization: str, status: int, why: str) -> None:
     with pytest.raises(Refusal, match=why) as refused:
-        Operators(KEYRING, OPEN).check(request(authorization=authorization))
+        Operators(KEYRING, OPEN, Revoked()).check(request(authorization=authorization))
     assert refused.value.status == status
     assert ("WWW-Authenticate" in refused.value.headers) == (status == 401)
