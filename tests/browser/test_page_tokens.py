@@ -1,0 +1,66 @@
+"""The page of a mesh that asks for tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
+
+from daena_mesh.tokens import Claims, Rights, mint
+from tests.support.chromium import FLAGS
+from tests.support.running_mesh import RunningMesh
+from tests.support.windows import live
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(120),
+    pytest.mark.promise("P-TOKEN-4"),
+]
+
+KEY = "a key of tests, of thirty-two bytes"
+WITHIN_MS = 30_000
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
+    folder = tmp_path_factory.mktemp("mesh")
+    async with RunningMesh(folder, MESH_TOKEN_KEY=KEY, MESH_AUTH_WITHIN_S="0") as mesh:
+        yield mesh
+
+
+async def test_it_loads_without_a_token_and_says_what_is_missing(browser: Browser, mesh: RunningMesh) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(mesh.url)
+    await page.wait_for_selector("#status[data-state=failed]", timeout=WITHIN_MS)
+    await expect(page.locator("#composer-hint")).to_contain_text("the token is missing")
+    await context.close()
+
+
+async def test_the_cookie_of_a_login_lets_it_in(browser: Browser, mesh: RunningMesh) -> None:
+    claims = Claims(sub="ada", exp=time.time() + 600, mesh=Rights((">",), (">",)))
+    context = await browser.new_context()
+    cookie = {"name": "mesh_token", "value": mint(claims, KEY.encode()), "url": mesh.url}
+    await context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Strict"}])  # type: ignore[list-item, typeddict-item]
+    page = await context.new_page()
+    await page.goto(mesh.url)
+    await live(page)
+    await page.fill("#composer-text", "let in")
+    await page.press("#composer-text", "Enter")
+    said = page.locator("#messages", has_text="let in")
+    await expect(said).to_be_visible(timeout=WITHIN_MS)
+    await expect(said).to_contain_text("ada")
+    await context.close()
