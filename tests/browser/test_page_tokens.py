@@ -54,7 +54,7 @@ async def test_the_cookie_of_a_login_lets_it_in(browser: Browser, mesh: RunningM
     claims = Claims(sub="ada", exp=time.time() + 600, mesh=Rights((">",), (">",)))
     context = await browser.new_context()
     cookie = {"name": "mesh_token", "value": mint(claims, KEY.encode()), "url": mesh.url}
-    await context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Strict"}])  # type: ignore[list-item, typeddict-item]
+    await context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Strict"}])  # type: ignore[typeddict-item]
     page = await context.new_page()
     await page.goto(mesh.url)
     await live(page)
