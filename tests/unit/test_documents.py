@@ -65,15 +65,16 @@ def problem_with(command: list[str]) -> str | None:
 
 
 def problem_with_mesh(arguments: list[str]) -> str | None:
-    group = typer.main.get_command(mesh_commands)
-    known = getattr(group, "commands", {})
-    if not arguments or arguments[0].startswith("-"):
-        return None
-    if arguments[0] not in known:
-        return f"there is no command mesh {arguments[0]}"
-    options = {name for parameter in known[arguments[0]].params for name in parameter.opts} | {"-h", "--help"}
-    given = {word.partition("=")[0] for word in arguments[1:] if word.startswith("--")}
-    return f"mesh {arguments[0]} has no {sorted(given - options)}" if given - options else None
+    command, name, words = typer.main.get_command(mesh_commands), "mesh", list(arguments)
+    while known := getattr(command, "commands", None):
+        if not words or words[0].startswith("-"):
+            return None
+        if words[0] not in known:
+            return f"there is no command {name} {words[0]}"
+        command, name = known[words[0]], f"{name} {words.pop(0)}"
+    options = {option for parameter in command.params for option in parameter.opts} | {"-h", "--help"}
+    given = {word.partition("=")[0] for word in words if word.startswith("--")}
+    return f"{name} has no {sorted(given - options)}" if given - options else None
 
 
 def problem_with_python(arguments: list[str]) -> str | None:
@@ -92,6 +93,9 @@ def problem_with_python(arguments: list[str]) -> str | None:
         (".venv/bin/mesh tail --json | grep x", "there is no grep"),
         ("mesh brew", "there is no command mesh brew"),
         ("mesh up --sugar 2", "has no ['--sugar']"),
+        ("mesh creds agent scout --session s1", None),
+        ("mesh creds brew", "there is no command mesh creds brew"),
+        ("mesh creds agent --sugar 2", "mesh creds agent has no ['--sugar']"),
         ("python3 -m no_such_module_of_ours", "there is no module"),
         ("sh scripts/no-such-script", "there is no sh"),
         ("scripts/bootstrap && .ci/run", None),

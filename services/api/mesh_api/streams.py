@@ -119,7 +119,7 @@ class _Reading:
         self._most = most
         self._stream = stream
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"
-        self._inbox = f"_INBOX.{secrets.token_hex(8)}"
+        self._inbox = connection.new_inbox()
         self._delivered = 0
         self._pending = 0
         self._messages: list[Stored] = []

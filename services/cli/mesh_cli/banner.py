@@ -17,7 +17,7 @@ _EXAMPLE = '{"activity":{"state":"searching"}}'
 def banner(running: Running) -> Text:
     """Return the lines for a terminal."""
     lines = [
-        Text.assemble(("Daena Mesh is up", "bold green"), " — open on this machine only, without authentication."),
+        Text.assemble(("Daena Mesh is up", "bold green"), f" — open on this machine only, {_doors(running)}."),
         Text(),
         Text.assemble("  page      ", (f"{running.url}/", "bold cyan")),
         Text.assemble("  API       ", (f"{running.url}/docs", "cyan")),
@@ -26,13 +26,33 @@ def banner(running: Running) -> Text:
         Text(f"  data      {printable(str(running.data_dir or 'in that NATS, which was running'))}"),
         *([Text.assemble("  demo      ", (f"{running.url}/#/s/demo", "bold cyan"))] if running.has_demo else []),
         Text(),
-        Text("Try it in another terminal:"),
-        Text(f"  nats -s {running.nats_url} pub agent.scout.activity '{_EXAMPLE}'"),
-        Text("  mesh tail"),
+        *map(Text, _secure_examples(running) if running.is_secure else _examples(running)),
         Text(),
         Text("Ctrl-C stops it."),
     ]
     return Text("\n").join(lines)
+
+
+def _doors(running: Running) -> str:
+    return "and its NATS to credentials alone" if running.is_secure else "without authentication"
+
+
+def _examples(running: Running) -> list[str]:
+    return [
+        "Try it in another terminal:",
+        f"  nats -s {running.nats_url} pub agent.scout.activity '{_EXAMPLE}'",
+        "  mesh tail",
+    ]
+
+
+def _secure_examples(running: Running) -> list[str]:
+    where = f" --data-dir {printable(str(running.data_dir))}" if str(running.data_dir) != ".mesh" else ""
+    return [
+        "Let somebody in, in another terminal:",
+        f"  mesh creds agent scout --session s1{where}",
+        f"  mesh creds ops me{where}",
+        f"  MESH_NATS_CREDS={printable(str(running.data_dir))}/creds/users/me.creds mesh tail",
+    ]
 
 
 def show_stopping() -> None:

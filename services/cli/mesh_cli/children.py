@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mesh_cli.listening import CannotServe, Listener, for_child, until_ready
@@ -46,9 +47,18 @@ class Children:
     we end, it ends too.
     """
 
-    def __init__(self, children: Sequence[Child], nats_url: str, *, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        children: Sequence[Child],
+        nats_url: str,
+        *,
+        verbose: bool = False,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """``variables`` are those of their environment that differ from ours."""
         self._children = children
         self._arguments = [*(["--nats-url", nats_url] if nats_url else []), *(["--verbose"] if verbose else [])]
+        self._environment = {**os.environ, **variables} if variables else None
         self._keepers: list[asyncio.Task[None]] = []
         self._processes: dict[Child, asyncio.subprocess.Process] = {}
         self.drain_s = 0.0
@@ -109,6 +119,7 @@ class Children:
                 *(f"--inherit={descriptor}" for descriptor in descriptors),
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=descriptors,
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C in the terminal is for the parent, which asks its children in turn
             )
         self._processes[child] = process

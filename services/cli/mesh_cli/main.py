@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from daena_mesh.errors import MeshError
+from mesh_cli.creds.commands import creds
 from mesh_cli.rendering import printable
 
 HOST = "127.0.0.1"
@@ -28,6 +29,8 @@ commands = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+commands.add_typer(creds)
 
 Host = Annotated[str, typer.Option(help="Loopback address to listen on.", rich_help_panel="Where")]
 Port = Annotated[
@@ -85,6 +88,7 @@ def up(
     ] = DATA_DIR,
     edges: Annotated[int, typer.Option(min=0, max=64, help="Edge processes to add, on the next ports.")] = 0,
     demo: Annotated[bool, typer.Option("--demo", help="Let the agents of `mesh demo` work on it.")] = False,
+    secure: Annotated[bool, typer.Option("--secure", help="NATS takes the credentials of `mesh creds` alone.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Start the whole mesh on this machine: NATS, API, WebSockets and the page.
@@ -104,6 +108,10 @@ def up(
 
     # with a NATS that runs already
     MESH_NATS_URL=nats://127.0.0.1:4222 mesh up
+
+    # with a NATS that asks for credentials: docs/credentials.md
+    mesh creds init
+    mesh up --secure
     ```
 
     What was said stays in `--data-dir` and is there again after the next start. Ctrl-C stops it, politely; a
@@ -121,7 +129,14 @@ def up(
 
         check_installed()
     options = UpOptions(
-        host=host, port=port, nats_port=nats_port, data_dir=data_dir, edges=edges, demo=demo, verbose=verbose
+        host=host,
+        port=port,
+        nats_port=nats_port,
+        data_dir=data_dir,
+        edges=edges,
+        demo=demo,
+        secure=secure,
+        verbose=verbose,
     )
     raise typer.Exit(run(start(options, show_banner, show_stopping)))
 

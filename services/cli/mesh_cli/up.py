@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daena_mesh.errors import ConfigurationError
 from daena_mesh.local import forget_running, note_running
 from daena_mesh.mesh import Mesh
+from daena_mesh.permissions import UP
 from daena_mesh.settings import MeshSettings, load
+from daena_mesh.vault import Vault
 from mesh_cli.children import Child, Children, edge
 from mesh_cli.listening import Listener, bind
 from mesh_cli.nats import KeptNats
@@ -27,6 +31,7 @@ class UpOptions:
     data_dir: Path
     edges: int
     demo: bool = False
+    secure: bool = False
     verbose: bool = False
 
 
@@ -39,6 +44,7 @@ class Running:
     edge_urls: list[str]
     data_dir: Path | None
     has_demo: bool = False
+    is_secure: bool = False
 
 
 async def up(options: UpOptions, on_ready: Callable[[Running], None], on_stop: Callable[[], None]) -> int:
@@ -77,10 +83,17 @@ async def _run(
 ) -> None:
     listener, *edge_listeners = stack.enter_context(_bound(options))
     nats_url, data_dir = load(MeshSettings).nats_url, None
+    vault = _vault(options, nats_url) if options.secure else None
+    variables: dict[str, str] = {}
+    if vault is not None:
+        os.environ["MESH_NATS_CREDS"] = str(vault.ensure(UP))  # for all that reads its settings in this process
+        variables["MESH_NATS_CREDS"] = str(vault.ensure("edge"))
     if not nats_url:
-        nats = await stack.enter_async_context(await KeptNats.start(options.data_dir, options.nats_port, stop))
+        kept = await KeptNats.start(options.data_dir, options.nats_port, stop, vault)
+        nats = await stack.enter_async_context(kept)
         nats_url, data_dir = nats.url, options.data_dir
-    edges = Children([edge(place) for place in edge_listeners], nats_url, verbose=options.verbose)
+    places = [edge(place) for place in edge_listeners]
+    edges = Children(places, nats_url, verbose=options.verbose, variables=variables)
     stack.push_async_callback(edges.stop)
     await edges.start()
     if data_dir is not None:
@@ -100,6 +113,7 @@ async def _run(
         edge_urls=[place.url for place in edge_listeners],
         data_dir=data_dir,
         has_demo=options.demo,
+        is_secure=options.secure,
     )
 
     async def ready() -> None:
@@ -117,6 +131,17 @@ async def _run(
 
     stack.callback(forget_running)
     await serve(app, listener, stop, on_ready=ready, drain=drain_all)
+
+
+def _vault(options: UpOptions, nats_url: str) -> Vault:
+    """The keys of this mesh; raises `ConfigurationError`."""
+    if nats_url:
+        raise ConfigurationError(
+            "--secure is for the NATS that `mesh up` starts; for the one that MESH_NATS_URL names set MESH_NATS_CREDS"
+        )
+    if options.demo:
+        raise ConfigurationError("--demo works without --secure alone: its agents have no credentials")
+    return Vault.open(options.data_dir / "creds")
 
 
 async def _provision(nats_url: str) -> None:

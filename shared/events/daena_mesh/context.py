@@ -33,8 +33,7 @@ def read_context(name: str, environ: Mapping[str, str]) -> Context:
     """Read the context ``name`` from where the ``nats`` CLI keeps it; raises `ConfigurationError`."""
     if not _is_name(name):
         raise ConfigurationError(f"MESH_NATS_CONTEXT: {name[:80]!r} is not the name of a context")
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".config")
-    path = home / "nats" / "context" / f"{name}.json"
+    path = context_path(name, environ)
     try:
         found = msgspec.json.decode(path.read_bytes(), type=_File)
     except OSError as error:
@@ -43,6 +42,12 @@ def read_context(name: str, environ: Mapping[str, str]) -> Context:
         raise ConfigurationError(f"MESH_NATS_CONTEXT: {path} cannot be read: {error}") from None
     urls = [_with_user(url.strip(), found) for url in (found.url or "nats://127.0.0.1:4222").split(",")]
     return Context(urls, found.creds or None)
+
+
+def context_path(name: str, environ: Mapping[str, str]) -> Path:
+    """Where the ``nats`` CLI keeps the context ``name``."""
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".config")
+    return home / "nats" / "context" / f"{name}.json"
 
 
 def _with_user(url: str, found: _File) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from daena_mesh.data_lock import DataLock
 from daena_mesh.errors import NatsServerError
 from daena_mesh.nats_binary import find_binary
-from daena_mesh.nats_config import NatsConfig, Ports, client_url, read_ports, running_path
+from daena_mesh.nats_config import NatsConfig, Ports, Trust, client_url, read_ports, running_path
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -114,6 +114,7 @@ class NatsServer:
         port: int = 4222,
         log_path: Path | None = None,
         accounts: Mapping[str, str] | None = None,
+        trust: Trust | None = None,
         is_durable: bool = True,
     ) -> NatsServer:
         """Start a server and return once clients can connect.
@@ -124,6 +125,7 @@ class NatsServer:
             port: port for clients; 0 takes a free one, see :attr:`port`.
             log_path: the log; by default ``nats-server.log`` in ``data_dir``.
             accounts: the passwords of accounts, by the name that the account and its user have.
+            trust: whose credentials it takes, and nobody else's.
             is_durable: what was acknowledged survives a power cut.
 
         Raises:
@@ -131,7 +133,9 @@ class NatsServer:
                 at once (the sentence quotes its last log lines).
         """
         binary = find_binary()
-        config = replace(_prepare(data_dir, host, port, log_path), accounts=dict(accounts or {}), is_durable=is_durable)
+        config = replace(
+            _prepare(data_dir, host, port, log_path), accounts=dict(accounts or {}), trust=trust, is_durable=is_durable
+        )
         lock = await DataLock.acquire(config.data_dir)
         try:
             chain = await _in_one_piece(_Chain.spawn(binary, config, lock))

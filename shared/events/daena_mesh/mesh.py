@@ -15,6 +15,7 @@ from daena_mesh.brain import Brain
 from daena_mesh.chat import Chat
 from daena_mesh.connection import Connection
 from daena_mesh.context import read_context
+from daena_mesh.credentials import inbox_of
 from daena_mesh.cursors import Positions
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.feed import Feed
@@ -60,7 +61,13 @@ class Mesh:
         self.layout = Layout.from_setting(settings.subjects)
         # Who is told of no server goes on looking for the mesh of this machine: it may be started later.
         find = None if settings.nats_url or settings.nats_context else running_mesh
-        self.connection = Connection(urls, name=name, credentials=credentials, find=find)
+        self.connection = Connection(
+            urls,
+            name=name,
+            credentials=credentials,
+            inbox=inbox_of(credentials) if credentials else "_INBOX",
+            find=find,
+        )
         self.log = Log(self.connection, self.layout, settings, patience_s=wait_s)
         self._provisions = provisions
         if provisions:

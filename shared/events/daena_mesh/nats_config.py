@@ -24,6 +24,21 @@ _DURABLE = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Whose credentials a server takes: JWTs, none of them a secret.
+
+    Attributes:
+        operator: the JWT of who is trusted.
+        system_account: the public key of the account in which the servers tell of themselves.
+        accounts: the JWTs of the accounts by their public keys.
+    """
+
+    operator: str
+    system_account: str
+    accounts: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class NatsConfig:
     """What the embedded server is told.
 
@@ -34,6 +49,7 @@ class NatsConfig:
         log_path: the server's log, rotated at 8 MiB, three files kept.
         accounts: accounts apart from each other, each with a user of its name: the passwords by name. Without any,
             whoever reaches the server may do everything.
+        trust: takes credentials that this operator stands behind, and nobody else.
         is_durable: what was acknowledged survives a power cut; tests do without.
     """
 
@@ -42,6 +58,7 @@ class NatsConfig:
     port: int
     log_path: Path
     accounts: Mapping[str, str] = field(default_factory=dict)
+    trust: Trust | None = None
     is_durable: bool = True
 
     @property
@@ -82,6 +99,7 @@ class NatsConfig:
                 *(_DURABLE if self.is_durable else ()),
                 "}",
                 *(self._accounts() if self.accounts else ()),
+                *(self._trusting(self.trust) if self.trust else ()),
                 "",
             ]
         )
@@ -90,6 +108,21 @@ class NatsConfig:
         users = ((_quoted(name), _quoted(secret)) for name, secret in self.accounts.items())
         lines = (f"    {n} {{ jetstream: enabled, users: [{{ user: {n}, password: {s} }}] }}" for n, s in users)
         return ["accounts {", *lines, "}"]
+
+    def _trusting(self, trust: Trust) -> list[str]:
+        known = (f"    {account}: {_quoted(jwt)}" for account, jwt in trust.accounts.items())
+        return [
+            f"operator: {_quoted(trust.operator)}",
+            f"system_account: {trust.system_account}",
+            "resolver {",
+            "    type: full",
+            f"    dir: {_quoted(str(self.data_dir / 'jwt'))}",
+            '    interval: "2m"',
+            "}",
+            "resolver_preload {",
+            *known,
+            "}",
+        ]
 
 
 def running_path(data_dir: Path) -> Path:

@@ -51,6 +51,12 @@ def test_each_command_teaches_with_examples(capsys: CapSys, command: str) -> Non
     assert "--worker " not in shown
 
 
+@pytest.mark.parametrize("command", ["init", "agent", "service", "ops", "revoke", "list", "context"])
+def test_each_command_of_credentials_teaches_too(capsys: CapSys, command: str) -> None:
+    assert run("creds", command, "--help") == 0
+    assert capsys.readouterr().out.count(f"mesh creds {command}") >= 2
+
+
 def test_version(capsys: CapSys) -> None:
     assert run("--version") == 0
     assert re.fullmatch(r"mesh \d+\.\d+\.\d+\n", capsys.readouterr().out)

@@ -1,0 +1,1 @@
+"""`mesh creds`: who may do what in NATS."""
