@@ -1,12 +1,14 @@
-"""Who does the same work: ours, the limit in C, a send loop in FastAPI, and nats-server's own WebSocket."""
+"""Who does the same work: ours, the limit in C, a send loop in FastAPI, nats-server's own WebSocket, and Centrifugo."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -18,13 +20,22 @@ from mesh_cli.bench.compiler import source
 from mesh_cli.bench.harness import Bench, provision
 from mesh_cli.bench.load import Guest
 from mesh_cli.bench.machine import CannotBench
+from mesh_cli.bench.publisher import SUBJECT
 from mesh_cli.bench.work import OURS
 from mesh_cli.listening import bind, until_ready
 
 LIMIT = "limit"
 NAIVE = "naive"
 NATS = "nats-server"
-EVERYBODY = (OURS, LIMIT, NAIVE, NATS)
+CENTRIFUGO = "centrifugo"
+
+
+def everybody() -> tuple[str, ...]:
+    """All there are; Centrifugo is one of them where somebody has put its binary on the PATH."""
+    return OURS, LIMIT, NAIVE, NATS, *((CENTRIFUGO,) if shutil.which(CENTRIFUGO) else ())
+
+
+EVERYBODY = everybody()
 
 _FOR_BENCHES = {"MESH_DRAIN_S": "0", "MESH_HANDSHAKES_PER_S": "100000"}
 """Thousands connect as fast as they can, and are not sent away politely at the end."""
@@ -32,8 +43,8 @@ _FOR_BENCHES = {"MESH_DRAIN_S": "0", "MESH_HANDSHAKES_PER_S": "100000"}
 _READY_WITHIN_S = 30.0
 _POLL_S = 0.02
 
-# Ends the server with our standard input; the server itself does not look at its own.
-_LIFELINE = '"$@" </dev/null >&2 & server=$!; read -r _; kill -TERM $server; wait $server'
+# Says which process the server is, and ends it with our standard input: the server itself does not look at its own.
+_LIFELINE = '"$@" </dev/null >&2 & server=$!; echo $server; read -r _; kill -TERM $server; wait $server'
 _WEBSOCKET = """
 websocket {
     host: "127.0.0.1"
@@ -59,12 +70,16 @@ class Running:
         """What the load generator has to know to tell that a socket has joined."""
         if self.name == NATS:
             return ["--nats"]
-        return ["--joined-by", '"recovered":true'] if self.name == OURS else []
+        greeting = {OURS: '"recovered":true', CENTRIFUGO: '{"connect":'}.get(self.name)
+        return ["--joined-by", greeting] if greeting else []
 
     def guest(self, agent: str, *, since: str = "", token: str = "") -> Guest:
         """Describe a socket that follows an agent."""
         if self.name == NATS:
             return Guest("/", subject=f"live.agent.{agent}.>")
+        if self.name == CENTRIFUGO:
+            wish = msgspec.json.encode({"subs": {SUBJECT.format(agent=agent): {}}})
+            return Guest(f"/connection/uni_websocket?cf_connect={quote(wish)}")
         query = f"?since={since}" if since else ""
         return Guest(f"/ws/agent/{agent}{query}", protocol=f"mesh.v1, bearer.{token}" if token else "-")
 
@@ -81,7 +96,7 @@ async def running(name: str, bench: Bench, **settings: str) -> AsyncIterator[Run
             async with ours(bench, nats, **settings) as contender:
                 yield contender
         else:
-            async with {LIMIT: _limit, NAIVE: _naive}[name](bench, nats) as contender:
+            async with {LIMIT: _limit, NAIVE: _naive, CENTRIFUGO: _centrifugo_of}[name](bench, nats) as contender:
                 yield contender
 
 
@@ -131,12 +146,52 @@ async def _nats_websocket(bench: Bench) -> AsyncIterator[Running]:
     command = ["/bin/sh", "-c", _LIFELINE, "nats-server", str(find_binary()), "-c", str(config.path)]
     async with bench.start("nats-server", command, core=bench.cores.edge) as child:
         child.log = config.log_path
+        child.pid = await child.answer(int)
         async with asyncio.timeout(_READY_WITHIN_S):
             while (ports := read_ports(config.ports_dir)) is None:  # noqa: ASYNC110 - the news is in a file
                 await asyncio.sleep(_POLL_S)
-        child.pid = ports.pid
         await provision(f"nats://127.0.0.1:{ports.port}")
         yield Running(NATS, child, _websocket_port(config.ports_dir), (ports.port, ports.pid))
+
+
+@contextlib.asynccontextmanager
+async def _centrifugo_of(bench: Bench, nats: NatsServer) -> AsyncIterator[Running]:
+    """Give a Centrifugo 6 that takes the same messages from NATS, as they are, to clients that only read."""
+    with bind("127.0.0.1", 0).socket as free:
+        port = int(free.getsockname()[1])
+    settings = {
+        "http_server": {"address": "127.0.0.1", "port": port},
+        "client": {"insecure": True, "allowed_origins": ["*"]},
+        "uni_websocket": {"enabled": True},
+        "channel": {"without_namespace": {"allow_subscribe_for_client": True}},
+        "broker": {
+            "enabled": True,
+            "type": "nats",
+            "nats": {"url": nats.url, "raw_mode": {"enabled": True, "prefix": "live."}},
+        },
+        "log": {"level": "error"},
+    }
+    path = bench.path("centrifugo.json")
+    path.write_bytes(msgspec.json.encode(settings))
+    command = ["/bin/sh", "-c", _LIFELINE, CENTRIFUGO, CENTRIFUGO, "--config", str(path)]
+    async with bench.start(CENTRIFUGO, command, core=bench.cores.edge) as child:
+        child.pid = await child.answer(int)
+        try:
+            async with asyncio.timeout(_READY_WITHIN_S):
+                while not await _listens(port):  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            raise child.failure("it does not get ready") from None
+        yield Running(CENTRIFUGO, child, port, (nats.port, nats.pid))
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _websocket_port(folder: Path) -> int:
