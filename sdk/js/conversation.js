@@ -4,6 +4,7 @@
  */
 
 import { Assembly } from "./assembly.js";
+import { compareCursors } from "./positions.js";
 
 /**
  * @typedef {object} Item
@@ -38,9 +39,9 @@ export class Conversation {
 
   /**
    * @param {string} id
-   * @param {(a: string, b: string) => number} compare  two cursors, as `compareCursors` does
+   * @param {(a: string, b: string) => number} [compare]  two cursors, as `compareCursors` does
    */
-  constructor(id, compare) {
+  constructor(id, compare = compareCursors) {
     this.id = id;
     this.#compare = compare;
   }
@@ -78,7 +79,10 @@ export class Conversation {
     const content = text(payload.content);
     if (this.#stored.some((item) => item.messageId === messageId)) return false;
     // One's own message may come live before the API's answer: it takes the place of what is being sent.
-    const own = [...this.#sending.values()].find((item) => item.status === "sending" && !item.seen && item.sender === sender && item.content === content);
+    const sending = [...this.#sending.values()];
+    const own =
+      sending.find((item) => item.key === messageId && !item.seen) ??
+      sending.find((item) => item.status === "sending" && !item.seen && item.sender === sender && item.content === content);
     if (own) own.seen = true;
     const { incomplete, reason } = /** @type {any} */ (payload.metadata) ?? {};
     return this.#store({ messageId, cursor, sender, content, at, key: own?.key, incomplete: incomplete === true, reason: incomplete === true ? text(reason) : "" });

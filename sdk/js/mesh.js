@@ -209,7 +209,8 @@ export class Mesh extends Lined {
   /**
    * Follow a topic, along with all others who do.
    *
-   * The first to follow says from where on; who comes later hears what comes from then on.
+   * The first to follow says from where on. Who comes later hears what comes from then on; where they ask for types that
+   * nobody has asked for yet, some of what was before may come too.
    *
    * @param {string} name  `events`, `council`, `chat_<session>` or `agent_<id>`
    * @param {FollowOptions} [options]
@@ -224,10 +225,15 @@ export class Mesh extends Lined {
       this.#topics.set(name, shared);
       shared.enter(this.#isOpen ? { ...this.state, state: "connecting" } : this.state);
       this.#subscribe(name, shared);
-    }
+    } else if (shared.widen(options.types)) this.#restart(name, shared, "more is asked for");
     const following = new Following(shared, options.types, () => this.#leave(name, shared));
     shared.join(following);
     return following;
+  }
+
+  /** Whether a topic is followed by anybody here. @param {string} name */
+  follows(name) {
+    return this.#topics.has(name);
   }
 
   /** @param {string} name @param {Shared} shared */
@@ -306,8 +312,19 @@ export class Mesh extends Lined {
     const { topic: name } = frame;
     const shared = this.#topics.get(name);
     if (!shared || this.#ending.has(name) || shared.topic.take(frame)) return;
-    // Something did not arrive: this topic is begun anew, and no other.
-    shared.enter({ state: "recovering", reason: "an event did not arrive", retryInMs: null, degraded: false });
+    this.#restart(name, shared, "an event did not arrive");
+  }
+
+  /**
+   * Begin a topic anew, from where it stands, and no other.
+   *
+   * @param {string} name
+   * @param {Shared} shared
+   * @param {string} reason
+   */
+  #restart(name, shared, reason) {
+    if (!this.#isOpen) return;
+    shared.enter({ state: "recovering", reason, retryInMs: null, degraded: false });
     this.#unsubscribe(name);
     this.#subscribe(name, shared);
   }
@@ -330,6 +347,18 @@ class Shared {
     this.types = options.types;
     this.history = options.history;
     this.topic = new Topic((type, event) => this.#tell(type, event), path, options);
+  }
+
+  /**
+   * Have it carry these types too.
+   *
+   * @param {string[]} [types]  by default all
+   * @returns {boolean} whether that is more than before
+   */
+  widen(types) {
+    if (!this.types || types?.every((type) => this.types?.includes(type))) return false;
+    this.types = types && [...new Set([...this.types, ...types])];
+    return true;
   }
 
   get isFollowed() {
@@ -374,9 +403,6 @@ export class Following extends Emitter {
    */
   constructor(shared, types, left) {
     super();
-    if (shared.types && !(types ?? [""]).every((type) => shared.types?.includes(type))) {
-      throw new TypeError(`this topic is followed already, for ${shared.types.join(", ")} alone`);
-    }
     this.#shared = shared;
     this.#types = types && new Set(types);
     this.#left = left;

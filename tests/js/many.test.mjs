@@ -197,9 +197,26 @@ test("what cannot be followed is refused in words", async (t) => {
   for (const name of ["chat_a b", "chat_", "nothing", "events_x", `chat_${"x".repeat(65)}`]) {
     assert.throws(() => mesh.follow(name), /there is no such topic/);
   }
+});
+
+test("a topic carries all types that anybody asks for, and each hears their own", async (t) => {
+  const { mesh } = await opened(t);
+  FakeSocket.last.hello();
+  const tasks = heardBy(mesh.follow("events", { types: ["task.update"] }));
+  FakeSocket.last.greet("events", { cursors: { R: "Rk3f-3" } });
+  FakeSocket.last.receive(event("events", 4, 3, "task.update"));
   mesh.follow("events", { types: ["task.update"] });
-  assert.throws(() => mesh.follow("events"), /followed already, for task.update alone/);
-  mesh.follow("events", { types: ["task.update"] });
+  assert.equal(FakeSocket.last.took.length, 1);
+  const all = heardBy(mesh.follow("events"));
+  assert.deepEqual(FakeSocket.last.took, [
+    { type: "unsubscribe", topic: "events" },
+    { type: "subscribe", topic: "events", since: "Rk3f-4" },
+  ]);
+  FakeSocket.last.greet("events", { status: "disconnected" });
+  FakeSocket.last.greet("events", { cursors: { R: "Rk3f-4" } });
+  FakeSocket.last.receive(event("events", 5, 4, "chat.message"));
+  FakeSocket.last.receive(event("events", 6, 5, "task.update"));
+  assert.deepEqual([tasks, all], [["Rk3f-4", "Rk3f-6"], ["Rk3f-5", "Rk3f-6"]]);
 });
 
 test("gaps and recovery are told to who follows the topic", async (t) => {

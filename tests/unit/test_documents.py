@@ -26,6 +26,7 @@ MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re
 # Programs of others, which a reader has or is told to get.
 OTHERS = {
     "cd",
+    "cp",
     "curl",
     "docker",
     "echo",

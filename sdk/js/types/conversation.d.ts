@@ -1,9 +1,9 @@
 export class Conversation {
     /**
      * @param {string} id
-     * @param {(a: string, b: string) => number} compare  two cursors, as `compareCursors` does
+     * @param {(a: string, b: string) => number} [compare]  two cursors, as `compareCursors` does
      */
-    constructor(id: string, compare: (a: string, b: string) => number);
+    constructor(id: string, compare?: (a: string, b: string) => number);
     id: string;
     /** @returns {Item[]} in the order they are to be read */
     get items(): Item[];

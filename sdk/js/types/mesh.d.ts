@@ -41,13 +41,16 @@ export class Mesh extends Lined {
     /**
      * Follow a topic, along with all others who do.
      *
-     * The first to follow says from where on; who comes later hears what comes from then on.
+     * The first to follow says from where on. Who comes later hears what comes from then on; where they ask for types that
+     * nobody has asked for yet, some of what was before may come too.
      *
      * @param {string} name  `events`, `council`, `chat_<session>` or `agent_<id>`
      * @param {FollowOptions} [options]
      * @returns {Following}
      */
     follow(name: string, options?: FollowOptions): Following;
+    /** Whether a topic is followed by anybody here. @param {string} name */
+    follows(name: string): boolean;
     #private;
 }
 /** One's own hold on a topic that is followed; made by `Mesh.follow`. `on` takes what that of `Connection` does. */
@@ -146,6 +149,13 @@ declare class Shared {
     topic: Topic;
     types: string[] | undefined;
     history: number | undefined;
+    /**
+     * Have it carry these types too.
+     *
+     * @param {string[]} [types]  by default all
+     * @returns {boolean} whether that is more than before
+     */
+    widen(types?: string[]): boolean;
     get isFollowed(): boolean;
     wasConnected: () => boolean;
     /** @param {ConnectionState} state */

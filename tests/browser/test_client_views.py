@@ -1,0 +1,112 @@
+"""Chats, tasks and agents of the JavaScript client in a real Chromium, over one socket that is cut."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, async_playwright
+
+from daena_mesh import Mesh
+from tests.support.chromium import FLAGS
+from tests.support.cutting_proxy import CuttingProxy
+from tests.support.deadlines import within
+from tests.support.running_mesh import RunningMesh
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+TOKENS = [f"{i} " for i in range(400)]
+
+OPEN = """
+(session) => import("/sdk/index.js").then(({ open }) => {
+  Math.random = () => 0.02; // short waits: how they grow is tested elsewhere
+  globalThis.mesh = open();
+  globalThis.chat = mesh.chat(session, { sender: "ada" });
+  globalThis.agent = mesh.agent("scout");
+  globalThis.texts = [];
+  globalThis.told = [];
+  chat.on("change", () => texts.push(chat.items.map(({ sender, content }) => `${sender}: ${content}`).join("|")));
+  for (const type of ["gap", "error"]) chat.on(type, (what) => told.push([type, what]));
+})
+"""
+ITEMS = "chat.items.map(({ sender, content, status }) => [sender, content, status])"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
+    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def proxy(mesh: RunningMesh) -> AsyncIterator[CuttingProxy]:
+    async with CuttingProxy(mesh.port).running() as proxy:
+        yield proxy
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(proxy: CuttingProxy, chromium: Path) -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page(bypass_csp=True)  # Playwright waits by evaluating strings
+        page.set_default_timeout(30_000)
+        await page.goto(f"{proxy.url}/sdk/index.js")  # a page of this origin with nothing of ours running
+        yield page
+        await browser.close()
+
+
+@pytest.mark.promise("P-CLIENT-6", "P-STREAM-6")
+async def test_a_chat_is_one_list_over_cuts_in_the_middle_of_a_message(
+    mesh: RunningMesh, proxy: CuttingProxy, page: Page
+) -> None:
+    session = f"s-{uuid.uuid4().hex[:8]}"
+    async with Mesh.connect(mesh.nats_url) as writer, within(90):
+        await writer.chat(session).send("Count.", sender="user")
+        async with writer.chat(session).stream("daena") as out:
+            for i, token in enumerate(TOKENS):
+                await out.write(token)
+                if i == 100:  # it opens in the middle of the message
+                    await page.evaluate(OPEN, session)
+                    await page.wait_for_function("chat.items.some(({ status }) => status === 'streaming')")
+                if i in {200, 300}:
+                    await page.wait_for_function("chat.state.state === 'connected'")
+                    proxy.cut()
+        whole = "".join(TOKENS)
+        await page.wait_for_function("chat.items.length === 2 && chat.items[1].status === 'stored'")
+        assert await page.evaluate(ITEMS) == [["user", "Count.", "stored"], ["daena", whole, "stored"]]
+        texts = [text.partition("|daena: ")[2] for text in await page.evaluate("texts")]
+        assert all(whole.startswith(text) for text in texts), "a token was missing, or came twice"
+        assert texts == sorted(texts, key=len), "it never went back"
+        assert len(set(texts)) > 3
+        assert proxy.cuts == 2
+        await page.evaluate("chat.send('Thanks.')")
+        await page.wait_for_function("chat.items.length === 3 && chat.items[2].status === 'stored'")
+        assert (await page.evaluate(ITEMS))[2] == ["ada", "Thanks.", "stored"]
+        assert [event.payload["content"] for event in await writer.chat(session).history(5)] == [
+            "Count.",
+            whole,
+            "Thanks.",
+        ]
+        assert await page.evaluate("told") == []
+
+
+@pytest.mark.promise("P-CLIENT-6")
+async def test_a_task_and_an_agent_are_as_they_are_now(mesh: RunningMesh, proxy: CuttingProxy, page: Page) -> None:
+    async with Mesh.connect(mesh.nats_url) as worker, within(60):
+        async with worker.agent("scout") as agent:
+            async with agent.task("t1", total=10, title="Read") as task:
+                await task.advance(3)
+                await page.evaluate(OPEN, "any")
+                await page.evaluate("void (globalThis.task = mesh.task('t1'))")
+                await page.wait_for_function("task.progress?.done === 3 && agent.tasks.length === 1")
+                await page.wait_for_function("agent.status === 'busy'")
+                assert await page.evaluate("[task.title, task.agent, task.isOpen]") == ["Read", "scout", True]
+                proxy.cut()
+                await task.advance(3)
+                await agent.activity("reading")
+                await page.wait_for_function("task.progress?.done === 6 && agent.activity !== null")
+            await page.wait_for_function("task.status === 'completed' && !task.isOpen && agent.tasks.length === 0")
+        await page.wait_for_function("agent.status === 'offline'")

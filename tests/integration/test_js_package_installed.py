@@ -1,0 +1,164 @@
+"""The packed npm package in an empty project: in Node, in TypeScript, and as the page that docs/clients.md shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright, expect
+
+from daena_mesh import Mesh
+from tests.support.chromium import FLAGS
+from tests.support.deadlines import eventually, within
+from tests.support.markdown import blocks
+from tests.support.real_parties import find, node_path, skip
+from tests.support.running_mesh import RunningMesh
+from tests.support.tracked import ROOT
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+IN_NODE = """
+import { open } from "@daena/mesh";
+import { connect } from "@daena/mesh/core";
+import { SseSocket } from "@daena/mesh/sse";
+import { Assembly } from "@daena/mesh/assembly";
+import { Conversation } from "@daena/mesh/conversation";
+
+const base = process.argv[2];
+for (const [how, options] of Object.entries({ ws: {}, sse: { WebSocket: SseSocket } })) {
+  const chat = connect(`chat_${how}`, { base, ...options });
+  const heard = new Promise((resolve) => chat.on("chat.message", ({ payload }) => resolve(payload.content)));
+  await new Promise((resolve) => chat.on("state", ({ state }) => state === "connected" && resolve()));
+  await chat.send(`chat.${how}.message`, { content: `by ${how}` });
+  console.log(await heard);
+  chat.close();
+}
+const mesh = open({ base });
+const chat = mesh.chat("ws");
+await new Promise((resolve) => chat.on("change", () => chat.items.length && resolve()));
+console.log(chat.items[0].content, new Conversation("x").items.length, new Assembly().text.length);
+mesh.close();
+"""
+
+IN_TYPESCRIPT = """
+import { open, type Item } from "@daena/mesh";
+import { connect, type ConnectionState, type MeshEvent } from "@daena/mesh/core";
+import { SseSocket } from "@daena/mesh/sse";
+
+const mesh = open({ base: "http://127.0.0.1:8000/", WebSocket: SseSocket, getToken: async () => "jwt" });
+const items: Item[] = mesh.chat("s1").items;
+const state: ConnectionState = connect("events", { storage: sessionStorage, WebSocket }).state;
+const show = (event: MeshEvent) => console.log(event.payload.content, items, state.retryInMs);
+mesh.follow("chat_s1").on("chat.message", show);
+const cursor: Promise<string> = mesh.send("chat.s1.message", {}).then((ack) => ack.cursor);
+// @ts-expect-error there is no such option
+connect("events", { colour: "red" });
+console.log(cursor, mesh.task("t1").isOpen, mesh.agent("scout").tasks);
+"""
+
+CONFIGURATION = {"compilerOptions": {"strict": True, "noEmit": True, "module": "nodenext", "lib": ["es2022", "dom"]}}
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    environment = {**os.environ, "npm_config_cache": str(cwd / ".npm"), "npm_config_update_notifier": "false"}
+    ran = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an empty project where the package is installed, and nothing else."""
+    node_path()
+    npm = find(["npm"]) or skip("install npm to run this test")
+    folder = tmp_path_factory.mktemp("project")
+    run(npm, "pack", ROOT / "sdk" / "js", "--silent", cwd=folder)
+    (packed,) = folder.glob("*.tgz")
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    run(npm, "install", f"./{packed.name}", "--offline", "--no-audit", "--no-fund", "--silent", cwd=folder)
+    with tarfile.open(packed) as archive:
+        names = {name.removeprefix("package/") for name in archive.getnames()}
+    sources = {path.relative_to(ROOT / "sdk" / "js").as_posix() for path in (ROOT / "sdk" / "js").rglob("*.*")}
+    assert names == sources
+    assert [path.name for path in (folder / "node_modules").iterdir() if path.name[0] != "."] == ["@daena"]
+    return folder
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
+    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh
+
+
+@pytest.mark.promise("P-CLIENT-1")
+async def test_it_follows_and_sends_in_node(project: Path, mesh: RunningMesh) -> None:
+    (project / "client.js").write_text(IN_NODE)
+    version = int(run(node_path(), "--version", cwd=project)[1:].partition(".")[0])
+    options = ["--experimental-websocket"] if version < 22 else []
+    said = run(node_path(), *options, "client.js", f"{mesh.url}/", cwd=project)
+    assert said.splitlines() == ["by ws", "by sse", "by ws 0 0"]
+
+
+@pytest.mark.promise("P-CLIENT-1")
+async def test_its_types_are_found_and_hold(project: Path) -> None:
+    compiler = ROOT / "tests" / "sdk" / "node_modules" / ".bin" / "tsc"
+    if not compiler.exists():
+        skip("run npm ci --prefix tests/sdk to run this test")
+    (project / "client.ts").write_text(IN_TYPESCRIPT)
+    (project / "tsconfig.json").write_text(json.dumps({**CONFIGURATION, "files": ["client.ts"]}))
+    run(compiler, "-p", ".", cwd=project)
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[str]:
+    """Serve a folder, as `python3 -m http.server` does."""
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        async with within(20):
+            found = re.search(rb"http://127\.0\.0\.1:\d+", await process.stdout.readline())
+        assert found is not None
+        yield found[0].decode()
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+@pytest.mark.browser
+async def test_the_page_of_the_document_lives(mesh: RunningMesh, chromium: Path, tmp_path: Path) -> None:
+    (shown,) = [block.code for block in blocks((ROOT / "docs/clients.md").read_text()) if block.language == "html"]
+    assert shown.count('"http://127.0.0.1:8000/"') == 1
+    live = tmp_path / "live"
+    shutil.copytree(ROOT / "sdk" / "js", live)
+    (live / "chat.html").write_text(shown.replace("http://127.0.0.1:8000/", f"{mesh.url}/"))
+    async with (
+        async_playwright() as playwright,
+        Mesh.connect(mesh.nats_url) as other,
+        served(live) as url,
+    ):
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page()
+        page.set_default_timeout(30_000)
+        await page.goto(f"{url}/chat.html")
+        await expect(page.locator("#state")).to_have_text("connected", timeout=30_000)
+        await page.get_by_label("Message").fill("Is anyone there?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("li")).to_have_text(["ada: Is anyone there?"])
+        await other.chat("s1").send("I am.", sender="scout")
+        await expect(page.locator("li")).to_have_text(["ada: Is anyone there?", "scout: I am."])
+        assert len(await eventually(lambda: other.chat("s1").history(5))) == 2
+        await browser.close()
