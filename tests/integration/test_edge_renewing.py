@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -158,3 +158,32 @@ async def test_where_nobody_authenticates_a_token_is_an_error(shared_nats: NatsS
         assert (await hear(ws))["payload"]["code"] == "auth_too_late"
         await say(ws, type="ping", timestamp=1)
         assert (await hear(ws))["event_type"] == "pong"
+
+
+@pytest.mark.promise("P-TOKEN-8")
+async def test_of_all_events_everybody_is_shown_what_they_may_read(edge: RunningEdge, mesh: Mesh) -> None:
+    shown = token("chat.r8.>", "agent.*.activity")
+    url, header = f"ws://127.0.0.1:{edge.port}", {"Authorization": f"Bearer {shown}"}
+    async with AsyncExitStack() as stack:
+        sockets: list[ClientConnection] = [
+            await stack.enter_async_context(connect(f"{url}/ws/events", additional_headers=header)),
+            await stack.enter_async_context(connect(f"{url}/ws/events")),
+            await stack.enter_async_context(connect(f"{url}/ws", additional_headers=header)),
+        ]
+        await say(sockets[1], type="auth", token=shown)
+        await say(sockets[2], type="subscribe", topic="events")
+        await hear(sockets[2])
+        for ws in sockets:
+            assert (await hear(ws))["payload"]["connection_id"] == "events"
+        stream = await stack.enter_async_context(event_source(edge.port, "/sse/events", **header))
+        assert (await stream.frame())["event_type"] == "connection"
+        await mesh.publish("chat.r9.message", {"content": "not theirs"})
+        await mesh.publish("agent.a8.status", {"status": "busy"})
+        await mesh.publish("chat.r8.message", {"content": "theirs"})
+        await mesh.publish("agent.a8.activity", {"activity": "theirs too"})
+        for ws in sockets:
+            # In the order of each stream alone.
+            assert {(await hear(ws))["subject"] for _ in range(2)} == {"chat.r8.message", "agent.a8.activity"}
+        assert {frame["subject"] for frame in await stream.events(2)} == {"chat.r8.message", "agent.a8.activity"}
+        await say(sockets[0], type="auth", token=token("chat.r8.>"))
+        assert await end_of(sockets[0]) == 4403

@@ -18,6 +18,7 @@ from mesh_edge import closing
 from mesh_edge.closing import Closing
 from mesh_edge.credentials import MOST_USER_AGENT, Knock, Places, token_of
 from mesh_edge.crowd import Crowd
+from mesh_edge.follow import Follow
 from mesh_edge.link import Link, Visitor
 from mesh_edge.origin import OriginPolicy
 from mesh_edge.presence import check_who
@@ -118,7 +119,7 @@ class Gate:
         self._check_draining()
 
     def authorize(self, knock: Knock, topic: TopicName | None, at: float) -> Visitor:
-        """Who it is, at ``at`` seconds since 1970, if they may read all that ``topic`` carries.
+        """Who it is, at ``at`` seconds since 1970, if they may read all that ``topic`` carries, or be `shown` a part.
 
         Without a topic they are let in with what they may ask for. Raises `Denied`, which is `Silent` where a token may
         still come, and `Refusal` for a name that is none.
@@ -132,9 +133,18 @@ class Gate:
         visitor = self._visitor(self.keyring, token, at)._replace(user_agent=user_agent)
         if topic is None:
             return visitor
-        if not Rights(visitor.may_read or ()).may_read(topic.patterns):
+        granted = topic.granted(visitor.may_read or ())
+        if granted is None:
             raise Denied(closing.FORBIDDEN)
-        return visitor._replace(may_read=None)
+        return visitor._replace(may_read=None) if granted is topic else visitor
+
+    @staticmethod
+    def shown(visitor: Visitor, follow: Follow) -> Follow:
+        """What a visitor is shown of what they asked for, which `authorize` has allowed."""
+        if visitor.may_read is None:
+            return follow
+        granted = follow.name.granted(visitor.may_read)
+        return follow._replace(name=granted or follow.name._replace(patterns=()))
 
     def _visitor(self, keyring: Keyring, token: str, at: float) -> Visitor:
         try:

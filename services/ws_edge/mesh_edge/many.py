@@ -10,7 +10,6 @@ import msgspec
 
 from daena_mesh.errors import MeshError
 from daena_mesh.ids import now
-from daena_mesh.tokens import Rights
 from mesh_edge.client_messages import ClientMessage
 from mesh_edge.control import control_frame
 from mesh_edge.follow import Follow, follow_of
@@ -97,9 +96,10 @@ class ManySocket(WebSocket):
             most = self._many_host.most_topics
             raise Refused("too_many_topics", f"this socket follows {most} topics, and may follow no more")
         may_read = self.visitor.may_read
-        if may_read is not None and not Rights(may_read).may_read(follow.name.patterns):
+        name = follow.name if may_read is None else follow.name.granted(may_read)
+        if name is None:
             raise Refused("forbidden", f"the token does not allow the topic {follow.name.name!r}")
-        self._follow(follow)
+        self._follow(follow._replace(name=name))
 
     def _follow(self, follow: Follow) -> None:
         """Follow a topic; one that is followed already is begun anew, from where the client says."""

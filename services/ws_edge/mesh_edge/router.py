@@ -104,6 +104,7 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
             edge.gate.last_look(knock, visitor)
             edge.gate.entered(await edge.manager.connect_many(websocket, visitor=visitor), knock)
             return
+        follow = edge.gate.shown(visitor, follow)
         async with _waiting(edge, follow):
             edge.gate.last_look(knock, visitor)
             socket = await edge.manager.connect(websocket, connection_id, follow=follow, visitor=visitor)
@@ -135,6 +136,7 @@ async def _stream(request: Request, connection_id: str) -> Response:
             query["since"] = last
         follow = _read(connection_id, query)
         visitor = edge.gate.authorize(knock, follow.name, time.time())
+        follow = edge.gate.shown(visitor, follow)
         follow = follow._replace(name=follow.name._replace(wire=EVENT_STREAM))
 
         def enter(transport: ResponseTransport) -> EventStream:

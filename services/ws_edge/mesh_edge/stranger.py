@@ -95,6 +95,8 @@ class Stranger(WebSocket):
         gate.left(self)  # or its address would count twice
         try:
             self.visitor = gate.authorize(self._knock, follow and follow.name, time.time())
+            if follow is not None:
+                self._follow = follow = gate.shown(self.visitor, follow)
             gate.last_look(self._knock, self.visitor)
         except Denied as denied:
             self._refuse(denied.why)

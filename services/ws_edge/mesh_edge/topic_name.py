@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import combinations
 from typing import NamedTuple
 
-from daena_mesh.errors import InvalidId
-from daena_mesh.subjects import check_event_type, check_id, intersection
+from daena_mesh.errors import InvalidId, InvalidSubject
+from daena_mesh.subjects import check_event_type, check_id, check_pattern, covers, intersection, overlaps
+from daena_mesh.tokens import Rights
 from mesh_edge.wire import FRAMES, Wire
 
 EVENTS = "events"
 COUNCIL = "council"
 _MOST_KNOWN = 1_024
+_MOST_GRANTED = 64
 
 
 class TopicName(NamedTuple):
@@ -30,6 +33,30 @@ class TopicName(NamedTuple):
         wanted = [pattern for event_type in event_types for pattern in _patterns_of(event_type)]
         found = {intersection(mine, pattern): None for pattern in wanted for mine in self.patterns}
         return self._replace(patterns=tuple(pattern for pattern in found if pattern is not None))
+
+    def granted(self, read: Sequence[str]) -> TopicName | None:
+        """The same for who may read ``read`` alone; None where that does not do.
+
+        Of `events`, which is all there is, they are shown what they may read. Any other topic is shown as a whole.
+        """
+        if Rights(tuple(read)).may_read(self.patterns):
+            return self
+        if self.name != EVENTS or len(read) > _MOST_GRANTED:
+            return None
+        both = (intersection(mine, pattern) for pattern in read if _is_pattern(pattern) for mine in self.patterns)
+        shown = list(dict.fromkeys(pattern for pattern in both if pattern is not None))
+        shown = [one for one in shown if not any(other != one and covers(other, one) for other in shown)]
+        if not shown or any(overlaps(one, other) for one, other in combinations(shown, 2)):
+            return None  # what two patterns match would be followed twice
+        return self._replace(patterns=tuple(shown))
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        check_pattern(text)
+    except InvalidSubject:
+        return False
+    return True
 
 
 def _patterns_of(event_type: str) -> tuple[str, str]:

@@ -11,10 +11,11 @@ from daena_mesh.revocations import token_id
 from daena_mesh.tokens import Claims, Rights, mint
 from mesh_edge import closing
 from mesh_edge.credentials import Knock
+from mesh_edge.follow import Follow
 from mesh_edge.gate import Denied, Gate, Refusal, Silent
 from mesh_edge.link import Link, Visitor
 from mesh_edge.settings import EdgeSettings
-from mesh_edge.topic_name import agent, chat, council, events
+from mesh_edge.topic_name import TopicName, agent, chat, council, events
 
 KEY = "a key of tests, of thirty-two bytes"
 HOME = Knock(origin="http://127.0.0.1:8000", host="127.0.0.1:8000")
@@ -39,7 +40,7 @@ def test_without_a_key_everybody_may_read_everything() -> None:
 @pytest.mark.parametrize(
     ("read", "topics"),
     [
-        ((">",), {"events", "council", "chat_s1", "agent_a1"}),
+        ((">",), {"council", "chat_s1", "agent_a1"}),
         (("*.>",), {"council", "chat_s1", "agent_a1"}),
         (("chat.s1.>", "session.s1.>"), {"chat_s1"}),
         (("chat.*.>", "session.*.>"), {"chat_s1"}),
@@ -56,7 +57,7 @@ def test_without_a_key_everybody_may_read_everything() -> None:
 )
 def test_a_topic_is_allowed_when_all_it_carries_may_be_read(read: tuple[str, ...], topics: set[str]) -> None:
     strict, knock = gate(token_key=KEY), bearer(*read, write=("chat.s1.message",))
-    for topic in (events(), council(), chat("s1"), agent("a1")):
+    for topic in (council(), chat("s1"), agent("a1")):
         if topic.name in topics:
             assert strict.authorize(knock, topic, NOW) == Visitor(
                 "browser/1", "ada", ("chat.s1.message",), until=NOW + 60, token_id=token_id(knock.authorization)
@@ -193,3 +194,39 @@ def test_a_refusal_is_a_problem() -> None:
         "detail": "no such id",
     }
     assert refusal.response("Refused").media_type == "application/problem+json"
+
+
+@pytest.mark.promise("P-TOKEN-8")
+@pytest.mark.parametrize(
+    ("read", "shown"),
+    [
+        ((">",), (">",)),
+        (("chat.s1.>", ">"), (">",)),
+        (("chat.s1.>", "session.s1.>"), ("chat.s1.>", "session.s1.>")),
+        (("chat.s1.>", "chat.s1.message", "chat.s1.>"), ("chat.s1.>",)),
+        (("agent.*.activity", "no pattern", "$KV.>"), ("agent.*.activity",)),
+        (("chat.s1.>", "chat.*.message"), None),
+        (("$KV.>",), None),
+        ((), None),
+        (tuple(f"chat.s{number}.>" for number in range(65)), None),
+    ],
+)
+def test_of_all_events_everybody_is_shown_what_they_may_read(
+    read: tuple[str, ...], shown: tuple[str, ...] | None
+) -> None:
+    strict, knock, follow = gate(token_key=KEY), bearer(*read), Follow(events())
+    if shown is None:
+        with pytest.raises(Denied):
+            strict.authorize(knock, follow.name, NOW)
+        return
+    visitor = strict.authorize(knock, follow.name, NOW)
+    assert strict.shown(visitor, follow).name == TopicName("events", shown)
+
+
+@pytest.mark.promise("P-TOKEN-8")
+def test_types_narrow_what_may_be_read() -> None:
+    messages = events().narrowed(["chat.message"])
+    found = messages.granted(("chat.s1.>", "agent.>"))
+    assert found is not None
+    assert found.patterns == ("chat.s1.message", "chat.s1.message.*")
+    assert chat("s1").granted(("chat.s1.>",)) is None
