@@ -381,7 +381,7 @@ async def test_a_token_opens_what_it_says_and_nothing_else(shared_nats: NatsServ
             await eventually(lambda: not list(edge.edge.sockets()))
         for path, options, code in [
             ("/ws/chat/s2", ways[0], 4403),
-            ("/ws/events", ways[0], 4403),
+            ("/ws/council", ways[0], 4403),
             ("/ws/chat/s1", {}, 4401),
             (f"/ws/chat/s1?token={S1}", {}, 4401),
             ("/ws/chat/s1", {"additional_headers": {"Authorization": f"Bearer {EXPIRED}"}}, 4401),
