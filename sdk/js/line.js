@@ -95,6 +95,18 @@ export function backoff(attempt, random = Math.random) {
   return random() * Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** attempt);
 }
 
+/**
+ * Whether plain HTTP comes through to where a socket could not be opened. An answer that asks to come later says nothing.
+ *
+ * @param {string} url  of the socket
+ */
+async function isReachable(url) {
+  const address = new URL(url.replace("ws", "http"));
+  address.search = "";
+  const { status } = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(5_000) });
+  return status < 500 && status !== 429;
+}
+
 export class Line {
   /** @type {ConnectionState} */ state = Object.freeze({ state: "connecting", reason: "", retryInMs: null, degraded: false });
   #outbox;
@@ -309,10 +321,10 @@ export class Line {
   /** A WebSocket was never greeted. Where plain HTTP comes through at the same time, WebSockets are blocked. */
   async #suspect() {
     try {
-      const { SseSocket, isReachable } = await import("./sse.js");
       if (!(await isReachable(this.#owner.address()))) return;
       this.#blocked += 1;
-      if (this.#blocked >= BLOCKED_AFTER) this.#fallback = SseSocket;
+      // Not before: a module that cannot be loaded once is never asked for again.
+      if (this.#blocked >= BLOCKED_AFTER) this.#fallback = (await import("./sse.js")).SseSocket;
     } catch {
       // no HTTP either
     }

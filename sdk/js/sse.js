@@ -12,6 +12,9 @@ const SILENT_MS = 40_000; // an edge says something every 15 s
 /** How an answer's status is told as a close code. @type {Record<number, number>} */
 const CODES = { 400: 4400, 401: 4401, 403: 4403, 404: 4400, 429: 4429 };
 
+/** What the API refuses, by the codes of an edge. @type {Record<number, string>} */
+const REFUSALS = { 403: "not_allowed", 410: "gone", 413: "too_large" };
+
 /** @param {string} url of a socket @param {string} path in place of its `ws` and what follows @param {string} [search] */
 function httpUrl(url, path, search = "") {
   const found = new URL(url);
@@ -19,19 +22,6 @@ function httpUrl(url, path, search = "") {
   found.pathname = found.pathname.replace(/\/ws(\/.*)?$/, (_, rest = "") => `/${path}${path === "sse" ? rest : ""}`);
   found.search = search;
   return found.href;
-}
-
-/**
- * Whether plain HTTP comes through to where a socket could not be opened.
- *
- * @param {string} url  of the socket
- */
-export async function isReachable(url) {
-  const address = new URL(url);
-  address.protocol = address.protocol.replace("ws", "http");
-  address.search = "";
-  const { status } = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(5_000) });
-  return status < 500 && !(status in CODES && status !== 400 && status !== 404);
 }
 
 /** Cuts a stream into events. HTML standard, section 9.2.6. */
@@ -196,9 +186,11 @@ export class SseSocket {
       if (response.ok) {
         return this.#give({ event_type: "ack", payload: { id, cursor: answer.cursor, duplicate: false } });
       }
+      if (response.status === 401) return this.#end(4401, "the token is no longer accepted"); // it comes back with a new one
       const after = 1_000 * (Number(response.headers.get("retry-after")) || 1);
       if (response.status >= 500 || response.status === 429) return refuse("not_stored", "the API did not store it", after);
-      refuse(response.status === 410 ? "gone" : response.status === 403 ? "not_allowed" : "bad_payload", answer.detail ?? answer.title ?? "refused");
+      const code = /key-reused$/.test(answer.type) ? "id_reused" : (REFUSALS[response.status] ?? "bad_payload");
+      refuse(code, answer.detail ?? answer.title ?? "refused");
     } catch {
       refuse("not_stored", "the API does not answer", 1_000);
     }

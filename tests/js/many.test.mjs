@@ -254,6 +254,27 @@ test("many topics are subscribed to no faster than a server takes them", async (
   assert.equal(new Set(FakeSocket.last.sent.map(({ topic }) => topic)).size, 200);
 });
 
+test("what waited to be written is not written to the next socket", async (t) => {
+  const { mesh, again } = await opened(t);
+  for (let number = 0; number < 150; number += 1) mesh.follow(`chat_${number}`);
+  FakeSocket.last.hello();
+  await again();
+  FakeSocket.last.hello();
+  for (let turn = 0; turn < 120; turn += 1) mock.timers.tick(12);
+  assert.equal(FakeSocket.last.sent.length, 150);
+});
+
+test("an end that a lost socket did not tell is not waited for", async (t) => {
+  const { mesh, again } = await opened(t);
+  FakeSocket.last.hello();
+  mesh.follow("chat_s1").close();
+  await again();
+  const anew = mesh.follow("chat_s1");
+  FakeSocket.last.hello();
+  FakeSocket.last.greet("chat_s1");
+  assert.equal(anew.state.state, "connected");
+});
+
 test("sends over the same socket", async (t) => {
   const { mesh } = await opened(t);
   const sent = mesh.send("chat.s1.message", { content: "hi" }, { id: "c1" });

@@ -249,6 +249,8 @@ describe("sending", () => {
     FakeSocket.last.lose();
     const later = connection.send("chat.s1.message", {}, { id: "c2" });
     await tick(250);
+    FakeSocket.last.readyState = 1;
+    connection.send("chat.s1.message", {}, { id: "c2" });
     assert.deepEqual(texts(), [], "nothing goes out before the greeting");
     FakeSocket.last.greet();
     assert.deepEqual(texts(), ["c1"]);
@@ -422,6 +424,18 @@ describe("a connection", () => {
     FakeSocket.last.receive(message(6));
     FakeSocket.made[0].receive(message(99));
     assert.deepEqual(seen(), ["Rk3f-4", "Rk3f-5", "Rk3f-6"]);
+  });
+
+  test("tells of what resuming does not bring either", async (t) => {
+    const { tick, seen, log } = await open(t);
+    for (let turn = 0; turn < 3; turn += 1) {
+      FakeSocket.last.greet({ cursors: { R: "Rk3f-3" } });
+      FakeSocket.last.receive(message(6, 5));
+      await tick(2_000);
+    }
+    assert.deepEqual(log.find(([type]) => type === "gap")[1], { from: "Rk3f-3", to: "Rk3f-6", reason: "chain" });
+    assert.deepEqual(seen(), ["Rk3f-6"]);
+    assert.equal(FakeSocket.made.length, 3);
   });
 
   test("tells a gap, and goes on after it", async (t) => {

@@ -1,9 +1,3 @@
-/**
- * Whether plain HTTP comes through to where a socket could not be opened.
- *
- * @param {string} url  of the socket
- */
-export function isReachable(url: string): Promise<boolean>;
 /** Cuts a stream into events. HTML standard, section 9.2.6. */
 export class Parser {
     /**
