@@ -17,7 +17,8 @@ from daena_mesh.events import PAYLOADS, Payload
 _SCHEMA = "#/components/schemas/{name}"
 _PING = "client.ping"
 _SEND = "client.send"
-_CLIENTS = {"ping": _PING, "say": _SEND}
+_AUTH = "client.auth"
+_CLIENTS = {"ping": _PING, "say": _SEND, "authenticate": _AUTH}
 _CLIENT_ID = {"type": "string", "minLength": 1, "maxLength": 128}
 _CURSOR = {"type": "string", "description": "A position in the log, opaque; to give back as `since`."}
 _TIME = {"type": "string", "format": "date-time"}
@@ -71,6 +72,14 @@ _CONTROL: dict[str, tuple[str, dict[str, Any]]] = {
             "id": {**_CLIENT_ID, "description": "The id of what was sent."},
             "cursor": _CURSOR,
             "duplicate": {"type": "boolean", "description": "It had been stored before, under the same id."},
+        },
+    ),
+    "auth": (
+        "A fresh token of the client has taken the place of the one before.",
+        {
+            "status": {"const": "renewed"},
+            "user": {"type": "string"},
+            "expires_at": {"type": "number", "description": "In seconds since 1970."},
         },
     ),
     "pong": ("Answers a ping, with its timestamp.", {}),
@@ -196,6 +205,15 @@ def _messages() -> dict[str, Any]:
             "type": "object",
             "required": ["type"],
             "properties": {"type": {"const": "ping"}, "timestamp": {"description": "Any value; it comes back."}},
+        },
+    }
+    messages[_AUTH] = {
+        "name": "auth",
+        "summary": "Shows a token: the first one of a socket that brought none, or a fresh one.",
+        "payload": {
+            "type": "object",
+            "required": ["type", "token"],
+            "properties": {"type": {"const": "auth"}, "token": {"type": "string"}},
         },
     }
     messages[_SEND] = {
