@@ -50,6 +50,8 @@ async def agents_at_work(nats_url: str | None, folder: Path) -> AsyncIterator[as
         reading = await join("reader", "Makes the texts of a folder searchable")
         librarian = await join("librarian", "Answers questions from these texts")
 
+        await librarian.activity("waiting for questions")
+
         @librarian.on_ask
         @librarian.on_ask("daena")
         async def answer(ask: Ask, out: StreamWriter) -> None:
@@ -58,6 +60,7 @@ async def agents_at_work(nats_url: str | None, folder: Path) -> AsyncIterator[as
             for token in tokens_of(reply(ask.content, hits, reader.shelf)):
                 await out.write(token)
                 await asyncio.sleep(_TOKEN_S)
+            await librarian.activity("waiting for questions")
 
         async def work() -> None:
             async with asyncio.TaskGroup() as group:
