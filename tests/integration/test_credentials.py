@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from daena_mesh.connection import Connection
-from daena_mesh.credentials import inbox_of
+from daena_mesh.credentials import inbox_of, read_credentials
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import ConfigurationError
 from daena_mesh.layout import SIGNALS
@@ -62,7 +62,11 @@ async def connected(server: NatsServer, path: Path) -> AsyncIterator[tuple[Clien
         objections.append(str(error))
 
     client = await nats.connect(
-        server.url, user_credentials=str(path), inbox_prefix=inbox_of(path), error_cb=note, allow_reconnect=False
+        server.url,
+        user_credentials=str(path),
+        inbox_prefix=inbox_of(read_credentials(path)),
+        error_cb=note,
+        allow_reconnect=False,
     )
     try:
         yield client, objections

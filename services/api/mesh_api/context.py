@@ -17,6 +17,7 @@ from daena_mesh.sessions import SessionStore
 from daena_mesh.sweeping import Sweeper
 from mesh_api.callers import Callers
 from mesh_api.consumers import Consumers
+from mesh_api.log_desk import LogDesk
 from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
 from mesh_api.service import api_service
@@ -55,6 +56,7 @@ class Context:
         self.unanswered = Unanswered(self.mesh, self.serving, timeout_s=settings.ask_timeout_s)
         self.rosters = Rosters(self.mesh)
         self.revocations = Revocations(self.mesh, self.callers.revoked)
+        self.log_desk = LogDesk(self.mesh)
         self.sweeper = Sweeper(self.rosters, lambda: self.mesh.connection.state == "connected")
 
     @contextlib.asynccontextmanager
@@ -64,6 +66,7 @@ class Context:
         service.start()
         self.mesh.start()
         self.serving.start()
+        self.log_desk.start()
         tasks = [
             asyncio.create_task(self.projector.run(), name="projection of sessions"),
             asyncio.create_task(self.state.run(), name="state of agents"),

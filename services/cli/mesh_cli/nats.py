@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from daena_mesh.connection import Connection
-from daena_mesh.credentials import inbox_of
+from daena_mesh.credentials import inbox_of, read_credentials
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import MeshError
 from daena_mesh.layout import SIGNALS
@@ -87,7 +87,7 @@ async def _start(data_dir: Path, port: int, vault: Vault | None) -> NatsServer:
     if NatsServer.was_cut_off(data_dir):
         credentials = str(vault.ensure(UP)) if vault is not None else None
         async with await NatsServer.start(data_dir, port=0, trust=trust) as server:
-            inbox = inbox_of(credentials)
+            inbox = inbox_of(read_credentials(credentials) if credentials else None)
             connection = Connection([server.url], name="mesh-up", credentials=credentials, inbox=inbox)
             connection.start()
             try:

@@ -297,6 +297,10 @@ class Connection:
             self._write(b"SUB %b %b\r\n" % (self._subjects[subscription], subscription))
         return subscription
 
+    def share(self, subject: str, queue: str, handler: Handler) -> Subscription:
+        """Like `subscribe`, but of all who share ``subject`` under the same ``queue`` one gets each message."""
+        return self.subscribe(f"{subject} {queue}", handler)
+
     def unsubscribe(self, subscription: Subscription) -> None:
         """Stop; nothing more is given."""
         if self._handlers.pop(subscription, None) is not None:

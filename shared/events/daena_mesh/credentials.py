@@ -26,9 +26,8 @@ def read_credentials(path: str | Path) -> User:
         raise ConfigurationError(f"the credentials in {path} cannot be read: {reason}") from None
 
 
-def inbox_of(path: str | Path | None) -> str:
+def inbox_of(user: User | None) -> str:
     """Under which subjects who connects with these credentials, or with none, may hear answers."""
-    if path is None:
+    if user is None or not user.tags:
         return "_INBOX"
-    user = read_credentials(path)
-    return inbox_prefix(role_of(user.tags), user.name) if user.tags else "_INBOX"
+    return inbox_prefix(role_of(user.tags), user.name)

@@ -44,7 +44,15 @@ async def call(
     timeout_s: float = 5.0,
 ) -> AnyReply:
     """Ask, and give the answer, which may be an error; raises `MeshUnavailable` without one."""
-    reply = await connection.request(f"$JS.API.{verb}", msgspec.json.encode(request), timeout_s=timeout_s)
+    body = msgspec.json.encode(request)
+    return await asked(connection, f"$JS.API.{verb}", body, reply_type, timeout_s=timeout_s)
+
+
+async def asked(
+    connection: Connection, subject: str, body: bytes, reply_type: type[AnyReply], *, timeout_s: float
+) -> AnyReply:
+    """The answer to what is asked on ``subject``, by JetStream or by who speaks for it; raises `MeshUnavailable`."""
+    reply = await connection.request(subject, body, timeout_s=timeout_s)
     if reply.headers:
         raise MeshUnavailable("JetStream does not answer: is it enabled on the server, and for this account?")
     return msgspec.json.decode(reply.body, type=reply_type)

@@ -20,6 +20,7 @@ from daena_mesh.cursors import Cursor
 from daena_mesh.errors import Conflict, InvalidEvent, MeshError, MeshUnavailable
 from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import LETTERS, Layout, epoch_subject
+from daena_mesh.log_door import LogDoor
 from daena_mesh.reader import StreamReader, not_provisioned
 from daena_mesh.replays import Replays
 from daena_mesh.settings import MeshSettings
@@ -77,10 +78,16 @@ class Log(StreamReader):
     """The streams, through one connection."""
 
     def __init__(
-        self, connection: Connection, layout: Layout, settings: MeshSettings, *, patience_s: float = 5.0
+        self,
+        connection: Connection,
+        layout: Layout,
+        settings: MeshSettings,
+        *,
+        patience_s: float = 5.0,
+        door: LogDoor | None = None,
     ) -> None:
         """``patience_s`` is how long a write waits for a lost connection before it gives up."""
-        super().__init__(connection)
+        super().__init__(connection, door)
         self.layout = layout
         self.settings = settings
         self.epochs: dict[str, Epoch] = {}
@@ -156,7 +163,12 @@ class Log(StreamReader):
             attendant.disturbed()
 
     async def learn_epochs(self) -> None:
-        """Ask the leaders which life of each stream this is; raises `MeshUnavailable`."""
+        """Ask the leaders which life of each stream this is; raises `MeshUnavailable`.
+
+        An agent without rights in any session does not learn it.
+        """
+        if self.door is not None and not self.door.sessions:
+            return
         for stream in self.layout.streams:
             marker = await self.last(stream, epoch_subject(stream))
             if marker is None and await self._has_outlived_marker(stream):
@@ -174,7 +186,9 @@ class Log(StreamReader):
         return epoch is not None and (await self.bounds(stream))[0] > epoch.seq
 
     def cursor(self, stream: str, seq: int) -> str:
-        """The cursor of an event."""
+        """The cursor of an event; empty for an agent that reads nothing."""
+        if self.door is not None and stream not in self.epochs:
+            return ""
         return f"{LETTERS[stream]}{self.epochs[stream].name}-{seq}"
 
     def position(self, stream: str, seq: int) -> Cursor:

@@ -15,18 +15,19 @@ from daena_mesh.brain import Brain
 from daena_mesh.chat import Chat
 from daena_mesh.connection import Connection
 from daena_mesh.context import read_context
-from daena_mesh.credentials import inbox_of
+from daena_mesh.credentials import inbox_of, read_credentials
 from daena_mesh.cursors import Positions
-from daena_mesh.errors import MeshUnavailable
+from daena_mesh.errors import ConfigurationError, MeshUnavailable
 from daena_mesh.feed import Feed
 from daena_mesh.ids import dedup_id, now, uuid7
 from daena_mesh.layout import SIGNALS, TTL_S, Layout
 from daena_mesh.local import running_mesh
 from daena_mesh.log import Ack, Log
+from daena_mesh.log_door import LogDoor
 from daena_mesh.outbox import Outbox
 from daena_mesh.provisioning import provision
 from daena_mesh.settings import MeshSettings, load
-from daena_mesh.subjects import Subject, check_name, event_type_of
+from daena_mesh.subjects import Subject, check_id, check_name, event_type_of
 from daena_mesh.tending import tend
 
 
@@ -56,6 +57,10 @@ class Mesh:
         urls, credentials = whereabouts(settings)
         self.settings = settings
         self.source = source or name
+        user = read_credentials(credentials) if credentials else None
+        door = LogDoor.of(user)
+        if door is not None:
+            author = author or door.name  # NATS takes nothing under another name
         self.author = None if author is None else check_name(author, "author")
         """Who publishes: the last token of what goes out about chats and tasks. An agent's, while it is entered."""
         self.layout = Layout.from_setting(settings.subjects)
@@ -65,10 +70,10 @@ class Mesh:
             urls,
             name=name,
             credentials=credentials,
-            inbox=inbox_of(credentials) if credentials else "_INBOX",
+            inbox=inbox_of(user),
             find=find,
         )
-        self.log = Log(self.connection, self.layout, settings, patience_s=wait_s)
+        self.log = Log(self.connection, self.layout, settings, patience_s=wait_s, door=door)
         self._provisions = provisions
         if provisions:
             self.connection.on_up(lambda: provision(self.connection, self.layout, settings))
@@ -185,10 +190,14 @@ class Mesh:
         Yields `Event`, and `Gap` where the log no longer has what was asked for. Raises `InvalidSubject` and
         `InvalidCursor`.
         """
+        if self.log.door is not None:
+            self.log.door.check(patterns)
         return Feed(self.log, patterns, Positions.parse(since) if isinstance(since, str) else since)
 
     def chat(self, session_id: str, *, author: str | None = None) -> Chat:
         """The chat of a session, in which ``author`` speaks instead of the mesh's own; raises `InvalidId`."""
+        if self.log.door is not None:
+            self.log.door.check([f"chat.{check_id(session_id, 'session_id')}.message"])
         return Chat(self, session_id, author=author)
 
     def agent(
@@ -202,9 +211,11 @@ class Mesh:
     ) -> Agent:
         """An agent for ``async with``: everybody sees that it is there, and what it does.
 
-        It serves ``departments``, and answers ``concurrency`` questions at a time at most. Raises `InvalidId` and
-        `ValueError`.
+        It serves ``departments``, and answers ``concurrency`` questions at a time at most. Raises `InvalidId`,
+        `ValueError`, and `ConfigurationError` where the credentials are another agent's.
         """
+        if self.log.door is not None and name != self.log.door.name:
+            raise ConfigurationError(f"the credentials of {self.log.door.name} are not those of {name[:64]!a}")
         return Agent(
             self,
             name,

@@ -15,8 +15,9 @@ import msgspec
 
 from daena_mesh.connection import Connection, Reply
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.jetstream import NO_MESSAGE, NO_STREAM, ApiReply, call
+from daena_mesh.jetstream import NO_MESSAGE, NO_STREAM, AnyReply, ApiReply, asked
 from daena_mesh.layout import epoch_subject
+from daena_mesh.log_door import KEPT, SINCE, LogDoor
 from daena_mesh.shared_run import SharedRun
 from daena_mesh.stored import Stored, read_direct, status_of
 
@@ -83,6 +84,10 @@ class _InfoReply(ApiReply):
     config: StreamConfig | None = None
 
 
+class _SequenceReply(ApiReply):
+    seq: int = 0
+
+
 class _TooMany(MeshUnavailable):
     """There are more subjects than one answer holds."""
 
@@ -90,9 +95,10 @@ class _TooMany(MeshUnavailable):
 class StreamReader:
     """Asks for what streams hold."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Through ``connection``."""
+    def __init__(self, connection: Connection, door: LogDoor | None = None) -> None:
+        """Through ``connection``, by the ``door`` where NATS lets one read no streams."""
         self.connection = connection
+        self.door = door
         self._kept: dict[str, tuple[float, int]] = {}
         self._asking_kept: dict[str, SharedRun[int]] = {}
 
@@ -132,6 +138,10 @@ class StreamReader:
         return await asking.ask()
 
     async def _ask_kept_from(self, stream: str) -> int:
+        if self.door is not None:
+            kept = await self._ask_api(KEPT, stream, {})
+            self._kept[stream] = time.monotonic(), kept
+            return kept
         state, config = await self.info(stream)
         kept, pressed = 0, False
         if config.max_age:
@@ -164,6 +174,8 @@ class StreamReader:
         In order, from the oldest on as many as an answer may hold, and up to where that replica stands. None where
         there are more subjects on ``patterns`` than one answer holds (1,024). Raises `MeshUnavailable`.
         """
+        if self.door is not None and len(parts := self.door.split(patterns)) > 1:
+            return _merged([await self.lasts(stream, part, after) for part in parts])
         # The marker has a replica tell where it stands when none of the patterns has anything.
         request = {"multi_last": [*patterns, epoch_subject(stream)], "seq": after + 1, "max_bytes": MOST_BYTES}
         try:
@@ -176,7 +188,10 @@ class StreamReader:
 
         Raises `MeshUnavailable`.
         """
-        return await self._first(stream, {"start_time": at.astimezone(UTC).isoformat().replace("+00:00", "Z")})
+        start = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if self.door is not None:
+            return await self._ask_api(SINCE, stream, {"at": start})
+        return await self._first(stream, {"start_time": start})
 
     async def _first(self, stream: str, start: Mapping[str, object]) -> int:
         """The sequence of the first event from ``start`` on, or 0; markers of epochs are no events."""
@@ -217,7 +232,7 @@ class StreamReader:
             else:
                 timer = loop.call_later(_BATCH_SILENCE_S, silent)
 
-        token = self.connection.ask(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(request), give)
+        token = self.connection.ask(*self._address("DIRECT.GET", stream, request), give)
         timer = loop.call_later(_BATCH_SILENCE_S, silent)
         try:
             await ended
@@ -227,7 +242,7 @@ class StreamReader:
         return Newest(messages, pending, stand)
 
     async def _get(self, stream: str, request: Mapping[str, object]) -> Stored | None:
-        answer = await call(self.connection, f"STREAM.MSG.GET.{stream}", request, _MessageReply, timeout_s=_ANSWER_S)
+        answer = await self._call("STREAM.MSG.GET", stream, request, _MessageReply)
         if answer.error:
             if answer.error.err_code == NO_MESSAGE:
                 return None
@@ -249,10 +264,41 @@ class StreamReader:
 
     async def info(self, stream: str) -> tuple[StreamState, StreamConfig]:
         """What ``stream`` holds, and its limits; raises `MeshUnavailable`."""
-        info = await call(self.connection, f"STREAM.INFO.{stream}", {}, _InfoReply, timeout_s=_ANSWER_S)
+        info = await self._call("STREAM.INFO", stream, {}, _InfoReply)
         if info.error or info.state is None or info.config is None:
             raise MeshUnavailable(f"stream {stream}: {info.error.description if info.error else 'no answer'}")
         return info.state, info.config
+
+    def _address(self, verb: str, stream: str, request: Mapping[str, object]) -> tuple[str, bytes]:
+        if self.door is not None:
+            return self.door.address(verb, stream, request)
+        return f"$JS.API.{verb}.{stream}", msgspec.json.encode(request)
+
+    async def _call(
+        self, verb: str, stream: str, request: Mapping[str, object], reply_type: type[AnyReply]
+    ) -> AnyReply:
+        subject, body = self._address(verb, stream, request)
+        return await asked(self.connection, subject, body, reply_type, timeout_s=_ANSWER_S)
+
+    async def _ask_api(self, verb: str, stream: str, request: Mapping[str, object]) -> int:
+        answer = await self._call(verb, stream, request, _SequenceReply)
+        if answer.error:
+            raise MeshUnavailable(f"stream {stream} cannot be read: {answer.error.description}")
+        return answer.seq
+
+
+def _merged(parts: Sequence[Newest | None]) -> Newest | None:
+    """Several answers as one, up to where all of them tell everything."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    ends = [part.messages[-1].seq for part in known if part.pending and part.messages]
+    end = min(ends, default=2**63)
+    by_seq = {message.seq: message for part in known for message in part.messages}  # the marker is in each of them
+    messages = [by_seq[seq] for seq in sorted(by_seq)]
+    kept = [message for message in messages if message.seq <= end]
+    pending = sum(part.pending for part in known) + len(messages) - len(kept)
+    return Newest(kept, pending, min(part.stand for part in known))
 
 
 def _stand_of(headers: bytes) -> int:

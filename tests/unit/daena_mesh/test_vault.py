@@ -63,7 +63,7 @@ def test_an_agents_claims_hold_no_rights_of_its_own(vault: Vault) -> None:
     pair = nkeys.from_seed(bytearray((vault.folder / "keys" / "agent.nk").read_bytes().strip()))
     assert pair.verify(signed.encode(), base64.urlsafe_b64decode(signature + "=="))
     assert claims["iss"] == pair.public_key.decode()
-    assert inbox_of(path) == "_INBOX_Scout"
+    assert inbox_of(read_credentials(path)) == "_INBOX_Scout"
 
 
 @pytest.mark.promise("P-CREDS-2")
@@ -131,7 +131,7 @@ def test_a_services_credentials_are_made_once(vault: Vault) -> None:
     assert vault.ensure("edge").read_text() == made
     path.unlink()
     assert vault.ensure("edge").read_text() != made
-    assert inbox_of(path) == "_INBOX.edge-edge"
+    assert inbox_of(read_credentials(path)) == "_INBOX.edge-edge"
     vault.revoke("edge")
     assert vault.ensure("edge").exists()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from daena_mesh.context import context_path
-from daena_mesh.credentials import inbox_of
+from daena_mesh.credentials import inbox_of, read_credentials
 from daena_mesh.errors import ConfigurationError
 from daena_mesh.local import running_mesh
 from daena_mesh.vault import Vault
@@ -28,7 +28,7 @@ def write_context(vault: Vault, name: str, environ: Mapping[str, str], *, nats_u
         "description": f"Daena Mesh: {name} ({entry.role})",
         "url": nats_url or running_mesh() or "nats://127.0.0.1:4222",
         "creds": credentials,
-        "inbox_prefix": inbox_of(credentials),
+        "inbox_prefix": inbox_of(read_credentials(credentials)),
     }
     try:
         if path.exists() and _credentials_in(path) != credentials:
