@@ -130,7 +130,7 @@ async def test_documents(shared_api: Api) -> None:
     for path in openapi["paths"]:
         assert path in page.text
     asyncapi = (await api.client.get("/asyncapi.json")).json()
-    assert asyncapi["servers"]["edge"]["host"] == "api.test"
+    assert asyncapi["servers"]["edge"]["host"] == "api.localhost"
     for channel in asyncapi["channels"].values():
         assert channel["address"] in page.text
 
@@ -168,7 +168,7 @@ async def test_behind_a_real_server(shared_nats: NatsServer) -> None:
         assert (await api.client.head("/readyz")).status_code == 200
 
         # A body that says it is large is refused before it is sent.
-        start = b"POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        start = b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         told = await raw(url, start + b"Content-Length: 10000000000\r\n\r\n{")
         assert told.startswith(b"HTTP/1.1 413")
         # One that does not say is refused when it is.

@@ -58,7 +58,7 @@ async def running_api(
     transport = httpx.ASGITransport(app, client=(caller, 50_000))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api.test") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://api.localhost") as client,
     ):
         api = Api(app, client)
         if ready:

@@ -13,6 +13,7 @@ from mesh_api import agents, brain, chat, docs, events, health, openapi, presenc
 from mesh_api.context import Context
 from mesh_api.guard import Guard
 from mesh_api.metrics import Requests
+from mesh_api.origins import Origins
 from mesh_api.page import page_router
 from mesh_api.settings import ApiSettings
 
@@ -46,6 +47,7 @@ def create_app(settings: ApiSettings | None = None, *, with_page: bool = False) 
         redirect_slashes=False,
     )
     problems.install(app, lambda path: openapi.allowed(app, path))
+    app.add_middleware(Origins, settings=settings)
     app.add_middleware(Guard, max_request_bytes=settings.max_request_bytes, requests=requests)
     for router in (
         *(chat.router, sessions.router, stops.router, events.router, brain.router, presence.router),

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from daena_mesh.tokens import TokenSettings
+from daena_mesh.origin import OriginSettings
 
 
-class ApiSettings(TokenSettings, frozen=True, kw_only=True):
+class ApiSettings(OriginSettings, frozen=True, kw_only=True):
     """Settings of the API."""
 
     max_request_bytes: Annotated[

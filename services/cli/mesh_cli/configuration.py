@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from daena_mesh.origin import OriginSettings
 from daena_mesh.settings import MeshSettings, Setting, describe
 from daena_mesh.tokens import TokenSettings
 from mesh_api.settings import ApiSettings
@@ -23,6 +24,7 @@ SERVICES: Sequence[tuple[str, str, type[msgspec.Struct]]] = (
         MeshSettings,
     ),
     ("Tokens", "Read by the API and the edges.", TokenSettings),
+    ("Origins of pages", "Read by the API and the edges.", OriginSettings),
     ("The API", "Read by `mesh up` and `mesh api`.", ApiSettings),
     ("The edge", "Read by `mesh up` and `mesh edge`.", EdgeSettings),
     (

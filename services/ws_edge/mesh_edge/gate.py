@@ -12,6 +12,7 @@ import msgspec
 from starlette.responses import Response
 
 from daena_mesh.errors import InvalidId, InvalidToken
+from daena_mesh.origin import OriginPolicy
 from daena_mesh.revocations import Revoked, token_id
 from daena_mesh.tokens import Keyring, Rights
 from mesh_edge import closing
@@ -20,7 +21,6 @@ from mesh_edge.credentials import MOST_USER_AGENT, Knock, Places, token_of
 from mesh_edge.crowd import Crowd
 from mesh_edge.follow import Follow
 from mesh_edge.link import Link, Visitor
-from mesh_edge.origin import OriginPolicy
 from mesh_edge.presence import check_who
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.token_bucket import TokenBucket
@@ -90,7 +90,7 @@ class Gate:
         self.is_draining = False
         """Nobody is let in any more."""
         self.origins = OriginPolicy(
-            frozenset(filter(None, (origin.strip() for origin in settings.origins.split(",")))),
+            settings.listed_origins(),
             open_loopback=self.is_open,
             tools=self.keyring is not None,
         )

@@ -14,7 +14,7 @@ from mesh_edge.gate import Refusal
 if TYPE_CHECKING:
     from fastapi import Request
 
-    from mesh_edge.origin import OriginPolicy
+    from daena_mesh.origin import OriginPolicy
 
 _EVERYTHING = (">",)
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}

@@ -6,21 +6,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from daena_mesh.tokens import TokenSettings
+from daena_mesh.origin import OriginSettings
 
 
-class EdgeSettings(TokenSettings, frozen=True, kw_only=True):
+class EdgeSettings(OriginSettings, frozen=True, kw_only=True):
     """What an edge reads from ``MESH_…`` variables."""
 
     edge_id: Annotated[str, Meta(description="The name of this edge; empty: a random one.")] = ""
-    origins: Annotated[
-        str,
-        Meta(description="Origins of pages that may open a WebSocket beside the edge's own, separated by commas."),
-    ] = ""
-    open_loopback: Annotated[
-        bool,
-        Meta(description="Nobody authenticates: pages on any loopback name may come, and tools without an origin."),
-    ] = True
     token_in_query: Annotated[
         bool, Meta(description="A token may also come as `?token=`, which proxies and access logs write down.")
     ] = False

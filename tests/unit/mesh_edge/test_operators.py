@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from daena_mesh.origin import OriginPolicy
 from daena_mesh.revocations import Revoked
 from daena_mesh.tokens import Claims, Keyring, Rights
 from mesh_edge.gate import Refusal
 from mesh_edge.operators import Operators
-from mesh_edge.origin import OriginPolicy
 
 KEYRING = Keyring([b"k" * 32])
 OPEN = OriginPolicy(open_loopback=True)

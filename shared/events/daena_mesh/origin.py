@@ -1,16 +1,19 @@
-"""Decide, before the upgrade, whether the page that opens a WebSocket may.
+"""Decide whether the page that opens a WebSocket, or asks the API, may.
 
-Browsers let any page open a WebSocket to any server, cookies and all, and name the page's origin (RFC 6454)
-in the handshake. Only the server can refuse it.
+Browsers let any page open a WebSocket to any server, and send it simple requests, cookies and all, and name the
+page's origin (RFC 6454). Only the server can refuse it.
 """
 
 from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
 
 from daena_mesh.errors import ConfigurationError
+from daena_mesh.tokens import TokenSettings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_CHARS = 300
@@ -21,6 +24,23 @@ _AUTHORITY = re.compile(
 )
 # Pages inside applications have schemes of their own, such as tauri://localhost.
 _ALLOWED = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+", re.ASCII)
+
+
+class OriginSettings(TokenSettings, frozen=True, kw_only=True):
+    """Whose pages are let in."""
+
+    origins: Annotated[
+        str,
+        Meta(description="Origins of pages that may open a WebSocket, or ask the API, beside the own one, by commas."),
+    ] = ""
+    open_loopback: Annotated[
+        bool,
+        Meta(description="Nobody authenticates: pages on any loopback name may come, and tools without an origin."),
+    ] = True
+
+    def listed_origins(self) -> frozenset[str]:
+        """`origins`, taken apart."""
+        return frozenset(filter(None, (origin.strip() for origin in self.origins.split(","))))
 
 
 class _Authority(NamedTuple):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daena_mesh.errors import ConfigurationError
-from mesh_edge.origin import OriginPolicy
+from daena_mesh.origin import OriginPolicy
 
 SAME = OriginPolicy()
 OPEN = OriginPolicy(open_loopback=True)
