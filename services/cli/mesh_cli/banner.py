@@ -8,6 +8,8 @@ import os
 from rich.console import Console
 from rich.text import Text
 
+from daena_mesh.settings import load
+from daena_mesh.tokens import TokenSettings
 from mesh_cli.rendering import printable
 from mesh_cli.up import Running
 
@@ -34,6 +36,10 @@ def banner(running: Running) -> Text:
 
 
 def _doors(running: Running) -> str:
+    settings = load(TokenSettings)
+    if settings.token_key or settings.token_key_file:
+        nats = "and its NATS to credentials alone" if running.is_secure else "its NATS without authentication"
+        return f"to who has a token, {nats}"
     return "and its NATS to credentials alone" if running.is_secure else "without authentication"
 
 
