@@ -10,7 +10,8 @@
  * @module
  */
 
-import { Mesh as Core, socketUrl } from "./mesh.js";
+import { socketUrl } from "./address.js";
+import { Mesh as Core } from "./many.js";
 import { Agent, Chat, Task } from "./views.js";
 
 export * from "./mesh.js";
@@ -22,7 +23,7 @@ export { Agent, Chat, Task } from "./views.js";
 /**
  * Follow many topics over one connection. It looks after itself until `close()`.
  *
- * @param {import("./mesh.js").OpenOptions} [options]
+ * @param {import("./many.js").OpenOptions} [options]
  * @returns {Mesh}
  */
 export function open(options = {}) {
@@ -33,7 +34,7 @@ export function open(options = {}) {
 export class Mesh extends Core {
   #options;
 
-  /** @param {import("./mesh.js").OpenOptions} [options] */
+  /** @param {import("./many.js").OpenOptions} [options] */
   constructor(options = {}) {
     super(options);
     this.#options = options;

@@ -1,6 +1,8 @@
 /** The life of one socket: opened, watched, lost, and opened again. What it carries is its owner's. */
 
+import { CLOSE_CODES, backoff } from "./closing.js";
 import { Outbox } from "./outbox.js";
+import { Pace } from "./pace.js";
 
 /**
  * How the connection stands.
@@ -49,28 +51,7 @@ import { Outbox } from "./outbox.js";
  * @property {() => void} left                           the page is left, or the line closed: positions are to be kept
  */
 
-/**
- * What to do when the server closes with one of these codes: nothing (`fail`), come back as its `reconnect` event told,
- * with a new token, or later than usual. Any other code, such as 4408 for too slow: resume after a back-off.
- *
- * @type {Readonly<Record<number, "fail" | "told" | "token" | "later">>}
- */
-export const CLOSE_CODES = Object.freeze({
-  1000: "fail", // done
-  1002: "fail", // not the WebSocket protocol
-  1003: "fail", // only text is understood
-  1007: "fail", // not UTF-8
-  1011: "later", // the edge failed
-  1012: "told", // the edge restarts
-  4400: "fail", // the request makes no sense
-  4401: "token", // missing, wrong or expired
-  4403: "fail", // not allowed
-  4429: "later", // too many
-});
-
 const TOO_BIG = 1009;
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_MOST_MS = 20_000;
 const STABLE_AFTER_MS = 2_000;
 const HANDSHAKE_MS = 15_000;
 // A dead network is noticed within 45 s: a ping after 15 to 20 s of silence, and 25 s for its answer.
@@ -78,22 +59,7 @@ const BEAT_MS = 5_000;
 const PING_AFTER_MS = 15_000;
 const PONG_WITHIN_MS = 20_000;
 const PROBE_WITHIN_MS = 5_000;
-// An edge takes 100 messages a second, and 200 at once.
-const MOST_AT_ONCE = 100;
-const WRITE_EVERY_MS = 12;
 const BLOCKED_AFTER = 2;
-
-/**
- * The wait before attempt `attempt` (from 0), by full jitter: anything from nothing to a ceiling that doubles from
- * half a second to 20 s. (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.)
- *
- * @param {number} attempt
- * @param {() => number} [random]  in [0, 1)
- * @returns {number} milliseconds
- */
-export function backoff(attempt, random = Math.random) {
-  return random() * Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** attempt);
-}
 
 /**
  * Whether plain HTTP comes through to where a socket could not be opened. An answer that asks to come later says nothing.
@@ -113,9 +79,7 @@ export class Line {
   /** @type {Socket | null} */ #socket = null;
   /** @type {SocketClass | undefined} */ #fallback;
   /** @type {Array<() => void>} */ #watches = [];
-  /** @type {string[]} what is written as soon as the server takes it */
-  #writes = [];
-  #mayWrite = MOST_AT_ONCE;
+  #pace = new Pace((text) => this.#socket?.send(text));
   #owner;
   #options;
   #attempt = 0;
@@ -130,7 +94,6 @@ export class Line {
   /** @type {any} */ #retryTimer;
   /** @type {any} */ #handshakeTimer;
   /** @type {any} */ #beatTimer;
-  /** @type {any} */ #writeTimer;
 
   /**
    * @param {Owner} owner
@@ -180,8 +143,7 @@ export class Line {
    */
   write(text) {
     if (!this.#isGreeted || this.#socket?.readyState !== 1) return false;
-    this.#writes.push(text);
-    this.#pump();
+    this.#pace.write(text);
     return true;
   }
 
@@ -267,7 +229,6 @@ export class Line {
       this.#isGreeted = true;
       this.#connectedAt = Date.now();
       this.#beatTimer = setInterval(() => this.#beat(), BEAT_MS);
-      this.#mayWrite = MOST_AT_ONCE;
       this.#blocked = 0;
     }
     this.#wasConnected = true;
@@ -277,18 +238,6 @@ export class Line {
 
   #flush() {
     this.#outbox.flush(this.#socket?.constructor);
-  }
-
-  #pump() {
-    for (; this.#mayWrite > 0 && this.#writes.length > 0; this.#mayWrite -= 1) {
-      this.#socket?.send(/** @type {string} */ (this.#writes.shift()));
-    }
-    if (this.#mayWrite >= MOST_AT_ONCE) return;
-    this.#writeTimer ??= setTimeout(() => {
-      this.#writeTimer = undefined;
-      this.#mayWrite += 1;
-      this.#pump();
-    }, WRITE_EVERY_MS);
   }
 
   /**
@@ -335,10 +284,8 @@ export class Line {
     const socket = this.#socket;
     this.#socket = null;
     this.#turn += 1;
-    this.#writes = [];
+    this.#pace.reset();
     clearTimeout(this.#handshakeTimer);
-    clearTimeout(this.#writeTimer);
-    this.#writeTimer = undefined;
     clearInterval(this.#beatTimer);
     socket?.close(code);
   }

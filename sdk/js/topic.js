@@ -18,6 +18,14 @@ import { Positions } from "./positions.js";
 
 /** @typedef {Pick<Storage, "getItem" | "setItem">} Storing */
 
+/**
+ * @typedef {object} FollowOptions
+ * @property {string} [since]          positions to resume from, such as `Rk3f-120.Sp9a-88`
+ * @property {number} [history]        without positions: the newest n events first
+ * @property {string[]} [types]        only these event types
+ * @property {Storing | null} [storage]  keeps positions over a reload, e.g. `sessionStorage`
+ */
+
 const SAVE_EVERY_MS = 250;
 
 export class Topic {

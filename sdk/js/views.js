@@ -1,8 +1,8 @@
 /** A chat, a task, an agent as they are now: read from the API once, and kept so by events. */
 
+import { backoff } from "./closing.js";
 import { Conversation } from "./conversation.js";
 import { Emitter } from "./emitter.js";
-import { backoff } from "./line.js";
 import { randomId } from "./outbox.js";
 import { compareCursors } from "./positions.js";
 
@@ -14,9 +14,9 @@ import { compareCursors } from "./positions.js";
  * Where views get what they show.
  *
  * @typedef {object} Source
- * @property {(name: string, options?: import("./mesh.js").FollowOptions) => import("./mesh.js").Following} follow
+ * @property {(name: string, options?: import("./topic.js").FollowOptions) => import("./shared.js").Following} follow
  * @property {(name: string) => boolean} follows
- * @property {import("./mesh.js").Mesh["send"]} send
+ * @property {import("./many.js").Mesh["send"]} send
  * @property {(path: string) => Promise<Response>} get   from the API
  */
 
@@ -28,7 +28,7 @@ const FINISHED = new Set(["completed", "failed", "cancelled"]);
  * What all views have in common. `on` takes `change`, `state` ({@link ConnectionState}), `gap`, `recovered` and `error`.
  */
 class View extends Emitter {
-  /** @protected @type {import("./mesh.js").Following | null} */ _following = null;
+  /** @protected @type {import("./shared.js").Following | null} */ _following = null;
   /** @protected */ _isClosed = false;
   /** @protected */ _source;
 
@@ -54,7 +54,7 @@ class View extends Emitter {
   /**
    * @protected
    * @param {string} topic
-   * @param {import("./mesh.js").FollowOptions} options
+   * @param {import("./topic.js").FollowOptions} options
    * @param {(event: MeshEvent) => void} take
    */
   _follow(topic, options, take) {

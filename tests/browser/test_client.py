@@ -14,7 +14,7 @@ from playwright.async_api import async_playwright
 from daena_mesh import Mesh
 from tests.support.chromium import FLAGS
 from tests.support.cutting_proxy import CuttingProxy
-from tests.support.deadlines import within
+from tests.support.deadlines import eventually, within
 from tests.support.running_mesh import RunningMesh
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -60,7 +60,7 @@ async def test_nothing_is_lost_doubled_or_out_of_order(mesh: RunningMesh, chromi
                 if number in cut_after:
                     # Cut where there is something to cut: the client needs a moment to come back.
                     await page.wait_for_function("connection.state.state === 'connected'")
-                    proxy.cut()
+                    await eventually(proxy.cut)  # it may not have noticed the cut before
         await page.wait_for_function(f"seen.length >= {MESSAGES}", timeout=30_000)
         assert proxy.cuts == CUTS
         assert await page.evaluate("seen") == [f"m{number}" for number in range(MESSAGES)]
@@ -128,4 +128,30 @@ async def test_what_is_typed_while_offline_is_sent_once_when_the_network_is_back
         async with Mesh.connect(mesh.nats_url) as reader:
             history = await reader.chat("offline").history(10)
         assert [event.payload["content"] for event in history] == ["m0", "m1", "m2"]
+        await browser.close()
+
+
+REMEMBER = """
+() => import("/sdk/mesh.js").then(({ connect }) => {
+  globalThis.seen = [];
+  globalThis.connection = connect("chat_reloaded", { storage: sessionStorage, history: 10 });
+  connection.on("chat.message", ({ payload }) => seen.push(payload.content));
+})
+"""
+
+
+@pytest.mark.promise("P-RESUME-1")
+async def test_a_page_that_keeps_its_positions_resumes_after_a_reload(mesh: RunningMesh, chromium: Path) -> None:
+    async with async_playwright() as playwright, Mesh.connect(mesh.nats_url) as publisher:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page(bypass_csp=True)
+        await page.goto(f"{mesh.url}/sdk/mesh.js")
+        await publisher.chat("reloaded").send("before", sender="scout")
+        await page.evaluate(REMEMBER)
+        await page.wait_for_function("seen.length === 1")
+        await page.reload()
+        await publisher.chat("reloaded").send("meanwhile", sender="scout")
+        await page.evaluate(REMEMBER)
+        await page.wait_for_function("seen.length >= 1 && connection.state.state === 'connected'")
+        assert await page.evaluate("seen") == ["meanwhile"]
         await browser.close()

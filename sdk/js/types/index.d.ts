@@ -2,10 +2,10 @@
 /**
  * Follow many topics over one connection. It looks after itself until `close()`.
  *
- * @param {import("./mesh.js").OpenOptions} [options]
+ * @param {import("./many.js").OpenOptions} [options]
  * @returns {Mesh}
  */
-export function open(options?: import("./mesh.js").OpenOptions): Mesh;
+export function open(options?: import("./many.js").OpenOptions): Mesh;
 export * from "./mesh.js";
 export { Conversation } from "./conversation.js";
 /** Many topics on one socket, and what they are about; made by `open`. */
@@ -34,5 +34,5 @@ export class Mesh extends Core {
     #private;
 }
 export type Item = import("./conversation.js").Item;
-import { Mesh as Core } from "./mesh.js";
+import { Mesh as Core } from "./many.js";
 export { Agent, Chat, Task } from "./views.js";

@@ -69,3 +69,21 @@ export type MeshEvent = {
     prev?: string | undefined;
 };
 export type Storing = Pick<Storage, "getItem" | "setItem">;
+export type FollowOptions = {
+    /**
+     * positions to resume from, such as `Rk3f-120.Sp9a-88`
+     */
+    since?: string | undefined;
+    /**
+     * without positions: the newest n events first
+     */
+    history?: number | undefined;
+    /**
+     * only these event types
+     */
+    types?: string[] | undefined;
+    /**
+     * keeps positions over a reload, e.g. `sessionStorage`
+     */
+    storage?: Storing | null | undefined;
+};

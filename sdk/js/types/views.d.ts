@@ -61,9 +61,9 @@ export type ConnectionState = import("./line.js").ConnectionState;
  * Where views get what they show.
  */
 export type Source = {
-    follow: (name: string, options?: import("./mesh.js").FollowOptions) => import("./mesh.js").Following;
+    follow: (name: string, options?: import("./topic.js").FollowOptions) => import("./shared.js").Following;
     follows: (name: string) => boolean;
-    send: import("./mesh.js").Mesh["send"];
+    send: import("./many.js").Mesh["send"];
     /**
      * from the API
      */
@@ -75,7 +75,7 @@ export type Source = {
 declare class View extends Emitter {
     /** @param {Source} source @param {string} id */
     constructor(source: Source, id: string);
-    /** @protected @type {import("./mesh.js").Following | null} */ protected _following: import("./mesh.js").Following | null;
+    /** @protected @type {import("./shared.js").Following | null} */ protected _following: import("./shared.js").Following | null;
     /** @protected */ protected _isClosed: boolean;
     /** @protected */ protected _source: Source;
     id: string;
@@ -86,10 +86,10 @@ declare class View extends Emitter {
     /**
      * @protected
      * @param {string} topic
-     * @param {import("./mesh.js").FollowOptions} options
+     * @param {import("./topic.js").FollowOptions} options
      * @param {(event: MeshEvent) => void} take
      */
-    protected _follow(topic: string, options: import("./mesh.js").FollowOptions, take: (event: MeshEvent) => void): void;
+    protected _follow(topic: string, options: import("./topic.js").FollowOptions, take: (event: MeshEvent) => void): void;
     /**
      * Ask the API, a few times where it does not answer.
      *
