@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from mesh_cli.banner import banner
 from mesh_cli.up import Running
+
+RUNNING = Running(url="http://127.0.0.1:8000", nats_url="nats://127.0.0.1:4222", edge_urls=[], data_dir=None)
 
 
 @pytest.mark.parametrize(
@@ -24,5 +28,5 @@ def test_it_says_who_is_let_in(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    first = banner(Running("http://127.0.0.1:8000", "nats://127.0.0.1:4222", [], None, is_secure=is_secure))
+    first = banner(dataclasses.replace(RUNNING, is_secure=is_secure))
     assert said in first.plain.splitlines()[0]
