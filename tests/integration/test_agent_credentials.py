@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +27,11 @@ from daena_mesh.vault import Vault
 from mesh_api.settings import ApiSettings
 from tests.support.api import Api, running_api
 from tests.support.deadlines import eventually, within
+from tests.support.markdown import blocks
+from tests.support.story import Teller
+from tests.support.tracked import ROOT
+
+AGENTS = ROOT / "docs" / "agents.md"
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -102,6 +109,35 @@ async def test_it_does_all_that_agents_do_and_is_never_refused(secured: Secured)
 async def listen_since(mesh: Mesh, cursor: str, heard: list[str]) -> None:
     async for event in mesh.chat("s1").listen(since=cursor):
         heard.append(event.payload["content"])  # noqa: PERF401 - it is looked at meanwhile
+
+
+@pytest.mark.promise("P-CREDS-5")
+async def test_a_process_with_its_file_alone_runs_as_the_document_shows_it(secured: Secured, tmp_path: Path) -> None:
+    (code,) = [block.code for block in blocks(AGENTS.read_text(encoding="utf-8")) if 'agent("researcher"' in block.code]
+    (tmp_path / "agent.py").write_text(code)
+    path = secured.vault.mint("agent", "researcher", sessions=["s-42"]).path
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MESH_")}
+    environment |= {"MESH_NATS_URL": secured.server.url, "MESH_NATS_CREDS": str(path), "PYTHONWARNINGS": "error"}
+    client = secured.api.client
+    async with Teller(f"{sys.executable} -u agent.py", tmp_path, environment) as teller:
+
+        async def is_done() -> bool:
+            task = await client.get("/api/v1/tasks/t1")
+            return task.status_code == 200 and task.json()["status"] == "completed"
+
+        await eventually(is_done, within_s=30)
+        body = {"message": "What is the answer?", "session_id": "s-42"}
+        asked = await client.post(
+            "/api/v1/agents/researcher/chat", json=body, headers={"Prefer": "wait=30"}, timeout=40
+        )
+        assert asked.json()["response"] == "42", teller.told
+
+        async def is_heard() -> bool:
+            await said(secured, "s-42", "Are you there?")
+            return "Are you there?" in teller.told
+
+        await eventually(is_heard, within_s=30)
+    assert "Violation" not in secured.server.log_path.read_text()
 
 
 @pytest.mark.promise("P-CREDS-5")
