@@ -359,6 +359,50 @@ def revoke(
 
 
 @commands.command()
+def doctor(
+    *,
+    url: Annotated[
+        str,
+        typer.Option(help="Where clients find API and edge: the proxy, where there is one.", rich_help_panel="Where"),
+    ] = f"http://{HOST}:{PORT}",
+    nats_url: NatsUrl = "",
+    monitor_url: Annotated[
+        str,
+        typer.Option(
+            help="Where NATS is monitored. By default that of --data-dir, or port 8222.", rich_help_panel="Where"
+        ),
+    ] = "",
+    data_dir: Annotated[
+        Path, typer.Option(file_okay=False, help="Where `mesh up` keeps everything.", rich_help_panel="Where")
+    ] = DATA_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Check a mesh that runs: NATS, its streams, the API, edges, proxy, versions, this machine. Nothing is changed.
+
+    ```
+    mesh doctor
+
+    # through the proxy, and with a NATS of your own
+    mesh doctor --url https://mesh.example --nats-url nats://10.0.0.1:4222 --monitor-url http://10.0.0.1:8222
+
+    # for programs
+    mesh doctor --json | jq '.findings[] | select(.level == "problem")'
+    ```
+
+    Each line says what was seen, and how to mend it. The exit code is 1 where something is to mend. What the API is
+    told by `MESH_...` variables has to be told here, too: streams are compared with what it makes of them.
+    """
+    from mesh_cli.doctor.command import doctor as examine
+    from mesh_cli.doctor.examination import Places
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+
+    log_to_nobody()
+    places = Places(url=url.rstrip("/"), nats_url=nats_url or None, monitor_url=monitor_url, data_dir=data_dir)
+    raise typer.Exit(run(examine(places, in_json=as_json)))
+
+
+@commands.command()
 def demo(
     folder: Annotated[
         Path | None,

@@ -6,6 +6,7 @@ Idempotent, and repeated after every reconnect: a memory stream is gone after a 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from daena_mesh.connection import Connection, header_block
@@ -118,7 +119,7 @@ async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
     if info.error:
         raise _refused(name, info.error)
     have = info.config or {}
-    changed = {key: value for key, value in wanted.items() if have.get(key, _absent(value)) != value}
+    changed = differing(have, wanted)
     if not changed:
         return
     for key in _FIXED:
@@ -132,6 +133,11 @@ async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
     if updated.error:
         raise _refused(name, updated.error)
     _log.info("stream %s upgraded: %s", name, ", ".join(sorted(changed)))
+
+
+def differing(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What of ``wanted`` a stream whose configuration is ``have`` does not have."""
+    return {key: value for key, value in wanted.items() if have.get(key, _absent(value)) != value}
 
 
 def _absent(value: object) -> object:

@@ -42,7 +42,7 @@ def test_help_teaches_with_examples(capsys: CapSys) -> None:
     assert 'mesh emit agent.scout.activity \'{"activity"' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["up", "api", "edge", "brain", "tail", "emit", "bench"])
+@pytest.mark.parametrize("command", ["up", "api", "edge", "brain", "tail", "emit", "doctor", "bench"])
 def test_each_command_teaches_with_examples(capsys: CapSys, command: str) -> None:
     assert run(command, "--help") == 0
     shown = capsys.readouterr().out
