@@ -20,7 +20,7 @@ from playwright.async_api import async_playwright, expect
 
 from daena_mesh import Mesh
 from tests.support.chromium import FLAGS
-from tests.support.deadlines import eventually, within
+from tests.support.deadlines import within
 from tests.support.markdown import blocks
 from tests.support.real_parties import find, node_path, skip
 from tests.support.running_mesh import RunningMesh
@@ -139,6 +139,7 @@ async def served(folder: Path) -> AsyncIterator[str]:
 
 
 @pytest.mark.browser
+@pytest.mark.promise("P-CLIENT-2", "P-CLIENT-6")
 async def test_the_page_of_the_document_lives(mesh: RunningMesh, chromium: Path, tmp_path: Path) -> None:
     (shown,) = [block.code for block in blocks((ROOT / "docs/clients.md").read_text()) if block.language == "html"]
     assert shown.count('"http://127.0.0.1:8000/"') == 1
@@ -147,7 +148,6 @@ async def test_the_page_of_the_document_lives(mesh: RunningMesh, chromium: Path,
     (live / "chat.html").write_text(shown.replace("http://127.0.0.1:8000/", f"{mesh.url}/"))
     async with (
         async_playwright() as playwright,
-        Mesh.connect(mesh.nats_url) as other,
         served(live) as url,
     ):
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -158,7 +158,16 @@ async def test_the_page_of_the_document_lives(mesh: RunningMesh, chromium: Path,
         await page.get_by_label("Message").fill("Is anyone there?")
         await page.keyboard.press("Enter")
         await expect(page.locator("li")).to_have_text(["ada: Is anyone there?"])
-        await other.chat("s1").send("I am.", sender="scout")
+        async with Mesh.connect(mesh.nats_url) as other:
+            await other.chat("s1").send("I am.", sender="scout")
         await expect(page.locator("li")).to_have_text(["ada: Is anyone there?", "scout: I am."])
-        assert len(await eventually(lambda: other.chat("s1").history(5))) == 2
+        await mesh.stop()
+        await page.get_by_label("Message").fill("Still there?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("li").nth(2)).to_have_text("ada: Still there? (sending)")
+        await mesh.start()
+        await expect(page.locator("li").nth(2)).to_have_text("ada: Still there?", timeout=60_000)
+        async with Mesh.connect(mesh.nats_url) as again:
+            history = await again.chat("s1").history(5)
+        assert [event.payload["content"] for event in history] == ["Is anyone there?", "I am.", "Still there?"]
         await browser.close()
