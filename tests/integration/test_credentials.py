@@ -340,6 +340,33 @@ async def test_the_whole_mesh_runs_secured_and_the_nats_command_gets_in(tmp_path
         )
 
 
+def test_the_list_shows_who_there_is_and_a_context_is_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    here = ("--data-dir", str(tmp_path))
+    vault = Vault.create(tmp_path / "creds")
+    assert mesh("creds", "service", "brain", "--agent", "daena", *here).stdout.strip() == str(vault.path_of("brain"))
+    assert "agent:daena" in read_credentials(vault.path_of("brain")).tags
+    vault.mint("agent", "scout", sessions=["s1"], departments=["hr"])
+    vault.mint("ops", "ada")
+    vault.revoke("ada")
+    assert [line.split() for line in mesh("creds", "list", *here).stdout.splitlines()] == [
+        ["ada", "ops", "revoked"],
+        ["brain", "brain", "1", "key"],
+        ["scout", "agent", "1", "key", "session", "s1", "department", "hr"],
+    ]
+    assert "there are no credentials for 'ada'" in refused("creds", "context", "ada", *here)
+    assert "'ops' is no service" in refused("creds", "service", "ops", *here)
+    path = Path(mesh("creds", "context", "scout", "--nats-url", "nats://127.0.0.1:1", *here).stdout.strip())
+    context = json.loads(path.read_text())
+    assert (context["url"], context["inbox_prefix"]) == ("nats://127.0.0.1:1", "_INBOX_scout")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert mesh("creds", "context", "scout", *here).returncode == 0
+    path.write_text(json.dumps({**context, "creds": "/others.creds"}))
+    assert "is there already, with other credentials" in refused("creds", "context", "scout", *here)
+
+
 async def test_without_keys_a_secured_mesh_does_not_start(tmp_path: Path) -> None:
     arguments = ("up", "--secure", "--port", "0", "--nats-port", "0", "--data-dir", str(tmp_path))
     assert "`mesh creds init` makes them" in await asyncio.to_thread(refused, *arguments)
