@@ -2,12 +2,13 @@
  * A mesh by plain HTTP, for where WebSockets are blocked: server-sent events for what comes, `POST` for what goes.
  *
  * It behaves like a WebSocket of the mesh, so that a connection does not know the difference: pass it as the option
- * `WebSocket`, or let a connection find out by itself. For each topic there is one response that does not end; by
- * HTTP/1.1 browsers allow six for each origin. It is `fetch` and not `EventSource`, which takes no token and tells no
+ * `WebSocket`, or let a connection find out by itself. For each topic there is one response that does not end. It is `fetch` and not `EventSource`, which takes no token and tells no
  * status.
  */
 
 const SILENT_MS = 40_000; // an edge says something every 15 s
+// By HTTP/1.1 a browser has six connections for each origin: what waits for one would never begin, nor would a POST.
+const MOST_STREAMS = 4;
 
 /** How an answer's status is told as a close code. @type {Record<number, number>} */
 const CODES = { 400: 4400, 401: 4401, 403: 4403, 404: 4400, 429: 4429 };
@@ -106,6 +107,11 @@ export class SseSocket {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries({ since, history, types })) if (value?.toString()) query.set(name, String(value));
     const root = httpUrl(this.#url, "sse");
+    const isBounded = globalThis.location && root.startsWith("http:");
+    if (isBounded && !this.#streams.has(topic) && this.#streams.size >= MOST_STREAMS) {
+      const message = `without WebSockets and HTTP/2 a page follows ${MOST_STREAMS} topics at most`;
+      return this.#give({ event_type: "error", payload: { id: `+${topic}`, code: "too_many_topics", message } });
+    }
     this.#streams.get(topic)?.abort();
     void this.#follow(topic, `${root}/${topic.replace("_", "/")}?${query}`);
   }

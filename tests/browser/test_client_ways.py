@@ -139,6 +139,29 @@ async def test_many_topics_go_on_by_server_sent_events_too(mesh: RunningMesh, ch
         assert await page.evaluate("told") == []
 
 
+@pytest.mark.promise("P-CLIENT-4")
+async def test_by_server_sent_events_one_topic_too_many_fails_alone(mesh: RunningMesh, chromium: Path) -> None:
+    async with page_at(mesh.url, chromium) as page:
+        await page.evaluate(
+            """
+            async () => {
+              const { open } = await import("/sdk/mesh.js");
+              const { SseSocket } = await import("/sdk/sse.js");
+              globalThis.mesh = open({ WebSocket: SseSocket });
+              globalThis.followed = [1, 2, 3, 4, 5].map((number) => mesh.follow(`chat_bound${number}`));
+            }
+            """
+        )
+        await page.wait_for_function("followed.slice(0, 4).every(({ state }) => state.state === 'connected')")
+        assert await page.evaluate("followed[4].state.state") == "failed"
+        await page.evaluate("mesh.send('chat.bound1.message', { content: 'there is a connection left' })")
+        await page.evaluate("followed[0].close()")
+        await page.evaluate("followed[4].close()")
+        await page.evaluate("void (globalThis.later = mesh.follow('chat_bound5'))")
+        await page.wait_for_function("later.state.state === 'connected'")
+        assert await page.evaluate("mesh.state.state") == "connected"
+
+
 async def test_a_server_that_is_away_is_not_taken_for_a_blocked_websocket(mesh: RunningMesh, chromium: Path) -> None:
     proxy = CuttingProxy(mesh.port)
     async with proxy.running(), page_at(proxy.url, chromium) as page:
