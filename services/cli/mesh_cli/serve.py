@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 
+from daena_mesh.origin import OriginSettings
+from daena_mesh.settings import load
 from mesh_cli.http_heads import BoundedHeads
 from mesh_cli.listening import Listener, announce
 from mesh_cli.stopping import Stop
@@ -49,6 +51,7 @@ async def serve(
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
             timeout_keep_alive=_KEEP_ALIVE_S,
+            forwarded_allow_ips=load(OriginSettings).trusted_proxies,
             access_log=False,
             server_header=False,
             log_config=None,

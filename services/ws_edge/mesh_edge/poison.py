@@ -1,4 +1,7 @@
-"""Poison: stored messages that are no events. Counted, logged and told of at most once a minute for each subject."""
+"""Poison: stored messages that are no events. Counted, logged and told of at most once a minute for each subject.
+
+Nor more than once a second in all: whoever publishes may take a subject for each, to fill logs and streams.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from daena_mesh.errors import MeshError
 from daena_mesh.ids import derived_id
 from daena_mesh.mesh import Mesh
 from daena_mesh.stored import Stored
+from mesh_edge.token_bucket import TokenBucket
 
 _PAUSE_S = 60.0
+_PER_S = 1.0
 _MOST_SUBJECTS = 1_024
 _log = logging.getLogger(__name__)
 
@@ -24,6 +29,7 @@ class PoisonCabinet:
         self.count = 0
         self._mesh = mesh
         self._edge_id = edge_id
+        self._bucket = TokenBucket()
         self._told: dict[bytes, float] = {}
         self._noted: dict[tuple[str, int], None] = {}
         self._telling: set[asyncio.Task[None]] = set()
@@ -37,7 +43,7 @@ class PoisonCabinet:
         self._noted[position] = None
         self.count += 1
         now = time.monotonic()
-        if now < self._told.get(message.subject, -_PAUSE_S) + _PAUSE_S:
+        if now < self._told.get(message.subject, -_PAUSE_S) + _PAUSE_S or not self._bucket.take(now, _PER_S):
             return
         if len(self._told) >= _MOST_SUBJECTS:
             self._told.pop(next(iter(self._told)))

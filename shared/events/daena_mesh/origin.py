@@ -37,6 +37,13 @@ class OriginSettings(TokenSettings, frozen=True, kw_only=True):
         bool,
         Meta(description="Nobody authenticates: pages on any loopback name may come, and tools without an origin."),
     ] = True
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses and networks of the proxies whose `X-Forwarded-For` is believed, by commas; `*`: "
+            "whoever connects."
+        ),
+    ] = "127.0.0.1"
 
     def listed_origins(self) -> frozenset[str]:
         """`origins`, taken apart."""

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import platform
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from daena_mesh.errors import NatsServerError
-from daena_mesh.nats_binary import OLDEST_SUPPORTED, find_binary, version_of
+from daena_mesh.nats_binary import OLDEST_SUPPORTED, PACKAGE, find_binary, version_of
+
+PINNED = {("linux", "x86_64"): "dd9b8a99f78955e35108355176d2fe61269efb909698eb9fce3d5d81a70e2bda"}
+"""SHA-256 of the program in version 2.15.1 of the package; the lock pins the packages themselves, for all machines."""
 
 
 @pytest.fixture
@@ -30,6 +37,14 @@ def program(folder: Path, answer: str) -> Path:
 
 def test_what_is_found_is_new_enough() -> None:
     assert version_of(find_binary()) >= OLDEST_SUPPORTED
+
+
+def test_it_is_the_program_that_was_pinned() -> None:
+    found = hashlib.sha256(find_binary().read_bytes())
+    (said,) = [file.hash for file in metadata.files(PACKAGE) or () if file.name == "nats-server"]
+    assert said is not None
+    assert (said.mode, said.value) == ("sha256", base64.urlsafe_b64encode(found.digest()).decode().rstrip("="))
+    assert found.hexdigest() == PINNED.get((sys.platform, platform.machine()), found.hexdigest())
 
 
 def test_nothing_found_says_what_to_do(only_the_path: Path) -> None:

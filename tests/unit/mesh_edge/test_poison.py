@@ -77,6 +77,18 @@ async def test_a_subject_is_told_of_once_a_minute(
     assert cabinet.count == 7
 
 
+async def test_a_subject_for_each_is_told_of_once_a_second(
+    cabinet: PoisonCabinet, mesh: Told, at: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    for seq in range(1_000):
+        at[0] = seq / 100
+        cabinet.note(stored(seq, b"agent.a%d.activity" % seq), "not JSON")
+    await settle(cabinet)
+    assert cabinet.count == 1_000
+    assert 10 <= len(caplog.records) <= 12
+    assert len(mesh.notices) == len(caplog.records)
+
+
 async def test_two_edges_tell_of_the_same_message_under_the_same_id(mesh: Told, at: list[float]) -> None:
     for edge in ("edge-1", "edge-2"):
         cabinet = PoisonCabinet(cast("Mesh", mesh), edge)

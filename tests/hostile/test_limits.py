@@ -1,0 +1,167 @@
+"""What is too much, too deep or too slow is refused, and those who behave are served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import resource
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from daena_mesh.embedded import NatsServer
+from mesh_cli import http_heads
+from mesh_cli.serve import FrontDoor
+from mesh_edge import closing, door
+from tests.support.api import SESSIONS
+from tests.support.deadlines import within
+from tests.support.edge import provisioned_mesh, running_edge
+from tests.support.running_mesh import RunningMesh
+
+HALF_OPEN = 1_000
+JSON = {"Content-Type": "application/json"}
+CHAT = "/api/v1/daena/chat"
+BODY = 64 * 1024
+
+module_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(shared_mesh: RunningMesh) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=shared_mesh.url) as client:
+        yield client
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[1], 8_192), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_a_thousand_half_open_handshakes_are_closed_and_others_served_meanwhile(
+    nats_server: NatsServer, many_files: None
+) -> None:
+    assert max(door.HEAD_WITHIN_S, http_heads.HEAD_WITHIN_S) <= 10
+    async with provisioned_mesh(nats_server.url), running_edge(nats_server.url, http=FrontDoor) as edge, within(50):
+        opened = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(HALF_OPEN)]
+        for _, writer in opened:
+            writer.write(b"GET /ws/events HTTP/1.1\r\nHost: localhost\r\nUpgrade: webso")
+        for _ in range(3):
+            async with edge.connect("/ws/events") as healthy:
+                assert await healthy.pong() == []
+        for reader, _ in opened:
+            with contextlib.suppress(ConnectionError):
+                assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        for _, writer in opened:
+            writer.close()
+        assert not list(edge.edge.sockets())
+
+
+@module_loop
+@pytest.mark.parametrize(
+    ("content", "headers", "statuses"),
+    [
+        (b'{"message": "\xff\xfe"}', JSON, {400}),
+        (b'{"message": "\xed\xa0\x80"}', JSON, {400}),
+        (b"[" * 60_000, JSON, {400, 422}),
+        (b'{"message": "x", "metadata": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001, JSON, {400, 422}),
+        (json.dumps({"message": "x" * (BODY + 1)}).encode(), JSON, {413, 422}),
+        (b" " * 131_073, JSON, {413}),
+        (b'{"message": "x"}', {"Content-Type": "text/plain"}, {415}),
+        (b'{"message": "x"}', {}, {415}),
+        (b"message=x", {"Content-Type": "application/x-www-form-urlencoded"}, {415}),
+        (gzip.compress(b'{"message": "' + b"x" * 50_000_000 + b'"}'), {**JSON, "Content-Encoding": "gzip"}, {400}),
+        (b'{"message": 1e999}', JSON, {400, 422}),
+        (b'{"message": null}', JSON, {422}),
+    ],
+    ids=[
+        *("invalid utf-8", "a surrogate", "deep", "deep metadata", "an event of 64 KiB + 1", "a large body", "text"),
+        *("no type", "a form", "a compression bomb", "a huge number", "null"),
+    ],
+)
+async def test_the_api_refuses_what_it_cannot_take(
+    client: httpx.AsyncClient, content: bytes, headers: dict[str, str], statuses: set[int]
+) -> None:
+    answer = await client.post(CHAT, content=content, headers=headers)
+    assert answer.status_code in statuses
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert len(answer.content) < 1_000
+    assert (await client.get(SESSIONS)).status_code == 200
+
+
+@module_loop
+async def test_no_compression_is_agreed_on_so_no_message_can_grow(shared_mesh: RunningMesh) -> None:
+    url = f"ws://127.0.0.1:{shared_mesh.port}/ws/events"
+    async with connect(url, compression="deflate") as socket, within():
+        assert "sec-websocket-extensions" not in socket.response.headers  # type: ignore[union-attr]
+        # A frame that claims to be compressed breaks the protocol.
+        await socket.recv()
+        socket.transport.write(b"\xc1\x80\0\0\0\0")
+        await socket.wait_closed()
+        assert socket.protocol.close_rcvd is not None
+        assert socket.protocol.close_rcvd.code == closing.PROTOCOL_ERROR.code
+
+
+@module_loop
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 50_000,
+        '{"type":' * 5_000,
+        '{"type": "send", "payload": ' + '{"a":' * 8_000 + "1" + "}" * 8_001,
+        "\0" * 60_000,
+    ],
+    ids=["arrays", "objects", "a payload", "nul"],
+)
+async def test_a_socket_is_told_of_what_is_too_deep_and_lives(shared_mesh: RunningMesh, text: str) -> None:
+    async with connect(f"ws://127.0.0.1:{shared_mesh.port}/ws/chat/deep") as socket, within():
+        await socket.send(text)
+        while '"event_type":"error"' not in str(await socket.recv()):
+            pass
+        await socket.send('{"type":"ping"}')
+        while '"event_type":"pong"' not in str(await socket.recv()):
+            pass
+
+
+@asynccontextmanager
+async def crowded(folder: Path, **variables: str) -> AsyncIterator[str]:
+    async with RunningMesh(folder, MESH_SOCKETS_PER_ADDRESS="1", **variables) as mesh:
+        yield f"ws://127.0.0.1:{mesh.port}/ws/events"
+
+
+async def is_crowded(url: str, headers: dict[str, str]) -> bool:
+    try:
+        async with connect(url, additional_headers=headers):
+            return False
+    except InvalidStatus as refused:
+        return refused.response.status_code == 429
+
+
+@pytest.mark.promise("P-CROWD-1")
+async def test_who_is_no_trusted_proxy_cannot_say_that_it_is_somebody_else(tmp_path: Path) -> None:
+    one, two = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+    async with (
+        crowded(tmp_path / "a") as url,
+        within(30),
+        connect(url, additional_headers=one),
+        connect(url, additional_headers=two),
+    ):
+        pass
+    async with (
+        crowded(tmp_path / "b", MESH_TRUSTED_PROXIES="198.51.100.0/24") as url,
+        within(30),
+        connect(url, additional_headers=one),
+        asyncio.TaskGroup() as group,
+    ):
+        refused = group.create_task(is_crowded(url, two))
+    assert refused.result()
