@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from fastapi import Request
 
 from daena_mesh.asks import Asks
+from daena_mesh.histogram import Histogram
 from daena_mesh.ids import uuid7
+from daena_mesh.loop_lag import watch_loop
 from daena_mesh.mesh import Mesh
 from daena_mesh.revocations import Revocations
 from daena_mesh.rosters import Rosters
@@ -20,6 +22,7 @@ from mesh_api.consumers import Consumers
 from mesh_api.log_desk import LogDesk
 from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
+from mesh_api.queue import Queue
 from mesh_api.service import api_service
 from mesh_api.serving import Serving
 from mesh_api.settings import ApiSettings
@@ -54,6 +57,8 @@ class Context:
         self.serving = Serving(self.mesh, self.consumers.want)
         self.silence = Silence(self.mesh, self.state, self.serving)
         self.unanswered = Unanswered(self.mesh, self.serving, timeout_s=settings.ask_timeout_s)
+        self.queue = Queue(self.mesh)
+        self.loop_lag = Histogram()
         self.rosters = Rosters(self.mesh)
         self.revocations = Revocations(self.mesh, self.callers.revoked)
         self.log_desk = LogDesk(self.mesh)
@@ -76,6 +81,8 @@ class Context:
             asyncio.create_task(self.sweeper.run(), name="sweeper of presence"),
             asyncio.create_task(self.consumers.run(), name="consumers of asks"),
             asyncio.create_task(self.unanswered.run(), name="sweeper of asks"),
+            asyncio.create_task(self.queue.run(), name="queue of asks"),
+            asyncio.create_task(watch_loop(self.loop_lag), name="loop lag"),
         ]
         if self.callers.asks_for_tokens:
             tasks.append(asyncio.create_task(self.revocations.run(), name="revocations"))

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from daena_mesh.errors import MeshUnavailable
 from mesh_api.context import context_of
 from mesh_api.direct_route import DirectRoute
+from mesh_api.problems import Problem
 
 
 class GuardedRoute(DirectRoute):
@@ -21,9 +22,13 @@ class GuardedRoute(DirectRoute):
 
         async def handle(request: Request) -> Response:
             context = context_of(request)
-            context.callers.admit(request)
-            if context.callers.asks_for_tokens and not context.revocations.is_known:
-                raise MeshUnavailable("it is not known yet which tokens were revoked")
-            return await answer(request)
+            try:
+                context.callers.admit(request)
+                if context.callers.asks_for_tokens and not context.revocations.is_known:
+                    raise MeshUnavailable("it is not known yet which tokens were revoked")
+                return await answer(request)
+            except Problem as problem:
+                context.requests.note_problem(problem.kind)
+                raise
 
         return handle

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from fastapi import APIRouter, Request, Response
 
-from daena_mesh.metrics import MEDIA_TYPE, Metric, single, text
+from daena_mesh.metrics import MEDIA_TYPE, Metric, by, single, text, timing
 from mesh_api.bodies import answer
 from mesh_api.context import Context, context_of
 from mesh_api.problems import NOT_READY, Problem
@@ -66,4 +66,14 @@ def _gauges(context: Context) -> list[Metric]:
         ),
         single("mesh_api_sessions_adopted_total", "counter", "Sessions made for messages without one.", upkeep.created),
         single("mesh_api_sessions_purged_total", "counter", "Times a deleted session was purged.", upkeep.purged),
+        context.queue.metric(),
+        by(
+            "reason",
+            "mesh_api_auth_failures_total",
+            "counter",
+            "Requests that were refused for their token, or for what it does not allow.",
+            context.requests.refused,
+        ),
+        timing("mesh_api_ack_seconds", "Until JetStream acknowledged what was written.", mesh.log.acks),
+        timing("mesh_api_loop_lag_seconds", "How late the event loop was, looked at twice a second.", context.loop_lag),
     ]

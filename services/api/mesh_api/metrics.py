@@ -6,6 +6,9 @@ from collections import Counter
 
 from daena_mesh.metrics import Labels, Metric
 from daena_mesh.micro import Figures
+from mesh_api.problems import FORBIDDEN, NO_TOKEN, WRONG_TOKEN, Kind
+
+_REFUSALS = (NO_TOKEN, WRONG_TOKEN, FORBIDDEN)
 
 
 class Requests:
@@ -13,6 +16,8 @@ class Requests:
 
     def __init__(self) -> None:
         self._answered: Counter[Labels] = Counter()
+        self.refused: Counter[str] = Counter({kind.name: 0 for kind in _REFUSALS})
+        """Requests that were refused for their token, by the kind of problem."""
         self.figures = Figures()
         """The same for `nats micro stats`; errors are those of the API, such as a NATS that is away."""
 
@@ -21,6 +26,11 @@ class Requests:
         self.figures.note(seconds, f"HTTP {status}" if status >= 500 else "")
         known = method if method in {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} else "other"
         self._answered[(("method", known), ("status", str(status)))] += 1
+
+    def note_problem(self, kind: Kind) -> None:
+        """A request ends with a problem."""
+        if kind in _REFUSALS:
+            self.refused[kind.name] += 1
 
     def metric(self) -> Metric:
         """The counts."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from daena_mesh.connection import Subscription
 from daena_mesh.errors import MeshUnavailable
+from daena_mesh.histogram import Histogram
+from daena_mesh.loop_lag import watch_loop
 from daena_mesh.mesh import Mesh
 from daena_mesh.revocations import Revocations
 from mesh_edge import closing
@@ -82,6 +84,8 @@ class Edge:
         self.presence = Presence(self.mesh, self.edge_id, linger_s=settings.presence_linger_s)
         self.service = edge_service(self)
         turn = Turn(self.mesh.connection)
+        self.latency = turn.latency.histogram
+        self.loop_lag = Histogram()
         self._context = TopicContext(
             self.edge_id, self.mesh.log, self.poison, turn, self._linger, self.presence, self.counts
         )
@@ -97,6 +101,7 @@ class Edge:
         self._tasks = [
             asyncio.create_task(self._keep_alive(), name="keepalive"),
             asyncio.create_task(self._audit(), name="audit"),
+            asyncio.create_task(watch_loop(self.loop_lag), name="loop lag"),
         ]
         if self.gate.keyring is not None:
             revocations = Revocations(self.mesh, self.gate.revoked)

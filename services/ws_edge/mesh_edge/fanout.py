@@ -28,6 +28,7 @@ from daena_mesh.follower import Follower
 from daena_mesh.stored import Stored
 from daena_mesh.subjects import event_type_of
 from mesh_edge.frames import text_frame
+from mesh_edge.latency import Latency
 
 if TYPE_CHECKING:
     from mesh_edge.catchup import CatchUp
@@ -175,6 +176,11 @@ class Fanout:
             else:
                 self._more.append(frame)
 
+    @property
+    def pending(self) -> bytes:
+        """The first frame that is not written yet; empty where there is none."""
+        return self._first
+
     def flush(self) -> int:
         """Write what is pending to every socket that follows live, and let in who waits for it; how many frames."""
         if not self._first:
@@ -250,6 +256,7 @@ class Turn:
         """Of the edge whose messages come through ``connection``."""
         self._connection = connection
         self.shortcuts = connection.shortcuts
+        self.latency = Latency()
         self._topics: list[Fanout] = []
         self._ended = 0.0
         self._rest_s = 0.0
@@ -263,13 +270,14 @@ class Turn:
     def _end(self) -> None:
         began = time.perf_counter()
         topics, self._topics = self._topics, []
-        frames = 0
+        frames, sample = 0, topics[0].pending
         for topic in topics:
             try:
                 frames += topic.flush()
             except Exception:  # noqa: BLE001 - one topic must not hold up the others
                 _log.exception("a topic could not be written")
         ended = time.perf_counter()
+        self.latency.sample(sample, ended)
         self._rest_s = rest_s(ended - began, frames, began - self._ended, self._rest_s)
         self._ended = ended + self._rest_s
         if self._rest_s:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from daena_mesh.metrics import Metric, by, by_both, single
+from daena_mesh.metrics import Metric, by, by_both, single, timing
 from mesh_edge.many import ManySocket
 from mesh_edge.stranger import Stranger
 from mesh_edge.whole import View
@@ -91,6 +91,13 @@ def edge_metrics(edge: Edge) -> list[Metric]:
             "Clients that were not let in, by the status of the answer or the code of the close.",
             counts.refused,
         ),
+        timing(
+            "mesh_edge_delivery_seconds",
+            "From publishing to the write to sockets; a sample of the turns of the event loop.",
+            edge.latency,
+        ),
+        timing("mesh_edge_ack_seconds", "Until JetStream acknowledged what clients sent.", edge.mesh.log.acks),
+        timing("mesh_edge_loop_lag_seconds", "How late the event loop was, looked at twice a second.", edge.loop_lag),
     ]
 
 

@@ -18,6 +18,7 @@ from daena_mesh.audits import Audits
 from daena_mesh.connection import Connection, Reply, State, header_block
 from daena_mesh.cursors import Cursor
 from daena_mesh.errors import Conflict, InvalidEvent, MeshError, MeshUnavailable
+from daena_mesh.histogram import Histogram
 from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import LETTERS, Layout, epoch_subject
 from daena_mesh.log_door import LogDoor
@@ -100,6 +101,8 @@ class Log(StreamReader):
         self.stand = SharedRun(self._stand)
         """Asks for the last sequence of each stream, read after all that was sent to NATS before was taken."""
         self.audits = Audits(self, self.stand)
+        self.acks = Histogram()
+        """How long JetStream took to acknowledge what was stored here."""
         self.heals = Counter(gap=0, audit=0, reconnect=0)
         """How often followers began to read what they had missed, or might have: by what told them, ``gap`` (a live
         message), ``audit`` or ``reconnect`` (or another life of a stream)."""
@@ -231,9 +234,11 @@ class Log(StreamReader):
         deadline = time.monotonic() + deadline_s
         while True:
             await self.connection.wait_ready(min(patience_s, max(0.0, deadline - time.monotonic())))
+            began = time.perf_counter()
             try:
                 reply = await self.connection.request(subject, body, timeout_s=_ATTEMPT_S, headers=block)
                 if (ack := acknowledged(stream, reply)) is not None:
+                    self.acks.note(time.perf_counter() - began)
                     return Ack(event_id, self.cursor(stream, ack.seq), ack.seq, ack.duplicate)
                 reason = MeshUnavailable(f"stream {stream} has no leader at the moment")
             except MeshUnavailable as error:

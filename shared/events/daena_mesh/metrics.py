@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from daena_mesh.histogram import Histogram
+
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels = tuple[tuple[str, str], ...]
 
 
+class Distribution(NamedTuple):
+    """A histogram: how often each bound was kept, by its text, and the sum of all that was seen."""
+
+    labels: Labels
+    buckets: tuple[tuple[str, int], ...]
+    total: float
+
+
 class Metric(NamedTuple):
-    """One metric and its samples, by their labels."""
+    """One metric and its samples, by their labels; a histogram has distributions instead."""
 
     name: str
     kind: str
     help: str
-    samples: tuple[tuple[Labels, float], ...]
+    samples: tuple[tuple[Labels, float], ...] = ()
+    distributions: tuple[Distribution, ...] = ()
 
 
 def single(name: str, kind: str, about: str, value: float) -> Metric:
@@ -35,14 +46,23 @@ def by_both(labels: tuple[str, str], name: str, about: str, values: Mapping[tupl
     return Metric(name, "counter", about, samples)
 
 
+def timing(name: str, about: str, histogram: Histogram) -> Metric:
+    """A histogram without labels, of seconds."""
+    seen = Distribution((), tuple(histogram.buckets()), histogram.total_s)
+    return Metric(name, "histogram", about, distributions=(seen,))
+
+
 def merged(groups: Mapping[str, Iterable[Metric]], label: str) -> list[Metric]:
     """The metrics of several groups as one, each sample with the name of its group as ``label``."""
     found: dict[str, Metric] = {}
     for of, metrics in groups.items():
         for metric in metrics:
-            before = found.setdefault(metric.name, metric._replace(samples=()))
+            before = found.setdefault(metric.name, metric._replace(samples=(), distributions=()))
             own = tuple((((label, of), *labels), value) for labels, value in metric.samples)
-            found[metric.name] = before._replace(samples=before.samples + own)
+            seen = tuple(one._replace(labels=((label, of), *one.labels)) for one in metric.distributions)
+            found[metric.name] = before._replace(
+                samples=before.samples + own, distributions=before.distributions + seen
+            )
     return list(found.values())
 
 
@@ -51,7 +71,14 @@ def text(metrics: Iterable[Metric]) -> str:
     lines: list[str] = []
     for metric in metrics:
         lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}"]
-        for labels, value in metric.samples:
-            names = ",".join(f'{name}="{of}"' for name, of in labels)
-            lines.append(f"{metric.name}{f'{{{names}}}' if names else ''} {value!r}")
+        lines += [_sample(metric.name, labels, value) for labels, value in metric.samples]
+        for labels, buckets, total in metric.distributions:
+            lines += [_sample(f"{metric.name}_bucket", (*labels, ("le", bound)), count) for bound, count in buckets]
+            lines.append(_sample(f"{metric.name}_sum", labels, total))
+            lines.append(_sample(f"{metric.name}_count", labels, buckets[-1][1]))
     return "\n".join(lines) + "\n"
+
+
+def _sample(name: str, labels: Labels, value: float) -> str:
+    names = ",".join(f'{label}="{of}"' for label, of in labels)
+    return f"{name}{f'{{{names}}}' if names else ''} {value!r}"

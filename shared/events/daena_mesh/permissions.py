@@ -114,7 +114,7 @@ def _api(layout: Layout) -> tuple[list[str], list[str]]:
         *(f"$JS.API.STREAM.{verb}.{stream}" for stream in (*readable, "ASKS") for verb in ("CREATE", "UPDATE")),
         *(f"$JS.API.STREAM.PURGE.{stream}" for stream in _EVENTS),
         *(f"$JS.API.CONSUMER.{verb}.{stream}.*" for stream in readable for verb in ("CREATE", "DELETE", "MSG.NEXT")),
-        *("$JS.API.STREAM.MSG.DELETE.ASKS", "$JS.API.CONSUMER.NAMES.ASKS"),
+        *("$JS.API.STREAM.MSG.DELETE.ASKS", "$JS.API.CONSUMER.NAMES.ASKS", "$JS.API.CONSUMER.LIST.ASKS"),
         *("$JS.API.CONSUMER.CREATE.ASKS.>", "$JS.API.CONSUMER.DELETE.ASKS.*"),
     ]
     subscribe = [
