@@ -1,0 +1,199 @@
+"""The commands that look, tell and measure: what they take, and their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mesh_cli.options import DATA_DIR, HOST, PORT, NatsUrl
+
+
+def tail(
+    subject: Annotated[str, typer.Argument(help="What to watch; * is one word of it, > the rest.")] = ">",
+    since: Annotated[str, typer.Option(metavar="CURSOR", help="Begin after this position instead of now.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    nats_url: NatsUrl = "",
+) -> None:
+    """Watch events as they happen, one a line, until Ctrl-C.
+
+    ```
+    # everything
+    mesh tail
+
+    # what is said in all sessions, and what one agent does
+    mesh tail 'chat.*.message'
+    mesh tail 'agent.scout.>'
+
+    # go on after a cursor, which is the last word of each line
+    mesh tail --since Rk3f-120
+
+    # for programs
+    mesh tail --json | jq .payload
+    ```
+
+    Texts are shown as texts: control characters in them are escaped.
+    """
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+    from mesh_cli.tail import tail as watch
+
+    log_to_nobody()
+    raise typer.Exit(run(watch(subject, since=since or None, as_json=as_json, nats_url=nats_url or None)))
+
+
+def emit(
+    subject: Annotated[str, typer.Argument(help="Such as chat.s1.message or agent.scout.activity.")],
+    payload: Annotated[str, typer.Argument(metavar="JSON", help="A JSON object; - reads it from standard input.")],
+    nats_url: NatsUrl = "",
+) -> None:
+    """Publish one event, and print its cursor once it is stored.
+
+    ```
+    mesh emit agent.scout.activity '{"activity": {"state": "searching"}}'
+    mesh emit chat.s1.message '{"sender": "user", "content": "Hello!"}'
+    echo '{"status": "online"}' | mesh emit agent.scout.status -
+    ```
+    """
+    from mesh_cli.emit import emit as publish
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+
+    log_to_nobody()
+    raise typer.Exit(run(publish(subject, payload, nats_url=nats_url or None)))
+
+
+def token(
+    user: Annotated[str, typer.Argument(help="Who it is for: the name under which they speak.")],
+    *,
+    read: Annotated[
+        list[str], typer.Option(metavar="PATTERN", help="Subjects that may be read; may be repeated.")
+    ] = [],  # noqa: B006 - typer copies it
+    write: Annotated[list[str], typer.Option(metavar="PATTERN", help="Subjects that may be written; likewise.")] = [],  # noqa: B006 - likewise
+    ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 30s, 15m, 1h, 7d.")] = "1h",
+) -> None:
+    """Print a token for a browser or a program, signed with `MESH_TOKEN_KEY` (or the first key of the file).
+
+    ```
+    # one session: to see it, and to say something in it
+    mesh token alice --read 'chat.s1.>' --read 'session.s1.>' --write chat.s1.message
+
+    # an operator, for ten minutes
+    mesh token root --read '>' --write '>' --ttl 10m
+    ```
+    """
+    from mesh_cli.tokens import print_token
+
+    raise typer.Exit(print_token(user, read, write, ttl=ttl))
+
+
+def revoke(
+    who: Annotated[str, typer.Argument(metavar="USER|TOKEN", help="Whose tokens, or which; - reads standard input.")],
+    nats_url: NatsUrl = "",
+) -> None:
+    """Refuse all tokens that a user has by now, or a single one. What they opened is closed within two seconds.
+
+    ```
+    mesh revoke alice
+    mesh revoke - < token.txt
+    ```
+
+    A token that is made later is accepted again: it says in `iat` when that was.
+    """
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+    from mesh_cli.revoke import revoke as write
+
+    log_to_nobody()
+    raise typer.Exit(run(write(who, nats_url=nats_url or None)))
+
+
+def doctor(
+    *,
+    url: Annotated[
+        str,
+        typer.Option(help="Where clients find API and edge: the proxy, where there is one.", rich_help_panel="Where"),
+    ] = f"http://{HOST}:{PORT}",
+    nats_url: NatsUrl = "",
+    monitor_url: Annotated[
+        str,
+        typer.Option(
+            help="Where NATS is monitored. By default that of --data-dir, or port 8222.", rich_help_panel="Where"
+        ),
+    ] = "",
+    data_dir: Annotated[
+        Path, typer.Option(file_okay=False, help="Where `mesh up` keeps everything.", rich_help_panel="Where")
+    ] = DATA_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Check a mesh that runs: NATS, its streams, the API, edges, proxy, versions, this machine. Nothing is changed.
+
+    ```
+    mesh doctor
+
+    # through the proxy, and with a NATS of your own
+    mesh doctor --url https://mesh.example --nats-url nats://10.0.0.1:4222 --monitor-url http://10.0.0.1:8222
+
+    # for programs
+    mesh doctor --json | jq '.findings[] | select(.level == "problem")'
+    ```
+
+    Each line says what was seen, and how to mend it. The exit code is 1 where something is to mend. What the API is
+    told by `MESH_...` variables has to be told here, too: streams are compared with what it makes of them.
+    """
+    from mesh_cli.doctor.command import doctor as examine
+    from mesh_cli.doctor.examination import Places
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+
+    log_to_nobody()
+    places = Places(url=url.rstrip("/"), nats_url=nats_url or None, monitor_url=monitor_url, data_dir=data_dir)
+    raise typer.Exit(run(examine(places, in_json=as_json)))
+
+
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="fanout, crowd, flood, direct, idle, connect, resume, stalled, latency, rest, emit; "
+            "all, where none is named.",
+        ),
+    ] = None,
+    *,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="How often each is done; medians are shown.")] = 1,
+    scale: Annotated[
+        float, typer.Option(min=0.001, max=10, help="1 is full size; sockets, topics and rates follow it.")
+    ] = 1.0,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHO", help="Only ours and this one, such as limit; may be given again. By default all."),
+    ] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Only ours, against nobody.")] = False,
+    json: Annotated[Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Keep the outcome there.")] = None,
+) -> None:
+    """Measure what the mesh costs on this machine, beside others that do the same work.
+
+    ```
+    # everything, three rounds, kept
+    mesh bench --rounds 3 --json outcome.json
+
+    # one event to a thousand sockets, against a C program that only writes
+    mesh bench fanout --against limit
+
+    # a first look, at a tenth of the size
+    mesh bench --scale 0.1
+    ```
+
+    It starts all that it needs and ends it, on Linux, with a C compiler: what is measured on one core, the load on
+    another. CPU is user and system time of what is measured. The load generator checks every frame: a contender
+    that loses, repeats or swaps one fails. `docs/performance.md` says what the figures mean, and what they do not.
+    """
+    from mesh_cli.bench.command import bench as measure
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+
+    log_to_nobody()
+    others = [] if alone else against
+    raise typer.Exit(run(measure(names or (), rounds=rounds, scale=scale, against=others, json=json)))
