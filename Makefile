@@ -10,7 +10,7 @@ WORKERS = 2
 PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: help up install test fuzz lint format wheel lock docs types clean
+.PHONY: help up install test fuzz lint format wheel sbom lock docs types clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,11 @@ format: install ## let ruff put the code in shape
 
 wheel: install ## build dist/daena_mesh-….whl, with the page and the JavaScript client in it
 	@$(BIN)/python -m hatchling build --target wheel
+
+sbom: install ## write dist/sbom.json: what is installed, as CycloneDX
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json $(BIN)/python
+	@echo "dist/sbom.json"
 
 # Keeps what is pinned unless UPGRADE=--upgrade. Needs uv, the one tool that resolves for all platforms at once.
 lock: ## pin anew what pyproject.toml asks for, in requirements.lock and tests/adapters/requirements.lock

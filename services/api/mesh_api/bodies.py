@@ -16,6 +16,9 @@ Text = Annotated[str, Meta(min_length=1)]
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 
+Id = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]{1,64}$"})]
+"""What `check_id` takes; said in the document only, for `check_id` refuses with a better sentence."""
+
 _is_json = re.compile(r"application/(?:[!-~]+\+)?json").fullmatch
 
 Body = TypeVar("Body", bound=msgspec.Struct)
@@ -25,11 +28,11 @@ class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
     """Something to say to Daena, a department or an agent."""
 
     message: Annotated[Text, Meta(description="What is said.")]
-    session_id: Annotated[str | None, Meta(description="Without it a session begins.")] = None
+    session_id: Annotated[Id | None, Meta(description="Without it a session begins.")] = None
     sender: Annotated[Name, Meta(description="Who says it.")] = "user"
     metadata: Annotated[dict[str, Any], Meta(description="Stored with the message.")] = {}
     context: Annotated[Any, Meta(description="Goes to whoever answers, and is not stored with the message.")] = None
-    agent_id: Annotated[str | None, Meta(description="The agent that is meant.")] = None
+    agent_id: Annotated[Id | None, Meta(description="The agent that is meant.")] = None
 
 
 class NewSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +67,14 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event to emit."""
 
-    event_type: Annotated[str, Meta(description="Domain and verb, such as `agent.activity`.")]
-    id: Annotated[str, Meta(description="What it is about: the id in its subject.")]
+    event_type: Annotated[
+        str,
+        Meta(
+            description="Domain and verb, such as `agent.activity`.",
+            extra_json_schema={"pattern": r"^[a-z][a-z0-9_]{0,31}\.[a-z][a-z0-9_]{0,31}$"},
+        ),
+    ]
+    id: Annotated[Id, Meta(description="What it is about: the id in its subject.")]
     payload: dict[str, Any] = {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from daena_mesh.metrics import MEDIA_TYPE, Metric, by, single, text, timing
 from mesh_api.bodies import answer
@@ -35,7 +36,7 @@ async def readyz(request: Request) -> Response:
     return answer({"status": "ready"})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Give counters to Prometheus: the API's, and those of what else the application serves."""
     context = context_of(request)

@@ -13,6 +13,9 @@ import daena_mesh
 from mesh_api.prefer import MOST_WAIT_S
 from mesh_api.problems import MEDIA_TYPE
 
+ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
+"""The grammar of ids, as `daena_mesh.subjects.check_id` has it."""
+
 _REF = "#/components/schemas/{name}"
 _types: dict[str, type[msgspec.Struct]] = {}
 
@@ -39,7 +42,7 @@ def _header(name: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
 _KEY = _header(
     "Idempotency-Key",
     "Makes a retry safe for 10 minutes: the same key finds what the first attempt has done.",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
 )
 _PREFER = _header(
     "Prefer",
@@ -96,5 +99,21 @@ def document(app: FastAPI) -> dict[str, Any]:
         for path in made["paths"].values():
             for operation in path.values():
                 operation["responses"].pop("422", None)  # FastAPI's own form, which is not what is answered
+                for parameter in operation.get("parameters", ()):
+                    _say_grammar(parameter)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _say_grammar(parameter: dict[str, Any]) -> None:
+    """Ids are read as texts, and refused by their grammar, which is said here."""
+    if parameter["in"] == "header":
+        return
+    schema = parameter["schema"]
+    for kind in schema.get("anyOf", [schema]):
+        if kind.get("type") != "string":
+            continue
+        if parameter["name"].endswith("_id") and parameter["name"] != "scope_id":  # that is any text
+            kind["pattern"] = ID_PATTERN
+        elif parameter["name"] == "topic":
+            kind["pattern"] = "^[A-Za-z0-9_-]{1,80}$"
