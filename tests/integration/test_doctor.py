@@ -23,6 +23,7 @@ from tests.support.cluster import Cluster
 from tests.support.commands import mesh as mesh_command
 from tests.support.commands import refused
 from tests.support.deadlines import eventually, within
+from tests.support.nginx import behind_nginx
 from tests.support.running_mesh import RunningMesh
 
 NOWHERE = "http://127.0.0.1:9"
@@ -217,3 +218,29 @@ async def test_a_proxy_that_changes_the_host() -> None:
     async with proxy_that_answers(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n") as url:
         found = by_check(await examined("nats://127.0.0.1:9", url=url))
     assert "$http_host" in found["websocket"].mend
+
+
+@pytest.mark.timeout(120)
+async def test_an_operator_sees_all_of_a_mesh_that_takes_nobody_without_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_dir = tmp_path / "mesh" / ".mesh"
+    made = await asyncio.to_thread(mesh_command, "creds", "init", "--data-dir", str(data_dir))
+    assert made.returncode == 0, made
+    async with RunningMesh(tmp_path / "mesh", "--secure") as mesh:
+        stranger = by_check(await examined(mesh.nats_url, url=mesh.url, data_dir=data_dir))
+        made = await asyncio.to_thread(mesh_command, "creds", "ops", "ada", "--data-dir", str(data_dir))
+        monkeypatch.setenv("MESH_NATS_CREDS", made.stdout.strip())
+        findings = await examined(mesh.nats_url, url=mesh.url, data_dir=data_dir)
+    assert stranger["nats"].level == "problem"
+    assert "MESH_NATS_CREDS" in stranger["nats"].mend
+    assert [finding for finding in findings if finding.level != "ok" and finding.check != "open files"] == []
+    assert "mesh-api x 1" in by_check(findings)["versions"].seen
+
+
+@pytest.mark.timeout(120)
+async def test_through_nginx_as_it_is_shipped(nginx: Path, nats_server: NatsServer, tmp_path: Path) -> None:
+    async with behind_nginx(nginx, nats_server.url, tmp_path) as mesh:
+        found = by_check(await examined(nats_server.url, url=mesh.url))
+    for check in ("api", "websocket", "event stream", "versions"):
+        assert found[check].level == "ok", found[check]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import httpx
 import msgspec
+import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,6 +17,7 @@ from daena_mesh.connection import Connection
 from daena_mesh.embedded import NatsServer
 from mesh_api.settings import ApiSettings
 from tests.support.api import running_api
+from tests.support.commands import mesh as mesh_command
 from tests.support.deadlines import eventually
 from tests.support.edge_command import edge_command
 from tests.support.running_mesh import RunningMesh
@@ -108,6 +111,19 @@ async def test_questions_are_counted_as_they_wait_and_are_given_out_again(mesh_u
         await eventually(is_taken_again, within_s=45)
     finally:
         await connection.close()
+
+
+@pytest.mark.timeout(120)
+async def test_they_are_counted_with_the_credentials_of_a_service(tmp_path: Path) -> None:
+    data_dir = tmp_path / "mesh" / ".mesh"
+    made = await asyncio.to_thread(mesh_command, "creds", "init", "--data-dir", str(data_dir))
+    assert made.returncode == 0, made
+    async with RunningMesh(tmp_path / "mesh", "--secure") as mesh:
+
+        async def is_told() -> bool:
+            return len((await families(mesh.url))["mesh_api_asks"].samples) == 3
+
+        await eventually(is_told, within_s=30)
 
 
 async def test_tokens_that_are_refused_are_counted(nats_server: NatsServer) -> None:

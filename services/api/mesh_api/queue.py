@@ -14,6 +14,7 @@ from daena_mesh.metrics import Metric, by
 from daena_mesh.provisioning import ASKS
 
 LOOK_S = 5.0
+_AWAY_S = 0.5
 _REFUSED_S = 60.0
 """Credentials of before may not allow it: each attempt leaves a line in the log of the server."""
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Queue:
                     pause_s = _REFUSED_S if self._mesh.connection.is_connected else LOOK_S
                     _log.info("the consumers of %s do not tell: %s", ASKS, error)
             else:
-                self._counts = {}
+                self._counts, pause_s = {}, _AWAY_S
             await asyncio.sleep(pause_s)
 
     def metric(self) -> Metric:

@@ -51,6 +51,8 @@ def judge_server(server: Server) -> list[Finding]:
     """Whether it will do."""
     if server.reason:
         mend = "start NATS (`mesh up` brings its own), or say where it is with --nats-url"
+        if "authorization" in server.reason.lower():
+            mend = "it takes nobody without credentials: `mesh creds ops NAME`, and MESH_NATS_CREDS with what it prints"
         return [problem("nats", server.reason, mend)]
     least = ".".join(map(str, LEAST_VERSION))
     found = [fine("nats", f"answers as a {'node of a cluster' if server.is_clustered else 'lone server'}")]
