@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from daena_mesh.embedded import NatsServer
 from mesh_api.settings import ApiSettings
@@ -56,6 +57,16 @@ async def test_a_name_that_was_rebound_to_loopback_is_shown_nothing(shared_api: 
     for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host}"}):
         assert is_refused(await shared_api.client.get(SESSIONS, headers=headers))
         assert is_refused(await shared_api.client.post("/api/v1/daena/chat", json=CHAT, headers=headers))
+
+
+@pytest.mark.promise("P-ORIGIN-2")
+async def test_so_it_is_where_another_application_has_mounted_the_api(shared_api: Api) -> None:
+    outer = FastAPI()
+    outer.mount("/mesh", shared_api.app)
+    transport = httpx.ASGITransport(outer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.localhost/mesh") as client:
+        assert (await client.post("/api/v1/daena/chat", json=CHAT)).status_code == 200
+        assert is_refused(await client.post("/api/v1/daena/chat", json=CHAT, headers={"Origin": EVIL}))
 
 
 async def test_what_a_host_says_is_in_no_address_that_is_answered(shared_api: Api) -> None:

@@ -39,7 +39,8 @@ class Origins:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3.0)."""
-        if scope["type"] != "http" or not scope["path"].startswith(_ASKED):
+        below = scope.get("root_path", "")  # where another application has mounted this one
+        if scope["type"] != "http" or not scope["path"].removeprefix(below).startswith(_ASKED):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
