@@ -100,8 +100,9 @@ async def test_the_api_refuses_what_it_cannot_take(
 
 
 @module_loop
-async def test_no_compression_is_agreed_on_so_no_message_can_grow(shared_mesh: RunningMesh) -> None:
-    url = f"ws://127.0.0.1:{shared_mesh.port}/ws/events"
+@pytest.mark.parametrize("path", ["/ws/events", "/ws/events?unknown=1"], ids=["the lean door", "FastAPI's route"])
+async def test_no_compression_is_agreed_on_so_no_message_can_grow(shared_mesh: RunningMesh, path: str) -> None:
+    url = f"ws://127.0.0.1:{shared_mesh.port}{path}"
     async with connect(url, compression="deflate") as socket, within():
         assert "sec-websocket-extensions" not in socket.response.headers  # type: ignore[union-attr]
         # A frame that claims to be compressed breaks the protocol.
