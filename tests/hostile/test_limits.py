@@ -25,6 +25,7 @@ from tests.support.api import SESSIONS
 from tests.support.deadlines import within
 from tests.support.edge import provisioned_mesh, running_edge
 from tests.support.running_mesh import RunningMesh
+from tests.support.ws_client import masked
 
 HALF_OPEN = 1_000
 JSON = {"Content-Type": "application/json"}
@@ -132,6 +133,27 @@ async def test_a_socket_is_told_of_what_is_too_deep_and_lives(shared_mesh: Runni
         await socket.send('{"type":"ping"}')
         while '"event_type":"pong"' not in str(await socket.recv()):
             pass
+
+
+@module_loop
+@pytest.mark.parametrize("piece", [b"x", b""], ids=["a byte each", "nothing each"])
+async def test_a_message_in_countless_pieces_is_cut_off_and_others_are_served(
+    shared_mesh: RunningMesh, piece: bytes
+) -> None:
+    url = f"ws://127.0.0.1:{shared_mesh.port}/ws/events"
+    rest = masked(0x00, piece) * 1_000
+    async with connect(url) as flooding, connect(url) as healthy, within(30):
+        flooding.transport.write(masked(0x01, b"x"))
+        for _ in range(200):
+            flooding.transport.write(rest)
+            await asyncio.sleep(0)
+        await healthy.send('{"type":"ping"}')
+        while '"event_type":"pong"' not in str(await healthy.recv()):
+            pass
+        if piece:
+            await flooding.wait_closed()
+            assert flooding.protocol.close_rcvd is not None
+            assert flooding.protocol.close_rcvd.code == closing.TOO_BIG.code
 
 
 @asynccontextmanager
