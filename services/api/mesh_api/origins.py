@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daena_mesh.origin import OriginPolicy, OriginSettings
+from daena_mesh.tokens import Keyring
 from mesh_api.problems import FOREIGN_PAGE, Problem
 
 _ASKED = "/api/"
@@ -32,7 +33,7 @@ class Origins:
     def __init__(self, app: ASGIApp, *, settings: OriginSettings) -> None:
         self._app = app
         self._listed = settings.listed_origins()
-        asks_for_tokens = bool(settings.token_key or settings.token_key_file)
+        asks_for_tokens = Keyring.load(settings) is not None
         self._policy = OriginPolicy(
             self._listed, open_loopback=settings.open_loopback and not asks_for_tokens, tools=True
         )
