@@ -13,7 +13,7 @@ from daena_mesh.histogram import Histogram
 
 _MOST_BYTES = 4_096
 """A longer frame takes long to read."""
-_PAUSE_S = 0.01
+_PAUSE_S = 0.1
 
 
 class _Stamped(msgspec.Struct):
@@ -24,7 +24,7 @@ _stamp_of = msgspec.json.Decoder(_Stamped).decode
 
 
 class Latency:
-    """From publishing, by the publisher's clock, to the write, by ours; a hundred samples a second at most."""
+    """From publishing, by the publisher's clock, to the write, by ours; ten samples a second at most."""
 
     __slots__ = ("_next", "histogram")
 
