@@ -11,9 +11,8 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, Request, Route, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, Request, Route, expect
 
-from tests.support.chromium import FLAGS
 from tests.support.running_mesh import RunningMesh
 from tests.support.windows import live, window
 
@@ -21,14 +20,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 
 IDLE_S = 5.0
 HOSTILE = "<img src=x onerror=\"document.title='hacked';alert(1)\"><script>alert(2)</script>${7*7}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium: Path) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from daena_mesh.tokens import Claims, Rights, mint
-from tests.support.chromium import FLAGS
 from tests.support.running_mesh import RunningMesh
 from tests.support.windows import live
 
@@ -24,14 +22,6 @@ pytestmark = [
 
 KEY = "a key of tests, of thirty-two bytes"
 WITHIN_MS = 30_000
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium: Path) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from daena_mesh import Mesh
-from tests.support.chromium import FLAGS
 from tests.support.deadlines import eventually, within
 from tests.support.running_mesh import RunningMesh
 from tests.support.windows import live, window
@@ -19,14 +17,6 @@ from tests.support.windows import live, window
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 HOSTILE = "<img src=x onerror=\"document.title='hacked';alert(1)\"><script>alert(2)</script>"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium: Path) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
