@@ -19,7 +19,7 @@ _EXAMPLE = '{"activity":{"state":"searching"}}'
 def banner(running: Running) -> Text:
     """Return the lines for a terminal."""
     lines = [
-        Text.assemble(("Daena Mesh is up", "bold green"), f" — open on this machine only, {_doors(running)}."),
+        Text.assemble(("Daena Mesh is up", "bold green"), f" — open {_where(running)}, {_doors(running)}."),
         Text(),
         Text.assemble("  page      ", (f"{running.url}/", "bold cyan")),
         Text.assemble("  API       ", (f"{running.url}/docs", "cyan")),
@@ -33,6 +33,10 @@ def banner(running: Running) -> Text:
         Text("Ctrl-C stops it."),
     ]
     return Text("\n").join(lines)
+
+
+def _where(running: Running) -> str:
+    return "on this machine only" if running.is_on_loopback else "to the network, in plain HTTP: put TLS before it"
 
 
 def _doors(running: Running) -> str:

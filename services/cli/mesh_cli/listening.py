@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from daena_mesh.errors import MeshError
+from daena_mesh.settings import load
+from daena_mesh.tokens import Keyring, TokenSettings
 
 _BACKLOG = 2048
 _POLL_S = 0.02
@@ -31,6 +33,11 @@ class Listener:
     """The socket only holds the port; several processes listen there, each with a socket of its own."""
 
     @property
+    def is_on_loopback(self) -> bool:
+        """Whether this machine alone reaches it."""
+        return ipaddress.ip_address(self.socket.getsockname()[0]).is_loopback
+
+    @property
     def port(self) -> int:
         """The port, also where 0 was asked for."""
         return int(self.socket.getsockname()[1])
@@ -40,22 +47,23 @@ def bind(host: str, port: int, *, flag: str = "--port", is_shared: bool = False)
     """Take a port of this machine.
 
     Args:
-        host: a loopback name or address.
+        host: a name or address of this machine: of loopback, unless tokens are asked for.
         port: 0 takes a free one.
         flag: the option that the sentence names when the port is taken.
         is_shared: only hold it, for children that share it.
 
     Raises:
-        CannotServe: the port is taken, or the address is not on loopback: no authentication is configured.
+        CannotServe: the port is taken, or strangers would reach it and nobody has to authenticate.
+        ConfigurationError: the keys of tokens cannot be used.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise CannotServe(f"--host {host!r} is no address of this machine: {error.strerror}") from error
-    if not ipaddress.ip_address(address[0]).is_loopback:
+    if not ipaddress.ip_address(address[0]).is_loopback and Keyring.load(load(TokenSettings)) is None:
         raise CannotServe(
-            f"--host {host} would open the mesh to the network, and no authentication is configured: "
-            "use a loopback address, such as 127.0.0.1"
+            f"--host {host} would open the mesh to the network, and nobody would have to authenticate: "
+            "set MESH_TOKEN_KEY (`openssl rand -base64 32` makes one), or use a loopback address, such as 127.0.0.1"
         )
     listening = socket.socket(family, kind)
     try:

@@ -12,7 +12,10 @@ PORT = 8000
 NATS_PORT = 4222
 DATA_DIR = Path(".mesh")
 
-Host = Annotated[str, typer.Option(help="Loopback address to listen on.", rich_help_panel="Where")]
+Host = Annotated[
+    str,
+    typer.Option(help="Address to listen on; off loopback tokens are needed: MESH_TOKEN_KEY.", rich_help_panel="Where"),
+]
 Port = Annotated[
     int,
     typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.", rich_help_panel="Where"),

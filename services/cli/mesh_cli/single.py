@@ -31,7 +31,7 @@ async def serve_alone(
     Args:
         name: what it is called in the line that says it is ready.
         make_app: makes it, given the URL of NATS (empty: found by itself).
-        host: loopback address.
+        host: address of this machine; see `bind`.
         port: 0 takes a free one.
         nats_url: NATS servers, separated by commas.
         inherit: a socket to listen on instead, as a child that ends with its standard input.

@@ -45,6 +45,7 @@ class Running:
     data_dir: Path | None
     has_demo: bool = False
     is_secure: bool = False
+    is_on_loopback: bool = True
 
 
 async def up(options: UpOptions, on_ready: Callable[[Running], None], on_stop: Callable[[], None]) -> int:
@@ -114,6 +115,7 @@ async def _run(
         data_dir=data_dir,
         has_demo=options.demo,
         is_secure=options.secure,
+        is_on_loopback=listener.is_on_loopback,
     )
 
     async def ready() -> None:

@@ -25,7 +25,7 @@ async def serve_workers(count: int, *, host: str, port: int, nats_url: str, verb
 
     Args:
         count: how many.
-        host: loopback address.
+        host: address of this machine; see `bind`.
         port: 0 takes a free one.
         nats_url: NATS servers, separated by commas.
         verbose: whether the workers log more than warnings.

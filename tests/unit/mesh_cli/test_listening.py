@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from daena_mesh.errors import ConfigurationError
 from mesh_cli.listening import CannotServe, bind, for_child
 from tests.support.deadlines import within
 
@@ -48,8 +49,23 @@ def test_a_child_alone_inherits_the_very_socket_so_that_who_comes_waits() -> Non
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])  # noqa: S104 - what is refused
 def test_the_network_is_refused_without_authentication(host: str) -> None:
-    with pytest.raises(CannotServe, match="no authentication is configured: use a loopback address"):
+    with pytest.raises(CannotServe, match=r"nobody would have to authenticate: set MESH_TOKEN_KEY "):
         bind(host, 0)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - nobody is let in without a token
+def test_the_network_is_served_where_tokens_are_asked_for(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESH_TOKEN_KEY", "k" * 32)
+    listener = bind(host, 0)
+    with listener.socket:
+        assert not listener.is_on_loopback
+        assert listener.port > 0
+
+
+def test_a_key_that_is_no_key_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESH_TOKEN_KEY", "short")
+    with pytest.raises(ConfigurationError, match="MESH_TOKEN_KEY: a key has 5 bytes and needs 32"):
+        bind("0.0.0.0", 0)  # noqa: S104 - what is refused
 
 
 def test_a_name_that_nobody_has_is_refused() -> None:
