@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 
 from fastapi import FastAPI
 
+from daena_mesh.mesh import Mesh
+from daena_mesh.metrics import Metric
 from mesh_api.app import create_app as create_api
+from mesh_api.context import Context
 from mesh_cli.garbage import settle
 from mesh_edge import edge_of, websocket_router
 from mesh_edge.app import create_app as create_edge
@@ -15,12 +19,15 @@ from mesh_edge.metrics import edge_metrics
 from mesh_edge.siblings import Siblings
 
 
-def mesh_app(nats_url: str) -> FastAPI:
-    """Make the whole mesh as one application on one origin: API, WebSockets and page."""
+def mesh_app(nats_url: str, metrics: Callable[[], Iterable[Metric]] = tuple) -> FastAPI:
+    """Make the whole mesh as one application on one origin: API, WebSockets and page.
+
+    ``metrics`` are shown with its own.
+    """
     app = api_app(nats_url)
     app.include_router(websocket_router)
     app.include_router(connections_router)
-    app.state.other_metrics = lambda: edge_metrics(edge_of(app))
+    app.state.other_metrics = lambda: [*edge_metrics(edge_of(app)), *metrics()]
     return app
 
 
@@ -38,6 +45,12 @@ def edge_app(nats_url: str, siblings: Siblings | None = None) -> FastAPI:
     if siblings and (edge_id := os.environ.get("MESH_EDGE_ID")):
         os.environ["MESH_EDGE_ID"] = f"{edge_id}-{siblings.number}"
     return create_edge(siblings)
+
+
+def mesh_of(app: FastAPI) -> Mesh:
+    """The mesh to which the API of ``app`` is connected."""
+    context: Context = app.state.api
+    return context.mesh
 
 
 async def drain(app: FastAPI) -> None:

@@ -45,6 +45,11 @@ class KeptNats:
         """Where clients find it, now and after it was started again."""
         return self._server.url
 
+    @property
+    def log_path(self) -> Path:
+        """Its log."""
+        return self._server.log_path
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -41,7 +41,12 @@ def printable(text: str) -> str:
 
 def event_json(event: Event) -> str:
     """Return the event as one line of JSON; what :func:`printable` escapes is escaped the JSON way."""
-    line = msgspec.json.encode(event).decode()
+    return json_line(event)
+
+
+def json_line(value: object) -> str:
+    """Return any value so."""
+    line = msgspec.json.encode(value).decode()
     return line if line.isprintable() else re.sub(r"[^ -~]", _escaped_for_json, line)
 
 

@@ -15,6 +15,7 @@ from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import check_pattern
 from mesh_cli.logs import log_to_stderr
 from mesh_cli.rendering import event_json, event_line, gap_json, gap_line
+from mesh_cli.system_tail import follow_servers, is_of_the_servers
 
 
 async def tail(pattern: str, *, since: str | None, as_json: bool, nats_url: str | None) -> int:
@@ -24,9 +25,12 @@ async def tail(pattern: str, *, since: str | None, as_json: bool, nats_url: str 
         MeshError: a bad pattern or cursor, or no NATS.
         BrokenPipeError: whoever read the lines has gone.
     """
-    check_pattern(pattern)
-    positions = Positions.parse(since) if since else None
-    following = asyncio.create_task(_follow(pattern, positions, as_json=as_json, nats_url=nats_url))
+    if is_of_the_servers(pattern):
+        following = asyncio.create_task(follow_servers(pattern, as_json=as_json, nats_url=nats_url))
+    else:
+        check_pattern(pattern)
+        positions = Positions.parse(since) if since else None
+        following = asyncio.create_task(_follow(pattern, positions, as_json=as_json, nats_url=nats_url))
     reader_gone = asyncio.Event()
     _watch_reader(reader_gone)
     gone = asyncio.create_task(reader_gone.wait())

@@ -31,6 +31,10 @@ def tail(
 
     # for programs
     mesh tail --json | jq .payload
+
+    # what NATS refused to whom, and who came and went there (of `mesh up --secure`)
+    mesh tail system.security.notice
+    MESH_NATS_CREDS=.mesh/creds/system.creds mesh tail '$SYS.ACCOUNT.*.*'
     ```
 
     Texts are shown as texts: control characters in them are escaped.

@@ -19,6 +19,7 @@ from mesh_cli.children import Child, Children, edge
 from mesh_cli.listening import Listener, bind
 from mesh_cli.nats import KeptNats
 from mesh_cli.stopping import Stop
+from mesh_cli.watchman import Watchman
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ async def _run(
     listener, *edge_listeners = stack.enter_context(_bound(options))
     nats_url, data_dir = load(MeshSettings).nats_url, None
     vault = _vault(options, nats_url) if options.secure else None
+    watchman: Watchman | None = None
     variables: dict[str, str] = {}
     if vault is not None:
         os.environ["MESH_NATS_CREDS"] = str(vault.ensure(UP))  # for all that reads its settings in this process
@@ -93,6 +95,8 @@ async def _run(
         kept = await KeptNats.start(options.data_dir, options.nats_port, stop, vault)
         nats = await stack.enter_async_context(kept)
         nats_url, data_dir = nats.url, options.data_dir
+        if vault is not None:
+            watchman = Watchman(nats.log_path, vault)
     places = [edge(place) for place in edge_listeners]
     edges = Children(places, nats_url, verbose=options.verbose, variables=variables)
     stack.push_async_callback(edges.stop)
@@ -100,12 +104,12 @@ async def _run(
     if data_dir is not None:
         await _provision(nats_url)
     # Imported only now, because that takes most of the time of a start: the edges do the same meanwhile.
-    from mesh_cli.apps import drain, mesh_app
+    from mesh_cli.apps import drain, mesh_app, mesh_of
     from mesh_cli.serve import serve
     from mesh_edge.settings import EdgeSettings
 
     edges.drain_s = load(EdgeSettings).drain_s
-    app = mesh_app(nats_url)
+    app = mesh_app(nats_url, lambda: [watchman.denials.metric()] if watchman else [])
     agents = Children([Child("demo", ("demo", "--child"))] if options.demo else [], nats_url, verbose=options.verbose)
     stack.push_async_callback(agents.stop)
     running = Running(
@@ -121,6 +125,8 @@ async def _run(
     async def ready() -> None:
         await edges.ready()
         await agents.start()
+        if watchman is not None:
+            await stack.enter_async_context(watchman.watching(mesh_of(app)))
         with contextlib.suppress(OSError):  # without the note it runs as well
             note_running(nats_url)
         on_ready(running)
