@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -187,3 +188,53 @@ async def test_of_all_events_everybody_is_shown_what_they_may_read(edge: Running
         assert {frame["subject"] for frame in await stream.events(2)} == {"chat.r8.message", "agent.a8.activity"}
         await say(sockets[0], type="auth", token=token("chat.r8.>"))
         assert await end_of(sockets[0]) == 4403
+
+
+@pytest.mark.promise("P-TOKEN-8")
+async def test_what_two_patterns_allow_is_shown_once_live_and_from_the_log(edge: RunningEdge, mesh: Mesh) -> None:
+    shown = token("chat.*.message", "chat.o1.>", "chat.*.*.ada", "agent.o1.>", "agent.*.activity")
+    header = {"Authorization": f"Bearer {shown}"}
+    both = {"chat.o1.message", "chat.o1.message.ada", "chat.o2.message", "chat.o1.typing", "agent.o1.activity"}
+
+    async def publish() -> None:
+        await mesh.publish("chat.o2.delta", {"message_id": "m", "sender": "x", "index": 0, "text": "not theirs"})
+        await mesh.publish("chat.o1.typing", {"sender": "x"})
+        for subject in ("chat.o1.message", "chat.o2.message", "chat.o1.message.ada"):
+            await mesh.publish(subject, {"content": subject})
+        await mesh.publish("agent.o1.activity", {"activity": "theirs"})
+        await mesh.publish("agent.o2.status", {"status": "busy"})
+        await mesh.publish("chat.o3.message", {"content": "the end"})
+
+    async def read_on(ws: ClientConnection) -> list[dict[str, Any]]:
+        read: list[dict[str, Any]] = []
+        while not read or read[-1]["subject"] != "chat.o3.message":
+            if "subject" in (frame := await hear(ws)):
+                read.append(frame)
+        return read
+
+    async with connect(f"ws://127.0.0.1:{edge.port}/ws/events", additional_headers=header) as ws:
+        began = (await hear(ws))["payload"]["cursors"]
+        live = []
+        for _ in range(2):  # the second time by the short way
+            await publish()
+            live += await read_on(ws)
+            await mesh.publish("agent.o1.activity", {"activity": "the signals' end"})
+            while (frame := await hear(ws)).get("payload", {}).get("activity") != "the signals' end":
+                live.append(frame)
+    subjects = Counter(frame["subject"] for frame in live)
+    assert subjects == {**dict.fromkeys(both, 2), "chat.o3.message": 2}
+    since = ".".join(began.values())
+    async with connect(f"ws://127.0.0.1:{edge.port}/ws/events?since={since}", additional_headers=header) as ws:
+        again = []
+        while (frame := await hear(ws)).get("payload", {}).get("recovered") is not True:
+            again += [frame] if "cursor" in frame else []
+    assert sorted(
+        frame["cursor"] for frame in again if frame["payload"].get("activity") != "the signals' end"
+    ) == sorted(frame["cursor"] for frame in live)
+    async with connect(
+        f"ws://127.0.0.1:{edge.port}/ws/events?history=3&types=chat.message", additional_headers=header
+    ) as ws:
+        newest = []
+        while (frame := await hear(ws)).get("payload", {}).get("recovered") is not True:
+            newest += [frame["subject"]] if "cursor" in frame else []
+    assert newest == ["chat.o2.message", "chat.o1.message.ada", "chat.o3.message"]

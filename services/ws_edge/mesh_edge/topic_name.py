@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations
 from typing import NamedTuple
 
 from daena_mesh.errors import InvalidId, InvalidSubject
-from daena_mesh.subjects import check_event_type, check_id, check_pattern, covers, intersection, overlaps
+from daena_mesh.subjects import check_event_type, check_id, check_pattern, covers, intersection
 from daena_mesh.tokens import Rights
 from mesh_edge.wire import FRAMES, Wire
 
@@ -46,9 +45,7 @@ class TopicName(NamedTuple):
         both = (intersection(mine, pattern) for pattern in read if _is_pattern(pattern) for mine in self.patterns)
         shown = list(dict.fromkeys(pattern for pattern in both if pattern is not None))
         shown = [one for one in shown if not any(other != one and covers(other, one) for other in shown)]
-        if not shown or any(overlaps(one, other) for one, other in combinations(shown, 2)):
-            return None  # what two patterns match would be followed twice
-        return self._replace(patterns=tuple(shown))
+        return self._replace(patterns=tuple(shown)) if shown else None
 
 
 def _is_pattern(text: str) -> bool:

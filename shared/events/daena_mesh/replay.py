@@ -9,6 +9,7 @@ from daena_mesh.errors import MeshUnavailable
 from daena_mesh.lanes import Lane, Lanes
 from daena_mesh.reader import MOST_BYTES, StreamReader
 from daena_mesh.stored import Stored
+from daena_mesh.subjects import overlaps
 from daena_mesh.want import Chunk, Filters, Want
 
 _STALE_S = 0.02
@@ -92,9 +93,11 @@ async def newest(
         return []
     end = min(await log.head(stream, patterns), before - 1 if before is not None else 2**62)
     low, high = 0, end  # behind `low` there are at least `count`, or it is the beginning
+    # A message is counted once for each pattern that matches it.
+    enough = count * max((sum(overlaps(pattern, other) for other in patterns) for pattern in patterns), default=1)
     while high - low > count:
         middle = (low + high) // 2
-        if await _how_many(log, stream, patterns, middle, end) >= count:
+        if await _how_many(log, stream, patterns, middle, end) >= enough:
             low = middle
         else:
             high = middle

@@ -205,7 +205,7 @@ def test_a_refusal_is_a_problem() -> None:
         (("chat.s1.>", "session.s1.>"), ("chat.s1.>", "session.s1.>")),
         (("chat.s1.>", "chat.s1.message", "chat.s1.>"), ("chat.s1.>",)),
         (("agent.*.activity", "no pattern", "$KV.>"), ("agent.*.activity",)),
-        (("chat.s1.>", "chat.*.message"), None),
+        (("chat.s1.>", "chat.*.message"), ("chat.s1.>", "chat.*.message")),
         (("$KV.>",), None),
         ((), None),
         (tuple(f"chat.s{number}.>" for number in range(65)), None),
