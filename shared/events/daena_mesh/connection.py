@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple, NewType
 import nats.errors
 from nats.aio.client import Client
 
+from daena_mesh.credential_renewal import Renewal
 from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.tap import Handler, Shortcut, Tap, TapTransport
 
@@ -65,6 +66,7 @@ class Connection:
         self._urls = list(urls)
         self._find = find
         self._credentials = credentials
+        self._renewal = Renewal(credentials) if credentials else None
         self._inbox = f"{inbox}.{secrets.token_hex(8)}.".encode()
         self._state: State = "connecting"
         self._reason = "not connected yet"
@@ -215,8 +217,7 @@ class Connection:
                     self._urls = [found]
                 await self._connect(self._urls[attempt % len(self._urls)])
                 delay_s = _FIRST_DELAY_S
-                await self._down.wait()
-                self._reason = "the connection was lost"
+                self._reason = await self._until_over()
             except (OSError, TimeoutError, MeshError, nats.errors.Error) as error:
                 self._reason = str(error) or type(error).__name__
             except Exception as error:  # noqa: BLE001 - whatever happens, the connection comes back
@@ -229,7 +230,23 @@ class Connection:
             await asyncio.sleep(random.uniform(0, delay_s))
             delay_s = min(2 * delay_s, _MOST_DELAY_S)
 
+    async def _until_over(self) -> str:
+        """Wait for the end of the connection, and say what ended it."""
+        if self._renewal is None:
+            await self._down.wait()
+            return "the connection was lost"
+        ends = [asyncio.create_task(self._down.wait()), asyncio.create_task(self._renewal.due())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return "the connection was lost" if ends[0].done() else "its credentials were renewed"
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
     async def _connect(self, url: str) -> None:
+        if self._renewal is not None:
+            self._renewal.begin()
         self._client = client = Client()
         transport = TapTransport(self._handlers, self.shortcuts, lambda: self._lost(client))
         client._transport = transport  # noqa: SLF001 - held by a test against the pinned version

@@ -40,6 +40,8 @@ class User(NamedTuple):
     name: str
     public: str
     tags: tuple[str, ...]
+    expires_at: int = 0
+    """In seconds since 1970; 0: never."""
 
 
 def operator_claims(name: str, system_account: str) -> dict[str, Any]:
@@ -70,9 +72,10 @@ def app_claims(
     return {"name": "MESH", "nats": claims}
 
 
-def user_claims(name: str, account: str, tags: list[str]) -> dict[str, Any]:
+def user_claims(name: str, account: str, tags: list[str], expires_at: int = 0) -> dict[str, Any]:
     """A user of ``account`` under a signing key with a template: rights of its own would be refused."""
-    return {"name": name, "nats": {"type": "user", "issuer_account": account, "tags": tags}}
+    claims: dict[str, Any] = {"name": name, "nats": {"type": "user", "issuer_account": account, "tags": tags}}
+    return {**claims, "exp": expires_at} if expires_at else claims
 
 
 def system_user_claims(name: str) -> dict[str, Any]:
@@ -110,8 +113,8 @@ def user_in(text: str) -> User:
     found = _find_jwt(text)
     try:
         claims = claims_of(found[1]) if found else {}
-        return User(claims["name"], claims["sub"], tuple(claims["nats"].get("tags", ())))
-    except (KeyError, AttributeError, TypeError):
+        return User(claims["name"], claims["sub"], tuple(claims["nats"].get("tags", ())), int(claims.get("exp", 0)))
+    except (KeyError, AttributeError, TypeError, ValueError):
         raise ConfigurationError("this is no credentials file of NATS: there is no JWT of a user in it") from None
 
 

@@ -117,12 +117,14 @@ class Vault:
         sessions: Sequence[str] = (),
         departments: Sequence[str] = (),
         agents: Sequence[str] = (),
+        ttl_s: int = 0,
         renew: bool = False,
     ) -> Minted:
         """Make credentials for ``name``, which nothing but a server that trusts the operator has to know of.
 
-        To ``renew`` makes other ones in the same place: whoever is connected with those before stays connected. Raises
-        `InvalidId`, and `ConfigurationError` where the name is taken.
+        They count for ``ttl_s`` seconds, or for ever. To ``renew`` makes other ones in the same place: whoever is
+        connected with those before stays connected. Raises `InvalidId`, and `ConfigurationError` where the name is
+        taken.
         """
         check_name(name, "the name")
         for session in sessions:
@@ -139,8 +141,9 @@ class Vault:
             entry.keys.append(pair.public)
             entry.sessions, entry.departments = list(sessions), list(departments)
             self._keep(registry)  # first: a key that nobody knows of could not be revoked
-            claims = nats_claims.user_claims(name, self._public("app"), tags_of(role, sessions, departments, agents))
-            jwt = nats_claims.signed(claims, pair.public, self._pair(role), int(time.time()))
+            at, tags = int(time.time()), tags_of(role, sessions, departments, agents)
+            claims = nats_claims.user_claims(name, self._public("app"), tags, at + ttl_s if ttl_s else 0)
+            jwt = nats_claims.signed(claims, pair.public, self._pair(role), at)
             _write(self.path_of(name), nats_claims.creds_text(jwt, pair.seed))
         return Minted(name, self.path_of(name))
 

@@ -13,6 +13,7 @@ from daena_mesh.permissions import AGENT, OPS, check_role
 from daena_mesh.settings import MeshSettings, load
 from daena_mesh.vault import Vault
 from mesh_cli.rendering import printable
+from mesh_cli.tokens import seconds_of
 
 creds = typer.Typer(
     name="creds",
@@ -26,6 +27,7 @@ DataDir = Annotated[
 ]
 Name = Annotated[str, typer.Argument(help="Up to 64 of A-Z a-z 0-9 _ -")]
 Renew = Annotated[bool, typer.Option("--renew", help="Make new ones beside those that there are.")]
+Ttl = Annotated[str, typer.Option(metavar="TIME", help="How long they are good: 12h, 30d. By default for ever.")]
 NatsUrl = Annotated[
     str,
     typer.Option(
@@ -57,6 +59,7 @@ def agent(
     *,
     session: Annotated[list[str] | None, typer.Option(help="A session to work in; may be given again.")] = None,
     department: Annotated[list[str] | None, typer.Option(help="A department to serve; may be given again.")] = None,
+    ttl: Ttl = "",
     renew: Renew = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
@@ -71,7 +74,7 @@ def agent(
     server has to be told, and none has to run.
     """
     minted = Vault.open(data_dir / "creds").mint(
-        AGENT, name, sessions=session or (), departments=department or (), renew=renew
+        AGENT, name, sessions=session or (), departments=department or (), ttl_s=_seconds(ttl), renew=renew
     )
     _say(str(minted.path))
 
@@ -82,6 +85,7 @@ def service(
     *,
     name: Annotated[str, typer.Option(help="By default what it is.")] = "",
     agent: Annotated[str, typer.Option(help="The agent that a brain answers as.")] = "daena",
+    ttl: Ttl = "",
     renew: Renew = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
@@ -95,12 +99,12 @@ def service(
     `mesh up --secure` makes its own.
     """
     agents = [agent] if check_role(role) == "brain" else []
-    minted = Vault.open(data_dir / "creds").mint(role, name or role, agents=agents, renew=renew)
+    minted = Vault.open(data_dir / "creds").mint(role, name or role, agents=agents, ttl_s=_seconds(ttl), renew=renew)
     _say(str(minted.path))
 
 
 @creds.command()
-def ops(name: Name, *, renew: Renew = False, data_dir: DataDir = DATA_DIR) -> None:
+def ops(name: Name, *, ttl: Ttl = "", renew: Renew = False, data_dir: DataDir = DATA_DIR) -> None:
     """Make the credentials of an operator, who reads everything and writes nothing.
 
     ```
@@ -112,7 +116,7 @@ def ops(name: Name, *, renew: Renew = False, data_dir: DataDir = DATA_DIR) -> No
     nats --context ada stream view RECORDS
     ```
     """
-    _say(str(Vault.open(data_dir / "creds").mint(OPS, name, renew=renew).path))
+    _say(str(Vault.open(data_dir / "creds").mint(OPS, name, ttl_s=_seconds(ttl), renew=renew).path))
 
 
 @creds.command()
@@ -169,6 +173,10 @@ def context(name: Name, *, nats_url: NatsUrl = "", data_dir: DataDir = DATA_DIR)
 
     vault = Vault.open(data_dir / "creds")
     _say(str(write_context(vault, name, os.environ, nats_url=nats_url)))
+
+
+def _seconds(ttl: str) -> int:
+    return seconds_of(ttl) if ttl else 0
 
 
 def _say(line: str) -> None:
