@@ -1,8 +1,12 @@
 /** The life of one socket: opened, watched, lost, and opened again. What it carries is its owner's. */
 
+import { Bearer } from "./bearer.js";
 import { CLOSE_CODES, backoff } from "./closing.js";
+import { Detour } from "./detour.js";
 import { Outbox } from "./outbox.js";
 import { Pace } from "./pace.js";
+import { Pulse } from "./pulse.js";
+import { Surroundings } from "./surroundings.js";
 
 /**
  * How the connection stands.
@@ -35,7 +39,7 @@ import { Pace } from "./pace.js";
 
 /**
  * @typedef {object} LineOptions
- * @property {() => string | null | undefined | Promise<string | null | undefined>} [getToken]  asked before each attempt
+ * @property {() => string | null | undefined | Promise<string | null | undefined>} [getToken]  asked before each attempt, and before the token expires
  * @property {SocketClass} [WebSocket]  another implementation than the global one
  * @property {boolean} [fallback]       whether to go on by server-sent events where WebSockets are blocked; by default true
  * @property {number} [queue]           how many messages may wait to be stored; by default 1000
@@ -54,46 +58,30 @@ import { Pace } from "./pace.js";
 const TOO_BIG = 1009;
 const STABLE_AFTER_MS = 2_000;
 const HANDSHAKE_MS = 15_000;
-// A dead network is noticed within 45 s: a ping after 15 to 20 s of silence, and 25 s for its answer.
-const BEAT_MS = 5_000;
-const PING_AFTER_MS = 15_000;
-const PONG_WITHIN_MS = 20_000;
-const PROBE_WITHIN_MS = 5_000;
-const BLOCKED_AFTER = 2;
-
-/**
- * Whether plain HTTP comes through to where a socket could not be opened. An answer that asks to come later says nothing.
- *
- * @param {string} url  of the socket
- */
-async function isReachable(url) {
-  const address = new URL(url.replace("ws", "http"));
-  address.search = "";
-  const { status } = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(5_000) });
-  return status < 500 && status !== 429;
-}
+const ENDED = new Set([0, 1006]);
 
 export class Line {
   /** @type {ConnectionState} */ state = Object.freeze({ state: "connecting", reason: "", retryInMs: null, degraded: false });
   #outbox;
   /** @type {Socket | null} */ #socket = null;
-  /** @type {SocketClass | undefined} */ #fallback;
-  /** @type {Array<() => void>} */ #watches = [];
+  /** @type {Surroundings | undefined} */ #surroundings;
+  #detour = new Detour();
   #pace = new Pace((text) => this.#socket?.send(text));
+  #pulse = new Pulse(
+    (text) => this.#socket?.readyState === 1 && this.#socket.send(text),
+    () => this.drop("silent"),
+  );
+  #bearer;
   #owner;
   #options;
   #attempt = 0;
   #turn = 0;
-  #blocked = 0;
   #wasConnected = false;
   #isGreeted = false;
   #connectedAt = 0;
-  #heardAt = 0;
-  #pingedAt = 0;
   #toldAt = 0;
   /** @type {any} */ #retryTimer;
   /** @type {any} */ #handshakeTimer;
-  /** @type {any} */ #beatTimer;
 
   /**
    * @param {Owner} owner
@@ -103,18 +91,17 @@ export class Line {
     this.#owner = owner;
     this.#options = options;
     this.#outbox = new Outbox((text) => this.write(text), options.queue);
+    this.#bearer = new Bearer(options.getToken, (token) => this.write(JSON.stringify({ type: "auth", token })));
   }
 
   start() {
-    this.#watch(globalThis, "online", () => this.#wake());
-    this.#watch(globalThis, "offline", () => this.drop("offline"));
-    this.#watch(globalThis, "pageshow", () => this.#wake());
-    this.#watch(globalThis, "pagehide", () => {
-      this.#owner.left();
-      this.drop("the page was left"); // it may come back from the browser's cache, long after
-    });
-    this.#watch(globalThis.document, "visibilitychange", () => {
-      if (document.visibilityState === "visible") this.#wake();
+    this.#surroundings = new Surroundings({
+      woke: () => this.#wake(),
+      cut: (reason) => this.drop(reason),
+      left: () => {
+        this.#owner.left();
+        this.drop("the page was left");
+      },
     });
     this.#open();
   }
@@ -152,7 +139,7 @@ export class Line {
     this.#owner.left();
     this.#leave(1000);
     clearTimeout(this.#retryTimer);
-    for (const unwatch of this.#watches.splice(0)) unwatch();
+    this.#surroundings?.end();
     this.#outbox.end("the connection was closed");
     if (this.state.state !== "failed") this.enter("disconnected", "closed");
   }
@@ -178,9 +165,9 @@ export class Line {
     clearTimeout(this.#retryTimer);
     this.enter(this.#wasConnected ? "recovering" : "connecting", this.state.reason);
     try {
-      const token = await this.#options.getToken?.();
+      const token = await this.#bearer.ask();
       if (turn !== this.#turn) return;
-      const Socket = this.#fallback ?? this.#options.WebSocket ?? globalThis.WebSocket;
+      const Socket = this.#detour.Socket ?? this.#options.WebSocket ?? globalThis.WebSocket;
       const socket = new Socket(this.#owner.address(), token ? ["mesh.v1", `bearer.${token}`] : []);
       this.#socket = socket;
       socket.onmessage = (/** @type {{ data: string }} */ { data }) => socket === this.#socket && this.#receive(data);
@@ -195,7 +182,7 @@ export class Line {
 
   /** @param {string} data */
   #receive(data) {
-    this.#heardAt = Date.now();
+    this.#pulse.heard();
     let frame;
     try {
       frame = JSON.parse(data);
@@ -206,8 +193,10 @@ export class Line {
     const payload = frame.payload ?? {};
     switch (frame.event_type) {
       case "connection":
+        this.#bearer.taken(frame.timestamp);
         return this.#greeted(payload);
       case "pong":
+      case "auth":
         return;
       case "reconnect":
         this.#toldAt = Date.now() + (payload.after_ms ?? 0);
@@ -215,6 +204,7 @@ export class Line {
       case "ack":
       case "error":
         if (this.#outbox.settle(frame, this.#socket?.constructor) || frame.event_type === "ack") return;
+        if (payload.code === "auth_too_late") return this.#bearer.stop(); // nobody asks for tokens here
         return this.#owner.failed(frame.payload ?? frame);
       default:
         return this.#owner.took(frame);
@@ -228,8 +218,8 @@ export class Line {
       clearTimeout(this.#handshakeTimer);
       this.#isGreeted = true;
       this.#connectedAt = Date.now();
-      this.#beatTimer = setInterval(() => this.#beat(), BEAT_MS);
-      this.#blocked = 0;
+      this.#pulse.start();
+      this.#detour.clear();
     }
     this.#wasConnected = true;
     this.#owner.greeted(payload);
@@ -247,11 +237,13 @@ export class Line {
    * @param {string} reason
    */
   #lost(code, reason) {
-    if (!this.#isGreeted && this.#socket && !this.#fallback && this.#options.fallback !== false) this.#suspect();
+    const isBlocked = !this.#isGreeted && this.#socket && ENDED.has(code) && !this.#detour.Socket;
+    if (isBlocked && this.#options.fallback !== false) void this.#detour.suspect(this.#owner.address());
     this.#leave();
     this.#outbox.lost(code === TOO_BIG);
     const rule = CLOSE_CODES[code];
-    if (rule === "fail" || (rule === "token" && !this.#options.getToken)) {
+    // Without `getToken` it is a cookie, which may have been renewed since.
+    if (rule === "fail" || (rule === "token" && !this.#options.getToken && !this.#isGreeted)) {
       this.#outbox.end(reason || `refused (${code})`);
       return this.enter("failed", reason || `refused (${code})`);
     }
@@ -267,18 +259,6 @@ export class Line {
     this.#retryTimer = setTimeout(() => this.#open(), wait);
   }
 
-  /** A WebSocket was never greeted. Where plain HTTP comes through at the same time, WebSockets are blocked. */
-  async #suspect() {
-    try {
-      if (!(await isReachable(this.#owner.address()))) return;
-      this.#blocked += 1;
-      // Not before: a module that cannot be loaded once is never asked for again.
-      if (this.#blocked >= BLOCKED_AFTER) this.#fallback = (await import("./sse.js")).SseSocket;
-    } catch {
-      // no HTTP either
-    }
-  }
-
   /** @param {number} [code] */
   #leave(code) {
     const socket = this.#socket;
@@ -286,43 +266,14 @@ export class Line {
     this.#turn += 1;
     this.#pace.reset();
     clearTimeout(this.#handshakeTimer);
-    clearInterval(this.#beatTimer);
+    this.#pulse.stop();
+    this.#bearer.stop();
     socket?.close(code);
   }
 
   /** The network may be back, or the page awake: no waiting now, and no trust in an open socket. */
   #wake() {
     if (this.state.retryInMs !== null) return void this.#open();
-    if (!this.#isGreeted || Date.now() - this.#heardAt < BEAT_MS) return;
-    const socket = this.#socket;
-    this.#ping();
-    setTimeout(() => {
-      if (socket === this.#socket && this.#heardAt < this.#pingedAt) this.drop("silent");
-    }, PROBE_WITHIN_MS);
-  }
-
-  #beat() {
-    const now = Date.now();
-    if (this.#pingedAt > this.#heardAt) {
-      if (now - this.#pingedAt >= PONG_WITHIN_MS) this.drop("silent");
-    } else if (now - this.#heardAt >= PING_AFTER_MS) {
-      this.#ping();
-    }
-  }
-
-  #ping() {
-    this.#pingedAt = Date.now();
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify({ type: "ping", timestamp: this.#pingedAt }));
-  }
-
-  /**
-   * @param {EventTarget | undefined} target
-   * @param {string} type
-   * @param {() => void} handler
-   */
-  #watch(target, type, handler) {
-    if (!target?.addEventListener) return;
-    target.addEventListener(type, handler);
-    this.#watches.push(() => target.removeEventListener(type, handler));
+    if (this.#isGreeted) this.#pulse.probe();
   }
 }

@@ -2,8 +2,8 @@
  * A mesh by plain HTTP, for where WebSockets are blocked: server-sent events for what comes, `POST` for what goes.
  *
  * It behaves like a WebSocket of the mesh, so that a connection does not know the difference: pass it as the option
- * `WebSocket`, or let a connection find out by itself. For each topic there is one response that does not end. It is `fetch` and not `EventSource`, which takes no token and tells no
- * status.
+ * `WebSocket`, or let a connection find out by itself. For each topic there is one response that does not end. It is
+ * `fetch` and not `EventSource`, which takes no token and tells no status.
  */
 
 const SILENT_MS = 40_000; // an edge says something every 15 s
@@ -27,7 +27,9 @@ function httpUrl(url, path, search = "") {
 
 /** Cuts a stream into events. HTML standard, section 9.2.6. */
 export class Parser {
+  /** Of the newest event that had one. */ id = "";
   #rest = "";
+  #nextId = "";
   /** @type {string[]} */ #data = [];
 
   /**
@@ -43,7 +45,9 @@ export class Parser {
       if (line === "") {
         if (this.#data.length) found.push({ data: this.#data.join("\n") });
         this.#data = [];
+        this.id = this.#nextId;
       } else if (name === "data") this.#data.push(value);
+      else if (name === "id") this.#nextId = value;
       else if (name === "retry" && /^\d+$/.test(value)) found.push({ retry: Number(value) });
       else if (name === "") found.push({});
     }
@@ -51,11 +55,13 @@ export class Parser {
   }
 }
 
+/** One topic's response. @typedef {{ url: string, stop: AbortController, parser: Parser }} Stream */
+
 export class SseSocket {
   readyState = 0;
   /** @type {((event: { data: string }) => void) | null} */ onmessage = null;
   /** @type {((event: { code: number, reason: string }) => void) | null} */ onclose = null;
-  /** @type {Map<string, AbortController>} by topic; the only one of a socket for one topic is `""` */
+  /** @type {Map<string, Stream>} by topic; the only one of a socket for one topic is `""` */
   #streams = new Map();
   #isTold = false;
   #url;
@@ -79,9 +85,10 @@ export class SseSocket {
     const message = JSON.parse(text);
     const { type, topic } = message;
     if (type === "send") void this.#post(message);
+    else if (type === "auth") this.#renew(message.token);
     else if (type === "subscribe") this.#subscribe(message);
     else if (type === "unsubscribe") {
-      this.#streams.get(topic)?.abort();
+      this.#streams.get(topic)?.stop.abort();
       this.#streams.delete(topic);
       // After what was said before, as a server would.
       queueMicrotask(() => this.#give({ event_type: "connection", payload: { status: "disconnected", connection_id: topic } }));
@@ -92,7 +99,17 @@ export class SseSocket {
   close(_code) {
     this.readyState = 3;
     this.onclose = this.onmessage = null;
-    for (const stream of this.#streams.values()) stream.abort();
+    for (const { stop } of this.#streams.values()) stop.abort();
+  }
+
+  /** A response lives as long as its token: each is asked for anew, from where it stands. @param {string} token */
+  #renew(token) {
+    this.#headers.Authorization = `Bearer ${token}`;
+    for (const [topic, { url, parser }] of this.#streams) {
+      const address = new URL(url);
+      if (parser.id) address.searchParams.set("since", parser.id);
+      void this.#follow(topic, address.href);
+    }
   }
 
   /** A socket for many topics is greeted before it follows any. */
@@ -112,7 +129,6 @@ export class SseSocket {
       const message = `without WebSockets and HTTP/2 a page follows ${MOST_STREAMS} topics at most`;
       return this.#give({ event_type: "error", payload: { id: `+${topic}`, code: "too_many_topics", message } });
     }
-    this.#streams.get(topic)?.abort();
     void this.#follow(topic, `${root}/${topic.replace("_", "/")}?${query}`);
   }
 
@@ -121,21 +137,23 @@ export class SseSocket {
    * @param {string} url
    */
   async #follow(topic, url) {
-    const stream = new AbortController();
+    this.#streams.get(topic)?.stop.abort();
+    const parser = new Parser();
+    const stop = new AbortController();
+    const stream = { url, stop, parser };
     this.#streams.set(topic, stream);
     /** @type {any} */ let silent;
     const heard = () => {
       clearTimeout(silent);
-      silent = setTimeout(() => stream.abort(), SILENT_MS);
+      silent = setTimeout(() => stop.abort(), SILENT_MS);
     };
     try {
       heard();
       const headers = { Accept: "text/event-stream", ...this.#headers };
-      const response = await fetch(url, { headers, cache: "no-store", signal: stream.signal });
+      const response = await fetch(url, { headers, cache: "no-store", signal: stop.signal });
       if (this.#streams.get(topic) !== stream) return;
       if (!response.ok || !response.body) return await this.#refused(topic, response);
       this.readyState = 1;
-      const parser = new Parser();
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { done, value } = await reader.read();
@@ -157,7 +175,7 @@ export class SseSocket {
   /** @param {number} afterMs */
   #told(afterMs) {
     this.#isTold = true;
-    this.#give({ event_type: "reconnect", payload: { after_ms: afterMs } });
+    this.onmessage?.({ data: JSON.stringify({ event_type: "reconnect", payload: { after_ms: afterMs } }) });
   }
 
   /** @param {string} topic @param {Response} response */

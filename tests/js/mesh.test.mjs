@@ -4,87 +4,7 @@ import assert from "node:assert/strict";
 import { describe, mock, test } from "node:test";
 
 import { Positions, backoff, compareCursors, connect, socketUrl } from "../../sdk/js/mesh.js";
-
-class FakeSocket {
-  /** @type {FakeSocket[]} */
-  static made = [];
-
-  constructor(url, protocols) {
-    this.url = new URL(url);
-    this.protocols = protocols;
-    this.readyState = 0;
-    this.sent = [];
-    FakeSocket.made.push(this);
-  }
-
-  static get last() {
-    return FakeSocket.made.at(-1);
-  }
-
-  greet(payload = {}) {
-    this.readyState = 1;
-    this.receive({ event_type: "connection", payload: { status: "connected", recovered: true, cursors: {}, ...payload } });
-  }
-
-  receive(frame) {
-    this.onmessage({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
-  }
-
-  lose(code = 1006, reason = "") {
-    this.readyState = 3;
-    this.onclose({ code, reason });
-  }
-
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-
-  close(code) {
-    this.closed = code ?? true;
-  }
-}
-
-const settle = async () => {
-  for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
-};
-
-const message = (seq, prev, more = {}) => ({
-  event_type: "chat.message",
-  cursor: `Rk3f-${seq}`,
-  ...(prev && { prev: `Rk3f-${prev}` }),
-  payload: { content: `m${seq}` },
-  ...more,
-});
-
-/** Open a connection whose clock and chance are the test's. */
-async function open(t, options = {}, target = "chat_s1") {
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
-  const random = mock.method(Math, "random", () => 0.5);
-  FakeSocket.made = [];
-  const connection = connect(target, { base: "http://mesh:8000/", WebSocket: FakeSocket, ...options });
-  const log = [];
-  for (const type of ["*", "gap", "recovered", "error"]) connection.on(type, (event) => log.push([type, event]));
-  const states = [];
-  connection.on("state", ({ state }) => states.at(-1) === state || states.push(state));
-  t.after(() => {
-    connection.close();
-    random.mock.restore();
-    mock.timers.reset();
-  });
-  await settle();
-  const tick = async (ms) => {
-    // In small steps: within one step all timers see the same time.
-    for (; ms > 0; ms -= 250) mock.timers.tick(Math.min(ms, 250));
-    await settle();
-  };
-  const seen = () => log.filter(([type]) => type === "*").map(([, event]) => event.cursor);
-  return { connection, log, states, seen, tick };
-}
-
-// Node has no events of a page.
-const page = new EventTarget();
-globalThis.addEventListener = page.addEventListener.bind(page);
-globalThis.removeEventListener = page.removeEventListener.bind(page);
+import { FakeSocket, message, open, page, settle } from "./fake_socket.mjs";
 
 describe("cursors", () => {
   test("compare by sequence within one stream and epoch", () => {
@@ -477,7 +397,7 @@ describe("a connection", () => {
     [1011, "recovering", 10_000],
     [1012, "recovering", 250],
     [4400, "failed", null],
-    [4401, "failed", null],
+    [4401, "recovering", 250],
     [4403, "failed", null],
     [4408, "recovering", 250],
     [4429, "recovering", 10_000],
@@ -490,6 +410,15 @@ describe("a connection", () => {
       assert.deepEqual(connection.state, { state, reason: "as the table says", retryInMs: wait, degraded: false });
     });
   }
+
+  test("tries a cookie once more after 4401, for it may be another one by now", async (t) => {
+    const { connection, tick } = await open(t);
+    FakeSocket.last.greet();
+    FakeSocket.last.lose(4401, "expired");
+    await tick(250);
+    FakeSocket.last.lose(4401, "the token is missing");
+    assert.deepEqual(connection.state, { state: "failed", reason: "the token is missing", retryInMs: null, degraded: false });
+  });
 
   test("moves when the edge told it to", async (t) => {
     const { connection } = await open(t);

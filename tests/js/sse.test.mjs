@@ -86,9 +86,10 @@ for (const [status, headers, heard] of [
   [403, {}, [{ code: 4403, reason: "no" }]],
   [429, {}, [{ code: 4429, reason: "no" }]],
   [500, {}, [{ code: 1006, reason: "no" }]],
-  [503, { "Retry-After": "2" }, [{ code: 1012, reason: "no" }]],
+  [503, { "Retry-After": "2" }, [{ event_type: "reconnect", payload: { after_ms: 2000 } }, { code: 1012, reason: "no" }]],
+  [429, { "Retry-After": "3" }, [{ event_type: "reconnect", payload: { after_ms: 3000 } }, { code: 1012, reason: "no" }]],
 ]) {
-  test(`a refusal with ${status} is told as its close code`, async (t) => {
+  test(`a refusal with ${status} is told as its close code${"Retry-After" in headers ? ", and when to come back" : ""}`, async (t) => {
     const { next } = await socket(t, (_, response) => response.writeHead(status, headers).end('{"detail":"no"}'));
     assert.deepEqual(await next(heard.length), heard);
   });
@@ -111,6 +112,29 @@ test("many topics: a response for each, which comes and goes by itself", async (
   assert.deepEqual((await next(3))[2].payload, { status: "disconnected", connection_id: "chat_s1" });
   made.send(JSON.stringify({ type: "subscribe", topic: "agent_forbidden" }));
   assert.deepEqual((await next(4))[3].payload, { id: "+agent_forbidden", code: "bad_topic", message: "not yours" });
+});
+
+test("a fresh token is shown by asking anew for each topic, from where it stands", async (t) => {
+  const greeting = (topic, id) => `id: ${id}\ndata: {"event_type":"connection","payload":{"connection_id":"${topic}"}}\n\n`;
+  const { made, asked, next } = await socket(
+    t,
+    // The id of an event that has not come whole does not count.
+    (request, response) => stream(response, `${greeting(request.url, "R1-4.S1-2")}id: R1-5.S1-2\ndata: {`),
+    { path: "ws", protocols: ["mesh.v1", "bearer.old"] },
+  );
+  await next(1);
+  made.send(JSON.stringify({ type: "subscribe", topic: "chat_s1", history: 20 }));
+  made.send(JSON.stringify({ type: "subscribe", topic: "events", since: "R1-2", types: ["chat.message"] }));
+  await next(3);
+  made.send(JSON.stringify({ type: "auth", token: "fresh" }));
+  await next(5);
+  assert.deepEqual(asked.map(({ url, headers }) => [url, headers.authorization]).sort(), [
+    ["/sse/chat/s1?history=20&since=R1-4.S1-2", "Bearer fresh"],
+    ["/sse/chat/s1?history=20", "Bearer old"],
+    ["/sse/events?since=R1-2&types=chat.message", "Bearer old"],
+    ["/sse/events?since=R1-4.S1-2&types=chat.message", "Bearer fresh"],
+  ]);
+  assert.equal(made.readyState, 1);
 });
 
 for (const [status, body, headers, heard] of [

@@ -68,7 +68,7 @@ export type Socket = {
 export type SocketClass = new (url: string, protocols: string[]) => Socket;
 export type LineOptions = {
     /**
-     * asked before each attempt
+     * asked before each attempt, and before the token expires
      */
     getToken?: (() => string | null | undefined | Promise<string | null | undefined>) | undefined;
     /**

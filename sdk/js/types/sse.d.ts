@@ -1,5 +1,6 @@
 /** Cuts a stream into events. HTML standard, section 9.2.6. */
 export class Parser {
+    /** Of the newest event that had one. */ id: string;
     /**
      * @param {string} text
      * @returns {Array<{ data?: string, retry?: number }>}  an event, a time to wait before coming back, or a comment
@@ -10,6 +11,7 @@ export class Parser {
     }>;
     #private;
 }
+/** One topic's response. @typedef {{ url: string, stop: AbortController, parser: Parser }} Stream */
 export class SseSocket {
     /**
      * @param {string} url  as of a WebSocket
@@ -30,3 +32,11 @@ export class SseSocket {
     close(_code?: number): void;
     #private;
 }
+/**
+ * One topic's response.
+ */
+export type Stream = {
+    url: string;
+    stop: AbortController;
+    parser: Parser;
+};
