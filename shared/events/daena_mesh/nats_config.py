@@ -99,7 +99,7 @@ class NatsConfig:
                 *(_DURABLE if self.is_durable else ()),
                 "}",
                 *(self._accounts() if self.accounts else ()),
-                *(self._trusting(self.trust) if self.trust else ()),
+                *(trusting(self.trust, str(self.data_dir / "jwt")) if self.trust else ()),
                 "",
             ]
         )
@@ -109,20 +109,25 @@ class NatsConfig:
         lines = (f"    {n} {{ jetstream: enabled, users: [{{ user: {n}, password: {s} }}] }}" for n, s in users)
         return ["accounts {", *lines, "}"]
 
-    def _trusting(self, trust: Trust) -> list[str]:
-        known = (f"    {account}: {_quoted(jwt)}" for account, jwt in trust.accounts.items())
-        return [
-            f"operator: {_quoted(trust.operator)}",
-            f"system_account: {trust.system_account}",
-            "resolver {",
-            "    type: full",
-            f"    dir: {_quoted(str(self.data_dir / 'jwt'))}",
-            '    interval: "2m"',
-            "}",
-            "resolver_preload {",
-            *known,
-            "}",
-        ]
+
+def trusting(trust: Trust, jwt_dir: str) -> list[str]:
+    """Return the lines by which a server takes the credentials of ``trust``, and keeps what it is told of accounts.
+
+    Raises:
+        NatsServerError: ``jwt_dir`` holds a control character.
+    """
+    return [
+        f"operator: {_quoted(trust.operator)}",
+        f"system_account: {trust.system_account}",
+        "resolver {",
+        "    type: full",
+        f"    dir: {_quoted(jwt_dir)}",
+        '    interval: "2m"',
+        "}",
+        "resolver_preload {",
+        *(f"    {account}: {_quoted(jwt)}" for account, jwt in trust.accounts.items()),
+        "}",
+    ]
 
 
 def running_path(data_dir: Path) -> Path:

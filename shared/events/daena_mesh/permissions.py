@@ -16,7 +16,11 @@ AGENT = "agent"
 OPS = "ops"
 UP = "up"
 """Whoever is API and edge in one process: `mesh up`."""
-SERVICES = ("api", "edge", "brain")
+LEAF = "leaf"
+"""A nats-server near edges, which asks the hub for them: `deploy/nats/leaf.conf`."""
+HUB_DOMAIN = "hub"
+"""The name of the hub's JetStream, as a leaf asks for it (``$JS.hub.API``)."""
+SERVICES = ("api", "edge", "brain", LEAF)
 ROLES = (AGENT, *SERVICES, UP, OPS)
 
 _ME = "{{name()}}"
@@ -37,6 +41,7 @@ def templates(layout: Layout) -> dict[str, dict[str, Any]]:
         "api": _api,
         "edge": _edge,
         "brain": _brain,
+        LEAF: _leaf,
         UP: _up,
         OPS: _ops,
     }
@@ -139,6 +144,13 @@ def _edge(layout: Layout) -> tuple[list[str], list[str]]:
         *_reading((*_EVENTS, "KV_PRESENCE", "KV_REVOKED")),
     ]
     return publish, ["live.>", "$SRV.>", "$KV.REVOKED.>"]
+
+
+def _leaf(layout: Layout) -> tuple[list[str], list[str]]:
+    """What the edges behind it may, which listen for replies where it does."""
+    publish, subscribe = _edge(layout)
+    asking = [subject.replace("$JS.API.", f"$JS.{HUB_DOMAIN}.API.") for subject in publish]
+    return asking, subscribe
 
 
 def _brain(_layout: Layout) -> tuple[list[str], list[str]]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from daena_mesh.nats_config import trusting
 from daena_mesh.permissions import AGENT, OPS, check_role
 from daena_mesh.settings import MeshSettings, load
 from daena_mesh.vault import Vault
@@ -81,7 +82,7 @@ def agent(
 
 @creds.command()
 def service(
-    role: Annotated[str, typer.Argument(metavar="api|edge|brain", help="What it is.")],
+    role: Annotated[str, typer.Argument(metavar="api|edge|brain|leaf", help="What it is.")],
     *,
     name: Annotated[str, typer.Option(help="By default what it is.")] = "",
     agent: Annotated[str, typer.Option(help="The agent that a brain answers as.")] = "daena",
@@ -141,6 +142,27 @@ def revoke(name: Name, *, nats_url: NatsUrl = "", data_dir: DataDir = DATA_DIR) 
     if code == 0:
         _say(f"{name} is revoked.")
     raise typer.Exit(code)
+
+
+@creds.command()
+def server(
+    *,
+    jwt_dir: Annotated[str, typer.Option(help="Where the server keeps what it is told of accounts.")] = "./jwt",
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Print what a nats-server of your own is told to take these credentials; no secrets are in it.
+
+    ```
+    mesh creds server > auth.conf
+    mesh creds server --jwt-dir /var/lib/nats/jwt > /etc/nats/auth.conf
+    ```
+
+    Its configuration includes the file: `include ./auth.conf`. All servers of a cluster take the same one.
+    """
+    trust = Vault.open(data_dir / "creds").trust()
+    _say("# Written by `mesh creds server`: whose credentials count. None of it is secret.")
+    for line in trusting(trust, jwt_dir):
+        _say(line)
 
 
 @creds.command("list")
