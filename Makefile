@@ -10,7 +10,7 @@ WORKERS = 2
 PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: help up install test fuzz lint format wheel sbom lock docs types clean
+.PHONY: help up install test fuzz lint format wheel sbom lock docs types vendor clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,10 @@ docs: install ## write docs/configuration.md from the settings, and the figures 
 # Needs the pinned TypeScript: npm ci --prefix tests/sdk
 types: ## write sdk/js/types from the comments in sdk/js
 	@tests/sdk/node_modules/.bin/tsc -p tests/sdk
+
+# Needs what is pinned there: npm ci --prefix tests/sdk
+vendor: ## write console/vendor from the packages that tests/sdk pins
+	@for file in console/vendor/*.js; do (cd tests/sdk && node vendor.mjs $$(basename $$file .js)) > $$file.new && mv $$file.new $$file; done
 
 clean: ## remove what was built and installed; the mesh's data in .mesh/ stays
 	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -35,11 +35,16 @@ def messages(page: Page) -> Locator:
 
 def row(page: Page, session: str) -> Locator:
     """A session in the list."""
-    return page.locator(f'#session-list a[href="#/s/{session}"]')
+    return page.locator(f'#session-list a[href="#/chat/{session}"]')
+
+
+async def enter(page: Page, room: str) -> None:
+    """Go to a room."""
+    await page.get_by_role("navigation", name="Rooms").get_by_role("link", name=room).click()
 
 
 def said_in_feed(page: Page, session: str, text: str) -> Locator:
-    """The rows of the feed for a message."""
+    """The rows of the room of all activity for a message."""
     return page.locator(".event", has_text=f"chat.messagechat.{session}").filter(has_text=text)
 
 
@@ -67,15 +72,16 @@ def session() -> str:
 async def test_two_windows_see_each_others_messages(browser: Browser, mesh: RunningMesh) -> None:
     async with window(browser, mesh.url) as first, window(browser, mesh.url) as second:
         await write(first, "Where do we stand?")
-        await first.wait_for_url("**/#/s/*")
+        await first.wait_for_url("**/#/chat/*")
         await second.locator("#session-list a", has_text="Where do we stand?").first.click()
         assert second.url == first.url
         await write(second, "On firm ground.")
         await write(first, "Good.")
         for page in (first, second):
             await expect(messages(page)).to_have_text(["Where do we stand?", "On firm ground.", "Good."])
-            await expect(page.locator(".event .says", has_text="On firm ground.")).to_have_count(1)
             await expect(page.locator(".message.sending, .message.failed")).to_have_count(0)
+            await enter(page, "Activity")
+            await expect(page.locator(".event .says", has_text="On firm ground.")).to_have_count(1)
 
 
 @pytest.mark.promise("P-PAGE-2")
@@ -83,10 +89,10 @@ async def test_a_reload_keeps_history_and_brings_what_was_missed(
     browser: Browser, mesh: RunningMesh, session: str
 ) -> None:
     await say(mesh, session, "before")
-    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["before"])
         await say(mesh, session, "live")
-        await expect(said_in_feed(page, session, "live")).to_have_count(1)
+        await expect(messages(page)).to_have_text(["before", "live"])
         await page.goto("about:blank")
         await say(mesh, session, "meanwhile")
         await page.go_back()
@@ -94,6 +100,7 @@ async def test_a_reload_keeps_history_and_brings_what_was_missed(
         await say(mesh, session, "after")
         await expect(messages(page)).to_have_text(["before", "live", "meanwhile", "after"])
         await expect(row(page, session)).to_have_attribute("aria-current", "page")
+        await enter(page, "Activity")
         for text in ("live", "meanwhile", "after"):
             await expect(said_in_feed(page, session, text)).to_have_count(1)
 
@@ -101,7 +108,7 @@ async def test_a_reload_keeps_history_and_brings_what_was_missed(
 @pytest.mark.promise("P-PAGE-3")
 async def test_an_idle_page_asks_for_nothing(browser: Browser, mesh: RunningMesh, session: str) -> None:
     await say(mesh, session, "first")
-    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["first"])
         asked: list[str] = []
 
@@ -123,12 +130,14 @@ async def test_hostile_texts_are_texts(browser: Browser, mesh: RunningMesh, sess
         made.raise_for_status()
         session = made.json()["session_id"]
     await say(mesh, session, HOSTILE, sender=HOSTILE)
-    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
         await say(mesh, session, f"{HOSTILE} live")
         await expect(messages(page)).to_have_text([HOSTILE, f"{HOSTILE} live"])
+        assert await page.locator("#messages img, #session-list img, body script").count() == 0
+        await enter(page, "Activity")
         await page.locator(".event", has_text="live").first.click()
         await expect(page.locator("#feed-list pre")).to_contain_text("onerror")
-        assert await page.locator("#messages img, #feed-list img, #session-list img, body script").count() == 0
+        assert await page.locator("#feed-list img, body script").count() == 0
         assert await page.title() != "hacked"
 
 
@@ -138,7 +147,7 @@ async def test_says_when_the_server_is_gone_and_recovers_by_itself(
 ) -> None:
     async with RunningMesh(tmp_path / "mesh") as mesh:
         await say(mesh, session, "before")
-        async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+        async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
             await expect(messages(page)).to_have_text(["before"])
             await mesh.stop()
             await page.wait_for_selector("#status[data-state=recovering]")
@@ -158,7 +167,7 @@ async def test_a_failed_message_is_sent_once_when_tried_again(
     browser: Browser, mesh: RunningMesh, session: str
 ) -> None:
     await say(mesh, session, "before")
-    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["before"])
         keys: list[str | None] = []
 
@@ -182,7 +191,7 @@ async def test_a_failed_message_is_sent_once_when_tried_again(
 async def test_a_session_that_does_not_exist_yet_opens_with_its_first_message(
     browser: Browser, mesh: RunningMesh, session: str
 ) -> None:
-    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
         await expect(page.locator("#chat-note")).to_contain_text("No such session yet")
         await say(mesh, session, "Hello!", sender="scout")
         await expect(messages(page)).to_have_text(["Hello!"])
@@ -194,7 +203,7 @@ async def test_a_session_that_does_not_exist_yet_opens_with_its_first_message(
 async def test_a_session_with_an_agent_goes_to_that_agent(browser: Browser, mesh: RunningMesh, session: str) -> None:
     async with httpx.AsyncClient(base_url=f"{mesh.url}/api/v1") as client, window(browser, mesh.url) as page:
         await client.post("/agents/scout/chat", json={"message": "Hello!", "session_id": session})
-        await page.goto(f"{mesh.url}/#/s/{session}")
+        await page.goto(f"{mesh.url}/#/chat/{session}")
         await expect(page.locator("#composer-text")).to_have_attribute("placeholder", "Message scout…")
         await write(page, "What did you find?")
         await expect(messages(page)).to_have_text(["Hello!", "What did you find?"])
@@ -206,7 +215,7 @@ async def test_a_session_with_an_agent_goes_to_that_agent(browser: Browser, mesh
 
 async def test_a_deleted_session_leaves_every_window(browser: Browser, mesh: RunningMesh, session: str) -> None:
     await say(mesh, session, "soon gone")
-    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["soon gone"])
         async with httpx.AsyncClient(base_url=mesh.url) as client:
             (await client.delete(f"/api/v1/chat-history/sessions/{session}")).raise_for_status()
@@ -218,7 +227,7 @@ async def test_a_deleted_session_leaves_every_window(browser: Browser, mesh: Run
 async def test_the_keyboard_is_enough(browser: Browser, mesh: RunningMesh) -> None:
     title = f"By hand {uuid.uuid4().hex[:6]}"
     async with window(browser, mesh.url) as page:
-        for _ in range(10):
+        for _ in range(25):
             await page.keyboard.press("Tab")
             if await page.evaluate("document.activeElement.id") == "new-title":
                 break
@@ -243,6 +252,18 @@ async def test_a_phone_shows_one_pane_at_a_time(browser: Browser, mesh: RunningM
         await row(page, session).tap()
         await expect(messages(page)).to_have_text(["on the road"])
         assert [name for name, pane in panes.items() if await pane.is_visible()] == ["chat"]
-        await page.get_by_role("button", name="Feed").tap()
+        await page.get_by_role("link", name="All sessions").tap()
+        await expect(row(page, session)).to_be_visible()
+        assert [name for name, pane in panes.items() if await pane.is_visible()] == ["sessions"]
+        await enter(page, "Activity")
+        await expect(panes["feed"]).to_be_visible()
         assert [name for name, pane in panes.items() if await pane.is_visible()] == ["feed"]
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+async def test_addresses_from_before_there_were_rooms_still_lead_there(
+    browser: Browser, mesh: RunningMesh, session: str
+) -> None:
+    await say(mesh, session, "as ever")
+    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+        await expect(messages(page)).to_have_text(["as ever"])

@@ -91,8 +91,8 @@ async def test_one_line_in_a_python_shell_shows_everywhere(chromium: Path, mesh:
             return "test_session" in [session["session_id"] for session in sessions]
 
         await eventually(listed)
-        await chat.goto(f"{mesh.url}/#/s/test_session")
-        await expect(chat.locator('#session-list a[href="#/s/test_session"]')).to_have_count(1)
+        await chat.goto(f"{mesh.url}/#/chat/test_session")
+        await expect(chat.locator('#session-list a[href="#/chat/test_session"]')).to_have_count(1)
         await expect(chat.locator("#messages .body", has_text="From a shell!")).to_have_count(1)
 
 

@@ -32,8 +32,8 @@ async def mesh(up: RunningMesh) -> AsyncIterator[Mesh]:
 
 
 async def show(page: Page, name: str) -> None:
-    """Choose a tab of the pane on the right."""
-    await page.get_by_role("tab", name=name).click()
+    """Go to a room."""
+    await page.get_by_role("navigation", name="Rooms").get_by_role("link", name=name).click()
 
 
 def agent(page: Page, name: str) -> Locator:
@@ -59,7 +59,7 @@ async def test_a_page_that_is_opened_later_shows_how_everything_is_and_follows(
             await expect(agent(page, "scout").locator(".does")).to_have_text("reading · file a.txt")
             await expect(agent(page, "scout").locator(".more")).to_have_text("1 task")
             await show(page, "Tasks")
-            await expect(page.locator("#panel-agents")).to_be_hidden()
+            await expect(page.locator("#agents")).to_have_count(0)
             row = task(page, "index")
             await expect(row.locator(".name")).to_have_text("Index the handbook")
             await expect(row.locator(".words")).to_contain_text("3 of 10")
@@ -73,9 +73,8 @@ async def test_a_page_that_is_opened_later_shows_how_everything_is_and_follows(
             await expect(agent(page, "scout").locator(".does")).to_have_text(HOSTILE)
             await page.reload()
             await live(page)
-            await show(page, "Agents")
             await expect(agent(page, "scout").locator(".does")).to_have_text(HOSTILE)
-            assert await page.locator("#panel-agents img, #panel-tasks img").count() == 0
+            assert await page.locator("#agents img, body script").count() == 0
 
 
 @pytest.mark.promise("P-PAGE-6", "P-STATE-2")
@@ -122,20 +121,21 @@ async def test_what_cannot_be_cancelled_says_why_and_can_be_tried_again(
         await expect(row.locator(".problem")).to_be_hidden()
 
 
-async def test_the_tabs_are_walked_with_the_arrow_keys(browser: Browser, up: RunningMesh) -> None:
+async def test_rooms_are_entered_by_keys_and_stay_over_a_reload(browser: Browser, up: RunningMesh) -> None:
     async with window(browser, up.url) as page:
-        await page.get_by_role("tab", name="Live feed").focus()
-        for key, name, panel in [
-            ("ArrowRight", "Agents", "#panel-agents"),
-            ("End", "Tasks", "#panel-tasks"),
-            ("ArrowRight", "Live feed", "#panel-feed"),
-            ("ArrowLeft", "Tasks", "#panel-tasks"),
-        ]:
+        await page.locator("#room").focus()
+        for key, room in [("a", "#feed"), ("g", "#agents"), ("t", "#tasks"), ("c", "#chat")]:
+            await page.keyboard.press("g")
             await page.keyboard.press(key)
-            await expect(page.get_by_role("tab", name=name)).to_be_focused()
-            await expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
-            await expect(page.locator(panel)).to_be_visible()
-            assert await page.locator("[role=tabpanel]:visible").count() == 1
+            await expect(page.locator(room)).to_be_visible()
+        await page.keyboard.press("g")
+        await page.keyboard.press("t")
+        await page.reload()
+        await expect(page.locator("#tasks")).to_be_visible()
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
 
 
 async def test_a_phone_shows_tasks_without_scrolling_sideways(browser: Browser, up: RunningMesh, mesh: Mesh) -> None:
@@ -143,7 +143,6 @@ async def test_a_phone_shows_tasks_without_scrolling_sideways(browser: Browser, 
         "task.long.update.scout", {"status": "running", "title": "long " * 60, "progress": {"note": "x" * 500}}
     )
     async with window(browser, up.url, viewport={"width": 390, "height": 844}, has_touch=True) as page:
-        await page.get_by_role("button", name="Feed").tap()
-        await page.get_by_role("tab", name="Tasks").tap()
+        await show(page, "Tasks")
         await expect(task(page, "long")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -85,10 +85,10 @@ async def test_a_reload_in_the_middle_on_another_edge_shows_the_whole_text(
     whole = "".join(TOKENS)
     async with within(90), asyncio.TaskGroup() as group:
         group.create_task(write())
-        await page.goto(f"{origins[0].url}/#/s/{session}")
+        await page.goto(f"{origins[0].url}/#/chat/{session}")
         await expect(page.locator(".streaming .body")).to_contain_text("900 ")
         first = await seen(page)
-        await page.goto(f"{origins[1].url}/#/s/{session}")
+        await page.goto(f"{origins[1].url}/#/chat/{session}")
         await expect(page.locator(".streaming .body")).to_contain_text("900 ")
         assert whole.startswith(str(await page.locator(".streaming .body").text_content()))
         reloaded.set()
@@ -108,7 +108,7 @@ async def test_a_button_stops_the_writer_and_the_message_says_so(
     page: Page, origins: tuple[RunningMesh, RunningMesh], mesh: Mesh, session: str
 ) -> None:
     await mesh.chat(session).send("Go on.", sender="user")
-    await page.goto(f"{origins[1].url}/#/s/{session}")
+    await page.goto(f"{origins[1].url}/#/chat/{session}")
 
     async def write() -> None:
         async with mesh.chat(session).stream("daena") as out:
@@ -129,7 +129,7 @@ async def test_a_message_whose_writer_failed_is_marked(
     page: Page, origins: tuple[RunningMesh, RunningMesh], mesh: Mesh, session: str
 ) -> None:
     await mesh.chat(session).send("Fail.", sender="user")
-    await page.goto(f"{origins[0].url}/#/s/{session}")
+    await page.goto(f"{origins[0].url}/#/chat/{session}")
     await expect(page.locator(".body")).to_have_count(1)
 
     async def write() -> None:

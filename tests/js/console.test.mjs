@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { Conversation } from "../../sdk/js/conversation.js";
-import { Feed } from "../../console/feed.js";
+import { Feed } from "../../console/store/feed.js";
 import { hue, short, summary } from "../../console/format.js";
-import { SessionList } from "../../console/sessions.js";
+import { SessionList } from "../../console/store/sessions.js";
 import { compareCursors } from "../../sdk/js/mesh.js";
 
 const at = (second) => `2026-03-01T10:00:${String(second).padStart(2, "0")}Z`;

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { duration, progressOf } from "../../console/progress.js";
-import { MeshState } from "../../console/state.js";
+import { duration, progressOf } from "../../console/store/progress.js";
+import { MeshState } from "../../console/store/state.js";
 import { compareCursors } from "../../sdk/js/mesh.js";
 
 const at = (second) => `2026-03-01T10:${String(Math.floor(second / 60)).padStart(2, "0")}:${String(second % 60).padStart(2, "0")}Z`;

@@ -26,7 +26,7 @@ def banner(running: Running) -> Text:
         *(Text.assemble("  edge      ", (url, "cyan")) for url in running.edge_urls),
         Text.assemble("  NATS      ", (running.nats_url, "cyan")),
         Text(f"  data      {printable(str(running.data_dir or 'in that NATS, which was running'))}"),
-        *([Text.assemble("  demo      ", (f"{running.url}/#/s/demo", "bold cyan"))] if running.has_demo else []),
+        *([Text.assemble("  demo      ", (f"{running.url}/#/chat/demo", "bold cyan"))] if running.has_demo else []),
         Text(),
         *map(Text, _secure_examples(running) if running.is_secure else _examples(running)),
         Text(),

@@ -1,6 +1,6 @@
 /** How far a task has come, from what anybody may have told. */
 
-import { short } from "./format.js";
+import { short } from "../format.js";
 
 /**
  * @typedef {object} Progress

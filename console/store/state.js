@@ -1,6 +1,6 @@
 /** How agents and tasks are: what the API told and what events changed since. No page, no network. */
 
-import { short, summary } from "./format.js";
+import { short, summary } from "../format.js";
 import { progressOf } from "./progress.js";
 
 /**
@@ -98,7 +98,7 @@ export class MeshState {
   /**
    * Take an event of the feed.
    *
-   * @param {import("../sdk/js/mesh.js").MeshEvent} event
+   * @param {import("../../sdk/js/mesh.js").MeshEvent} event
    * @returns {boolean} whether something changed
    */
   apply({ event_type: type, subject, payload, cursor, timestamp }) {

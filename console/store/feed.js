@@ -1,6 +1,6 @@
 /** The live feed: the newest events, one row each, bounded. No page, no network. */
 
-import { summary } from "./format.js";
+import { summary } from "../format.js";
 
 /**
  * @typedef {object} Row
@@ -32,7 +32,7 @@ export class Feed {
   /**
    * Of a message that is being written it takes the first piece alone: the others would drive out everything else.
    *
-   * @param {import("../sdk/js/mesh.js").MeshEvent} event
+   * @param {import("../../sdk/js/mesh.js").MeshEvent} event
    */
   add(event) {
     if (event.event_type === "chat.delta" && event.payload?.index > 0) return;

@@ -11,7 +11,7 @@
  * @property {number} unread
  */
 
-import { short } from "./format.js";
+import { short } from "../format.js";
 
 /** @param {unknown} time */
 const millis = (time) => Date.parse(String(time ?? ""));
@@ -66,7 +66,7 @@ export class SessionList {
   /**
    * Take an event of the feed.
    *
-   * @param {import("../sdk/js/mesh.js").MeshEvent} event
+   * @param {import("../../sdk/js/mesh.js").MeshEvent} event
    * @param {boolean} [news]  whether nobody can have read it here before
    * @returns {boolean} whether the list changed
    */

@@ -1,0 +1,89 @@
+/** What stands around every room: where one can go, how the connection is, the theme, and the keys. */
+
+import { connection } from "./store/link.js";
+import { isSheetOpen, KeySheet, useShortcuts } from "./keys.js";
+import { Icon, ThemeIcon } from "./parts/icons.js";
+import { Loading, Problem } from "./parts/states.js";
+import { ROOMS, loadRoom } from "./rooms/index.js";
+import { go, href, route } from "./router.js";
+import { Status } from "./status.js";
+import { switchTheme } from "./theme-switch.js";
+import { Toasts } from "./toasts.js";
+import { html, signal, useEffect, useErrorBoundary, useLayoutEffect } from "./vendor/preact.js";
+
+/** @type {import("./vendor/preact.js").Signal<Record<string, { component?: any, problem?: string }>>} by name, what was loaded of the rooms */
+const loaded = signal({});
+
+/** @param {import("./rooms/index.js").Room} room */
+async function load(room) {
+  try {
+    loaded.value = { ...loaded.peek(), [room.name]: { component: await loadRoom(room) } };
+  } catch (error) {
+    loaded.value = { ...loaded.peek(), [room.name]: { problem: error instanceof Error ? error.message : String(error) } };
+  }
+}
+
+const roomOf = () => ROOMS.find(({ name }) => name === route.value.room) ?? ROOMS[0];
+
+/** A room that fails must not take the page along. @param {{ children?: any }} props */
+function Guard({ children }) {
+  const [error, reset] = useErrorBoundary((problem) => console.error(problem));
+  if (!error) return children;
+  return html`<${Problem} title="This room has failed" text=${String(error.message ?? error)} retry=${reset} />`;
+}
+
+function Room() {
+  const room = roomOf();
+  const { component, problem } = loaded.value[room.name] ?? {};
+  useEffect(() => {
+    if (!loaded.peek()[room.name]?.component) load(room);
+  }, [room.name]);
+  if (component) return html`<${Guard} key=${room.name}><${component} path=${route.value.path} query=${route.value.query} /><//>`;
+  if (problem) return html`<${Problem} title=${`${room.title} could not be loaded`} text=${problem} retry=${() => load(room)} />`;
+  return html`<${Loading} label=${`Loading ${room.title}`} />`;
+}
+
+function Rail() {
+  const here = roomOf().name;
+  return html`
+    <nav class="rail" aria-label="Rooms">
+      ${ROOMS.map(
+        ({ name, title, icon }) => html`
+          <a key=${name} href=${href(name)} aria-current=${name === here ? "page" : undefined} title=${title}>
+            <${Icon} name=${icon} size=${20} />
+            <span>${title}</span>
+          </a>
+        `,
+      )}
+    </nav>
+  `;
+}
+
+export function Shell() {
+  const room = roomOf();
+  useShortcuts([
+    { keys: "?", says: "Show this sheet", run: () => (isSheetOpen.value = !isSheetOpen.peek()) },
+    ...ROOMS.map(({ name, title, key }) => ({ keys: `g ${key}`, says: `Go to ${title}`, run: () => go(href(name)) })),
+    { keys: "t", says: "Switch between light and dark", run: switchTheme },
+  ]);
+  useLayoutEffect(() => {
+    document.documentElement.dataset.room = room.name;
+    if (room.name !== "chat") document.title = `${room.title} · Daena Mesh`;
+  }, [room.name]);
+  return html`
+    <a class="skip" href="#room" onClick=${(/** @type {Event} */ event) => (event.preventDefault(), document.getElementById("room")?.focus())}>Skip to the room</a>
+    <header class="bar">
+      <a class="brand" href="#/">
+        <img src="console/icon.svg" alt="" width="24" height="24" />
+        <h1>Daena Mesh</h1>
+      </a>
+      <${Status} />
+      <button class="icon-button" type="button" aria-label="Keyboard shortcuts" title="Keyboard (?)" onClick=${() => (isSheetOpen.value = true)}><${Icon} name="keys" /></button>
+      <button id="theme" class="icon-button" type="button" aria-label="Switch between light and dark" title="Light or dark" onClick=${switchTheme}><${ThemeIcon} /></button>
+    </header>
+    <${Rail} />
+    <main id="room" class="room" tabindex="-1" data-state=${connection.value.name}><${Room} /></main>
+    <${Toasts} />
+    <${KeySheet} />
+  `;
+}

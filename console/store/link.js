@@ -1,0 +1,87 @@
+/** The one connection of the page: how it stands, and what it brings, once for each frame. */
+
+import { compareCursors, open } from "../../sdk/index.js";
+import { inFrame } from "../frame.js";
+import { signal } from "../vendor/preact.js";
+
+/** @typedef {import("../../sdk/js/mesh.js").MeshEvent} MeshEvent */
+/** @typedef {import("../../sdk/js/mesh.js").ConnectionState} ConnectionState */
+
+/** Where the mesh is. */
+export const BASE = new URL("../../", import.meta.url);
+
+const WORST_FIRST = ["failed", "disconnected", "recovering", "connecting", "degraded", "connected"];
+
+/** @param {ConnectionState} state */
+export const nameOf = ({ state, degraded }) => (state === "connected" && degraded ? "degraded" : state);
+
+export { compareCursors };
+
+export const mesh = open({ base: BASE });
+
+/** @type {Map<string, ConnectionState & { until: number }>} by what is followed */
+const states = new Map();
+
+/**
+ * How the connection stands: the worst of what is followed. `until` is when the next attempt is made, in milliseconds.
+ *
+ * @type {import("../vendor/preact.js").Signal<ConnectionState & { name: string, until: number }>}
+ */
+export const connection = signal({ ...mesh.state, name: "connecting", until: 0 });
+
+function judge() {
+  const [worst] = [...states.values()].sort((a, b) => WORST_FIRST.indexOf(nameOf(a)) - WORST_FIRST.indexOf(nameOf(b)));
+  if (worst) connection.value = { ...worst, name: nameOf(worst) };
+}
+
+/**
+ * Count how something stands.
+ *
+ * @param {string} name
+ * @param {ConnectionState | null} state  null where it is no longer of interest
+ */
+export function stands(name, state) {
+  if (state) states.set(name, { ...state, until: Date.now() + (state.retryInMs ?? 0) });
+  else states.delete(name);
+  judge();
+}
+
+/**
+ * Follow a topic over the connection of the page, and count how it stands.
+ *
+ * @param {string} topic
+ * @param {import("../../sdk/js/mesh.js").FollowOptions} [options]
+ * @returns {import("../../sdk/js/mesh.js").Following}
+ */
+export function follow(topic, options) {
+  const following = mesh.follow(topic, options);
+  stands(topic, following.state);
+  following.on("state", (state) => stands(topic, state));
+  const close = following.close.bind(following);
+  following.close = () => {
+    close();
+    stands(topic, null);
+  };
+  return following;
+}
+
+/**
+ * Gather what comes one by one, and hand it on once for each frame.
+ *
+ * @template T
+ * @param {(all: T[]) => void} take
+ * @returns {(one: T) => void}
+ */
+export function gather(take) {
+  /** @type {T[]} */
+  let waiting = [];
+  const flush = () => {
+    const all = waiting;
+    waiting = [];
+    take(all);
+  };
+  return (one) => {
+    waiting.push(one);
+    inFrame(flush);
+  };
+}

@@ -1,0 +1,113 @@
+/** What the page knows of the mesh: sessions, agents and tasks, as the API told and events changed since. */
+
+import * as api from "../api.js";
+import { computed, effect, signal } from "../vendor/preact.js";
+import { onEvents, onGap } from "./events.js";
+import { compareCursors, connection } from "./link.js";
+import { SessionList } from "./sessions.js";
+import { MeshState } from "./state.js";
+
+/** How something that is asked of the API stands: `problem` is empty unless it failed. */
+const asked = () => signal({ loaded: false, loading: false, problem: "" });
+
+export const sessions = new SessionList();
+export const sessionsVersion = signal(0);
+export const sessionsAsked = asked();
+/** Whether there are older sessions than those listed. */
+export const hasOlder = signal(false);
+/** Newest first. */
+export const sessionList = computed(() => (sessionsVersion.value, sessions.newestFirst));
+
+export const state = new MeshState(compareCursors);
+export const stateVersion = signal(0);
+export const stateAsked = asked();
+/** Those that are there first. */
+export const agents = computed(() => (stateVersion.value, state.agents));
+/** Open ones first. */
+export const tasks = computed(() => (stateVersion.value, state.tasks));
+/** How many open tasks each agent has. */
+export const atWork = computed(() => {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { agent, open } of tasks.value) if (open && agent) counts.set(agent, (counts.get(agent) ?? 0) + 1);
+  return counts;
+});
+
+/** @type {string | undefined} where older sessions go on */
+let older;
+
+/** @param {unknown} error */
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** @param {any[]} found  sessions as the API tells them */
+export function listed(found) {
+  sessions.load(found);
+  sessionsVersion.value += 1;
+}
+
+/** @param {string} id  the session that is read now; empty for none */
+export function reads(id) {
+  sessions.read(id);
+  sessionsVersion.value += 1;
+}
+
+/** Read the list of sessions, or what is older than it. @param {{ more?: boolean }} [options] */
+export async function loadSessions({ more = false } = {}) {
+  sessionsAsked.value = { ...sessionsAsked.peek(), loading: true };
+  try {
+    const answer = await api.listSessions({ limit: 200, cursor: more ? older : undefined });
+    older = answer.next ?? undefined;
+    hasOlder.value = older !== undefined;
+    listed(answer.sessions ?? []);
+    sessionsAsked.value = { loaded: true, loading: false, problem: "" };
+  } catch (error) {
+    sessionsAsked.value = { ...sessionsAsked.peek(), loading: false, problem: messageOf(error) };
+  }
+}
+
+/** Read how agents and tasks are. */
+export async function loadState() {
+  stateAsked.value = { ...stateAsked.peek(), loading: true };
+  try {
+    const [{ agents: found }, ...answers] = await Promise.all([
+      api.listAgents({ limit: 1000 }),
+      api.listTasks({ limit: 200, status: "running" }),
+      api.listTasks({ limit: 100 }),
+    ]);
+    state.load(found ?? [], answers.flatMap((answer) => answer.tasks ?? []));
+    stateAsked.value = { loaded: true, loading: false, problem: "" };
+  } catch (error) {
+    stateAsked.value = { ...stateAsked.peek(), loading: false, problem: messageOf(error) };
+  }
+  stateVersion.value += 1;
+}
+
+/** @param {{ loaded: boolean, loading: boolean, problem: string }} how */
+const isNeeded = ({ loaded, loading, problem }) => !loading && (!loaded || problem !== "");
+
+function loadNeeded() {
+  if (isNeeded(sessionsAsked.peek())) loadSessions();
+  if (isNeeded(stateAsked.peek())) loadState();
+}
+
+onEvents((events, news) => {
+  let changed = false;
+  let moved = false;
+  events.forEach((event, index) => {
+    if (state.apply(event)) changed = true;
+    if (sessions.apply(event, news[index])) moved = true;
+  });
+  if (changed) stateVersion.value += 1;
+  if (moved) sessionsVersion.value += 1;
+});
+
+onGap(() => {
+  state.clear();
+  for (const each of [sessionsAsked, stateAsked]) each.value = { ...each.peek(), loaded: false };
+  if (connection.peek().name === "connected") loadNeeded();
+});
+
+// What could not be read is read with the next connection.
+effect(() => {
+  if (connection.value.name === "connected") loadNeeded();
+});
