@@ -16,7 +16,7 @@ import websockets
 from daena_mesh.mesh import Mesh
 from daena_mesh.settings import MeshSettings
 from mesh_edge.protocol import HandoverProtocol
-from tests.support.cluster import Cluster
+from tests.support.cluster import NatsCluster, kill
 from tests.support.deadlines import eventually, within
 
 pytestmark = [pytest.mark.timeout(120)]
@@ -76,21 +76,21 @@ def connected(frames: list[dict[str, Any]]) -> list[bool]:
 async def test_what_other_nodes_store_meanwhile_arrives_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with within(100), Cluster(tmp_path) as cluster:
-        ours, theirs, _ = cluster.nodes
+    async with within(100), NatsCluster(tmp_path) as cluster:
+        ours, (our_url, their_url, _) = cluster.nodes[0], cluster.urls
         async with (
-            publisher(theirs.url) as mesh,
-            edge_on(ours.url, monkeypatch) as url,
+            publisher(their_url) as mesh,
+            edge_on(our_url, monkeypatch) as url,
             websockets.connect(f"{url}/ws/chat/s1") as socket,
         ):
             await until(socket, "connection", status="connected")
             await mesh.chat("s1").send("0", sender="u")
             await until(socket, "chat.message", content="0")
-            ours.kill()
+            await kill(ours)
             await until(socket, "connection", status="degraded")
             for i in range(1, 101):
                 await mesh.chat("s1").send(str(i), sender="u")
-            ours.start()
+            await ours.start()
             await mesh.chat("s1").send("101", sender="u")
             # It goes on through its own node when that is back, or before that through one it was told of.
             frames: list[dict[str, Any]] = []
@@ -103,8 +103,8 @@ async def test_what_other_nodes_store_meanwhile_arrives_in_order(
 async def test_signals_that_every_node_has_lost_are_told_as_a_gap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with within(100), Cluster(tmp_path) as cluster:
-        urls = ",".join(node.url for node in cluster.nodes)
+    async with within(100), NatsCluster(tmp_path) as cluster:
+        urls = ",".join(cluster.urls)
         async with (
             publisher(urls) as mesh,
             edge_on(urls, monkeypatch) as url,
@@ -115,10 +115,8 @@ async def test_signals_that_every_node_has_lost_are_told_as_a_gap(
             frame, _ = await until(socket, "agent.activity")
             await mesh.chat("s1").send("kept", sender="u")
             await until(socket, "chat.message", content="kept")
-            for node in cluster.nodes:
-                node.kill()
-            for node in cluster.nodes:
-                node.start()
+            await cluster.kill_all()
+            await cluster.start_all()
             gap, _ = await until(socket, "gap", reason="reset")
             assert gap["payload"]["from"] == frame["cursor"]
             assert gap["payload"]["to"].startswith("S")

@@ -19,7 +19,7 @@ from daena_mesh.nats_config import read_ports
 from daena_mesh.settings import MeshSettings
 from mesh_cli.doctor.examination import Places, examine
 from mesh_cli.doctor.finding import Finding
-from tests.support.cluster import Cluster
+from tests.support.cluster import NatsCluster
 from tests.support.commands import mesh as mesh_command
 from tests.support.commands import refused
 from tests.support.deadlines import eventually, within
@@ -161,8 +161,8 @@ async def test_a_server_without_jetstream(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 async def test_one_copy_in_a_cluster(tmp_path: Path) -> None:
-    async with within(100), Cluster(tmp_path) as cluster:
-        url = cluster.nodes[0].url
+    async with within(100), NatsCluster(tmp_path) as cluster:
+        url = cluster.urls[0]
         async with Mesh(MeshSettings(nats_url=url), name="lone", provisions=True, wait_s=60):
             found = by_check(await examined(url))
     assert found["nats"].seen == "answers as a node of a cluster"

@@ -2,84 +2,59 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
+import asyncio
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from daena_mesh.embedded import find_binary
-
-_CONFIG = """
-server_name: {name}
-listen: 127.0.0.1:{port}
-jetstream {{ store_dir: "{store}", sync_interval: always }}
-cluster {{
-    name: daena-test
-    listen: 127.0.0.1:{route}
-    routes: [{routes}]
-    ping_interval: 2s
-    ping_max: 2
-}}
-"""
+from mesh_cli.cluster.certificates import ensure_certificate
+from mesh_cli.cluster.node import Node
+from mesh_cli.cluster.running import HOST, Cluster, free_ports
+from mesh_cli.cluster.topology import APIS, EDGES, NODES, Topology, on_loopback
 
 
-class Node:
-    """One server of a cluster."""
-
-    def __init__(self, folder: Path, name: str, port: int) -> None:
-        self.name = name
-        self.url = f"nats://127.0.0.1:{port}"
-        self.log = folder / f"{name}.log"
-        self._config = folder / f"{name}.conf"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def configure(self, port: int, route: int, routes: list[int]) -> None:
-        """Write its configuration."""
-        peers = ", ".join(f'"nats://127.0.0.1:{peer}"' for peer in routes)
-        store = self._config.with_suffix("")
-        self._config.write_text(_CONFIG.format(name=self.name, port=port, store=store, route=route, routes=peers))
-
-    def start(self) -> None:
-        """Start it; `Cluster.ready` says when it answers."""
-        command = [str(find_binary()), "-c", str(self._config), "-l", str(self.log)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+def cluster_topology(folder: Path, *, tls: bool = False) -> Topology:
+    """A whole cluster on free ports, with its data in ``folder``."""
+    topology = on_loopback(folder, ports=[0] * (APIS + EDGES), nats_ports=free_ports(3 * NODES))
+    return replace(topology, certificate=ensure_certificate(folder / "tls", [HOST])) if tls else topology
 
 
-class Cluster:
-    """A cluster of three; a context manager that leaves nothing behind."""
+async def kill(node: Node) -> None:
+    """End it as a crash would, for as long as nobody starts it."""
+    await node.forsake()
+    if node.pid is not None:
+        os.kill(node.pid, signal.SIGKILL)
+        await node.gone()
+
+
+class NatsCluster:
+    """The nats-servers alone; a context manager that leaves nothing behind."""
 
     def __init__(self, folder: Path) -> None:
-        ports = _free_ports(6)
-        self.nodes = [Node(folder, f"n{i}", port) for i, port in enumerate(ports[:3])]
-        for i, node in enumerate(self.nodes):
-            node.configure(ports[i], ports[3 + i], ports[3:])
+        self._cluster = Cluster(cluster_topology(folder), services=False)
+        self.nodes = self._cluster.nodes
+
+    @property
+    def urls(self) -> list[str]:
+        """Where clients find each of them."""
+        return self._cluster.topology.nats_urls
+
+    async def kill_all(self) -> None:
+        """End them all as a power cut would, for as long as nobody starts them."""
+        await asyncio.gather(*map(kill, self.nodes))
+
+    async def start_all(self) -> None:
+        """Start them all."""
+        await asyncio.gather(*(node.start() for node in self.nodes))
 
     async def __aenter__(self) -> Self:
-        for node in self.nodes:
-            node.start()
+        await self._cluster.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for node in self.nodes:
-            node.kill()
-
-
-def _free_ports(count: int) -> list[int]:
-    taken = [socket.socket() for _ in range(count)]
-    try:
-        for sock in taken:
-            sock.bind(("127.0.0.1", 0))
-        return [int(sock.getsockname()[1]) for sock in taken]
-    finally:
-        for sock in taken:
-            sock.close()
+        await self._cluster.__aexit__(kind, error, trace)

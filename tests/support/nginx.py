@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from mesh_cli.cluster import front
+from mesh_cli.listening import bind
 from tests.support.deadlines import within
 from tests.support.edge_command import EdgeCommand, edge_command
 from tests.support.ws_client import Client
-
-CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
-_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class BehindNginx:
@@ -75,36 +72,9 @@ async def api_command(nats_url: str) -> AsyncIterator[str]:
 @asynccontextmanager
 async def running_nginx(nginx: Path, folder: Path, api: str, edges: Sequence[str]) -> AsyncIterator[str]:
     """Run nginx with the configuration as it is shipped, but for the addresses, and give its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    own = f"127.0.0.1:{listener.getsockname()[1]}"
-    text = CONFIGURATION.read_text(encoding="utf-8")
-    for shipped, here in zip(range(8000, 8003), [api, *edges], strict=True):
-        text = _replace(text, f"server 127.0.0.1:{shipped};", f"server {here.removeprefix('http://')};")
-    text = _replace(text, "listen 127.0.0.1:8080;", f"listen {own};")
-    folders = "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in _TEMPORARY)
-    text = _replace(text, "http {\n", f"http {{\n    access_log off;\n{folders}")
-    (folder / "nginx.conf").write_text(text, encoding="utf-8")
-    user = "user root; " if os.geteuid() == 0 else ""
-    with (folder / "nginx.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            nginx,
-            *("-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"),
-            *("-g", f"{user}daemon off; pid {folder}/nginx.pid;"),
-            # As when it replaces itself: it takes over the socket that it is told to listen on.
-            env={**os.environ, "NGINX": f"{listener.fileno()};"},
-            pass_fds=[listener.fileno()],
-            stderr=log,
-        )
-    listener.close()
-    try:
-        yield f"http://{own}"
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-    assert process.returncode == 0, (folder / "nginx.log").read_text()
-
-
-def _replace(text: str, old: str, new: str) -> str:
-    assert text.count(old) == 1, f"{CONFIGURATION.name}: {old}"
-    return text.replace(old, new)
+    listener = bind("127.0.0.1", 0)
+    with listener.socket:
+        apis, others = ([url.removeprefix("http://") for url in urls] for urls in ([api], edges))
+        async with front.running_nginx(str(nginx), folder, listener, apis, others) as process:
+            yield listener.url
+        assert process.returncode == 0, (folder / "nginx.log").read_text()

@@ -29,6 +29,10 @@ class Child:
     """What the log calls it."""
     command: tuple[str, ...]
     listener: Listener | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+    """Of its environment, where they differ from ours and from those of the others."""
+    launcher: tuple[str, ...] = ()
+    """What starts it, such as ``ip netns exec``."""
 
     def __str__(self) -> str:
         return self.name if self.listener is None else f"{self.name} at {self.listener.url}"
@@ -58,7 +62,7 @@ class Children:
         """``variables`` are those of their environment that differ from ours."""
         self._children = children
         self._arguments = [*(["--nats-url", nats_url] if nats_url else []), *(["--verbose"] if verbose else [])]
-        self._environment = {**os.environ, **variables} if variables else None
+        self._variables = dict(variables or {})
         self._keepers: list[asyncio.Task[None]] = []
         self._processes: dict[Child, asyncio.subprocess.Process] = {}
         self.drain_s = 0.0
@@ -87,6 +91,11 @@ class Children:
         within_s = self.drain_s + STOP_WITHIN_S
         await asyncio.gather(*(_end(process, within_s) for process in self._processes.values()))
 
+    def pid(self, child: Child) -> int | None:
+        """The process of ``child``; None while there is none."""
+        process = self._processes.get(child)
+        return None if process is None or process.returncode is not None else process.pid
+
     def _listeners(self) -> set[Listener]:
         return {child.listener for child in self._children if child.listener is not None}
 
@@ -111,7 +120,8 @@ class Children:
                 _log.error("the %s cannot be started: %s", child, error)
 
     async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
-        command = (sys.executable, "-m", "mesh_cli", *child.command, *self._arguments)
+        command = (*child.launcher, sys.executable, "-m", "mesh_cli", *child.command, *self._arguments)
+        variables = {**self._variables, **dict(child.variables)}
         with contextlib.nullcontext() if child.listener is None else for_child(child.listener) as inherited:
             descriptors = () if inherited is None else (inherited.fileno(),)
             process = await asyncio.create_subprocess_exec(
@@ -119,7 +129,7 @@ class Children:
                 *(f"--inherit={descriptor}" for descriptor in descriptors),
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=descriptors,
-                env=self._environment,
+                env={**os.environ, **variables} if variables else None,
                 start_new_session=True,  # Ctrl-C in the terminal is for the parent, which asks its children in turn
             )
         self._processes[child] = process

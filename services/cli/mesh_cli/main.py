@@ -14,6 +14,7 @@ from rich.console import Console
 
 from daena_mesh.errors import MeshError
 from mesh_cli import services, tools
+from mesh_cli.cluster.commands import cluster
 from mesh_cli.creds.commands import creds
 from mesh_cli.rendering import printable
 
@@ -58,6 +59,7 @@ for command in (
 ):
     commands.command()(command)
 commands.add_typer(creds)
+commands.add_typer(cluster)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -76,7 +76,14 @@ def up(
     raise typer.Exit(run(start(options, show_banner, show_stopping)))
 
 
-def api(*, host: Host = HOST, port: Port = PORT, nats_url: NatsUrl = "", verbose: Verbose = False) -> None:
+def api(
+    *,
+    host: Host = HOST,
+    port: Port = PORT,
+    nats_url: NatsUrl = "",
+    verbose: Verbose = False,
+    inherit: Annotated[int, typer.Option(hidden=True)] = -1,
+) -> None:
     """Serve the REST API and the page alone, for a mesh whose NATS runs already.
 
     ```
@@ -92,7 +99,8 @@ def api(*, host: Host = HOST, port: Port = PORT, nats_url: NatsUrl = "", verbose
     from mesh_cli.single import serve_alone
 
     log_to_stderr(verbose=verbose)
-    raise typer.Exit(run(serve_alone("API", api_app, host=host, port=port, nats_url=nats_url)))
+    descriptor = inherit if inherit >= 0 else None
+    raise typer.Exit(run(serve_alone("API", api_app, host=host, port=port, nats_url=nats_url, inherit=descriptor)))
 
 
 def edge(

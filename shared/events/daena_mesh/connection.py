@@ -13,6 +13,7 @@ import itertools
 import logging
 import random
 import secrets
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple, NewType
 
@@ -56,9 +57,11 @@ class Connection:
         credentials: str | None = None,
         inbox: str = "_INBOX",
         find: Callable[[], str | None] | None = None,
+        authority: str | None = None,
     ) -> None:
         """``urls`` are tried in turn; ``credentials`` is the path of a ``.creds`` file; replies come under ``inbox``.
 
+        ``authority`` is a PEM file: who signs the certificates of NATS, in place of whom this system trusts.
         ``find`` is asked, in a thread, before each further attempt: what it finds takes the place of ``urls``.
         """
         self.name = name
@@ -67,6 +70,7 @@ class Connection:
         self._find = find
         self._credentials = credentials
         self._renewal = Renewal(credentials) if credentials else None
+        self._authority = authority
         self._inbox = f"{inbox}.{secrets.token_hex(8)}.".encode()
         self._state: State = "connecting"
         self._reason = "not connected yet"
@@ -254,6 +258,8 @@ class Connection:
             url,
             name=self.name,
             user_credentials=self._credentials,
+            # Read anew each time, as credentials are: whoever renews certificates need not restart anybody.
+            tls=None if self._authority is None else ssl.create_default_context(cafile=self._authority),
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=0,

@@ -19,6 +19,7 @@ class Context(NamedTuple):
 
     urls: Sequence[str]
     credentials: str | None
+    authority: str | None = None
 
 
 class _File(msgspec.Struct):
@@ -27,6 +28,7 @@ class _File(msgspec.Struct):
     user: str = ""
     password: str = ""
     token: str = ""
+    ca: str = ""
 
 
 def read_context(name: str, environ: Mapping[str, str]) -> Context:
@@ -41,7 +43,7 @@ def read_context(name: str, environ: Mapping[str, str]) -> Context:
     except msgspec.DecodeError as error:
         raise ConfigurationError(f"MESH_NATS_CONTEXT: {path} cannot be read: {error}") from None
     urls = [_with_user(url.strip(), found) for url in (found.url or "nats://127.0.0.1:4222").split(",")]
-    return Context(urls, found.creds or None)
+    return Context(urls, found.creds or None, found.ca or None)
 
 
 def context_path(name: str, environ: Mapping[str, str]) -> Path:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Self
 from daena_mesh.data_lock import DataLock
 from daena_mesh.errors import NatsServerError
 from daena_mesh.nats_binary import find_binary
-from daena_mesh.nats_config import NatsConfig, Ports, Trust, client_url, read_ports, running_path
+from daena_mesh.nats_config import Membership, NatsConfig, Ports, Trust, client_url, read_ports, running_path
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -116,6 +116,8 @@ class NatsServer:
         accounts: Mapping[str, str] | None = None,
         trust: Trust | None = None,
         is_durable: bool = True,
+        membership: Membership | None = None,
+        launcher: Sequence[str] = (),
     ) -> NatsServer:
         """Start a server and return once clients can connect.
 
@@ -127,6 +129,8 @@ class NatsServer:
             accounts: the passwords of accounts, by the name that the account and its user have.
             trust: whose credentials it takes, and nobody else's.
             is_durable: what was acknowledged survives a power cut.
+            membership: makes it one of several servers; clients can connect before the others are there.
+            launcher: what runs it, such as ``("ip", "netns", "exec", "n1")``; by default it is run as it is.
 
         Raises:
             NatsServerError: no binary, the directory is in use, the port is taken, or the server ended
@@ -134,11 +138,15 @@ class NatsServer:
         """
         binary = find_binary()
         config = replace(
-            _prepare(data_dir, host, port, log_path), accounts=dict(accounts or {}), trust=trust, is_durable=is_durable
+            _prepare(data_dir, host, port, log_path),
+            accounts=dict(accounts or {}),
+            trust=trust,
+            is_durable=is_durable,
+            membership=membership,
         )
         lock = await DataLock.acquire(config.data_dir)
         try:
-            chain = await _in_one_piece(_Chain.spawn(binary, config, lock))
+            chain = await _in_one_piece(_Chain.spawn(binary, config, lock, launcher))
         except OSError as error:
             lock.release()
             raise NatsServerError(f"nats-server could not be started in {data_dir}: {error}") from error
@@ -197,12 +205,13 @@ class _Chain:
         self._lock = lock
 
     @classmethod
-    async def spawn(cls, binary: Path, config: NatsConfig, lock: DataLock) -> _Chain:
+    async def spawn(cls, binary: Path, config: NatsConfig, lock: DataLock, launcher: Sequence[str]) -> _Chain:
         _write(config)
         lifeline_end, lifeline = os.pipe()
         try:
             with config.log_path.open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
+                    *launcher,
                     "/bin/sh",
                     *("-c", _GUARDIAN, "mesh-guardian", str(config.running_path), str(binary), "-c", str(config.path)),
                     stdin=lifeline_end,

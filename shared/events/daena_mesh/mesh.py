@@ -72,6 +72,7 @@ class Mesh:
             credentials=credentials,
             inbox=inbox_of(user),
             find=find,
+            authority=authority_of(settings),
         )
         self.log = Log(self.connection, self.layout, settings, patience_s=wait_s, door=door)
         self._provisions = provisions
@@ -267,3 +268,14 @@ def whereabouts(settings: MeshSettings) -> tuple[Sequence[str], str | None]:
         context = read_context(settings.nats_context, os.environ)
         return context.urls, credentials or context.credentials
     return [running_mesh() or "nats://127.0.0.1:4222"], credentials
+
+
+def authority_of(settings: MeshSettings) -> str | None:
+    """The file of who signs the certificates of NATS; None: whom this system trusts. Raises `ConfigurationError`."""
+    if settings.nats_ca or settings.nats_url or not settings.nats_context:
+        path = settings.nats_ca or None
+    else:
+        path = read_context(settings.nats_context, os.environ).authority
+    if path is not None and not os.access(path, os.R_OK):
+        raise ConfigurationError(f"MESH_NATS_CA: {path} cannot be read")
+    return path

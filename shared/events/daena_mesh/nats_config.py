@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,6 +39,37 @@ class Trust:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """Files in PEM with which a server shows who it is, to clients and to its peers."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+    """Who signed it, and signs those of the peers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """A server's place in a cluster.
+
+    Attributes:
+        name: the server's own, another one for each.
+        cluster: the cluster's name.
+        route_port: where peers reach it, on the address that clients use.
+        routes: where it looks for its peers, such as ``127.0.0.1:6222``; itself among them is no harm.
+        monitoring_port: where `/varz` and the like are; 0 takes a free one.
+        certificate: with it, all that passes between servers, and to clients, is encrypted.
+    """
+
+    name: str
+    cluster: str
+    route_port: int
+    routes: Sequence[str]
+    monitoring_port: int = 0
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NatsConfig:
     """What the embedded server is told.
 
@@ -51,6 +82,7 @@ class NatsConfig:
             whoever reaches the server may do everything.
         trust: takes credentials that this operator stands behind, and nobody else.
         is_durable: what was acknowledged survives a power cut; tests do without.
+        membership: makes it one of several servers.
     """
 
     data_dir: Path
@@ -60,6 +92,7 @@ class NatsConfig:
     accounts: Mapping[str, str] = field(default_factory=dict)
     trust: Trust | None = None
     is_durable: bool = True
+    membership: Membership | None = None
 
     @property
     def path(self) -> Path:
@@ -85,10 +118,10 @@ class NatsConfig:
         return "\n".join(
             [
                 "# Written by daena-mesh at every start; changes made here are lost.",
-                'server_name: "daena-mesh"',
+                f"server_name: {_quoted(self.membership.name if self.membership else 'daena-mesh')}",
                 f"host: {_quoted(self.host)}",
                 f"port: {self.port or _ANY_PORT}",
-                f"http: {_quoted(f'{_bracketed(self.host)}:{_ANY_PORT}')}",
+                f"http: {_quoted(f'{_bracketed(self.host)}:{self._monitoring_port}')}",
                 f"max_payload: {MAX_PAYLOAD_BYTES}",
                 f"ports_file_dir: {_quoted(str(self.ports_dir))}",
                 f"log_file: {_quoted(str(self.log_path))}",
@@ -100,9 +133,29 @@ class NatsConfig:
                 "}",
                 *(self._accounts() if self.accounts else ()),
                 *(trusting(self.trust, str(self.data_dir / "jwt")) if self.trust else ()),
+                *(self._clustered(self.membership) if self.membership else ()),
                 "",
             ]
         )
+
+    @property
+    def _monitoring_port(self) -> int:
+        return (self.membership.monitoring_port if self.membership else 0) or _ANY_PORT
+
+    def _clustered(self, own: Membership) -> list[str]:
+        routes = ", ".join(_quoted(f"nats://{route}") for route in own.routes)
+        return [
+            *(_tls(own.certificate, "") if own.certificate else ()),
+            "cluster {",
+            f"    name: {_quoted(own.cluster)}",
+            f"    listen: {_quoted(f'{_bracketed(self.host)}:{own.route_port}')}",
+            f"    routes: [{routes}]",
+            "    # A peer that answers nothing is noticed after six seconds; by default that takes minutes.",
+            "    ping_interval: 2s",
+            "    ping_max: 2",
+            *(_tls(own.certificate, "    ") if own.certificate else ()),
+            "}",
+        ]
 
     def _accounts(self) -> list[str]:
         users = ((_quoted(name), _quoted(secret)) for name, secret in self.accounts.items())
@@ -127,6 +180,18 @@ def trusting(trust: Trust, jwt_dir: str) -> list[str]:
         "resolver_preload {",
         *(f"    {account}: {_quoted(jwt)}" for account, jwt in trust.accounts.items()),
         "}",
+    ]
+
+
+def _tls(certificate: Certificate, indent: str) -> list[str]:
+    """Clients are shown the certificate; peers have to show one, too, which is what nats-server asks of routes."""
+    return [
+        f"{indent}tls {{",
+        f"{indent}    cert_file: {_quoted(str(certificate.certificate))}",
+        f"{indent}    key_file: {_quoted(str(certificate.key))}",
+        f"{indent}    ca_file: {_quoted(str(certificate.authority))}",
+        f"{indent}    timeout: 5",
+        f"{indent}}}",
     ]
 
 

@@ -29,9 +29,13 @@ class _Info(ApiReply):
     config: dict[str, Any] | None = None
 
 
-def wanted_streams(layout: Layout, settings: MeshSettings) -> list[dict[str, Any]]:
-    """The configuration of every stream and bucket, as JetStream's API wants it."""
-    alone = settings.replicas == 1
+def wanted_streams(layout: Layout, settings: MeshSettings, *, is_clustered: bool = False) -> list[dict[str, Any]]:
+    """The configuration of every stream and bucket, as JetStream's API wants it.
+
+    ``is_clustered``: the server has peers, so `settings.replicas` may be raised later.
+    """
+    # No stream that is written lazily can be given replicas, and a memory stream can.
+    alone = settings.replicas == 1 and not is_clustered
     common: dict[str, Any] = {
         "num_replicas": settings.replicas,
         "allow_direct": True,
@@ -99,7 +103,7 @@ async def provision(connection: Connection, layout: Layout, settings: MeshSettin
 
     Raises `ProvisioningError` where a stream of that name must not be changed, `MeshUnavailable` without an answer.
     """
-    for config in wanted_streams(layout, settings):
+    for config in wanted_streams(layout, settings, is_clustered=connection.is_clustered):
         await _provision(connection, config)
     for stream in layout.streams:
         await mark_epoch(connection, stream, new_epoch())
@@ -119,6 +123,8 @@ async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
     if info.error:
         raise _refused(name, info.error)
     have = info.config or {}
+    if wanted["num_replicas"] == 1 and have.get("persist_mode") == "async":  # made when the server was alone
+        wanted = {**wanted, "storage": have["storage"], "persist_mode": "async"}
     changed = differing(have, wanted)
     if not changed:
         return

@@ -26,6 +26,10 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     nats_context: Annotated[str, Meta(description="The name of a `nats` CLI context to connect with.")] = ""
     nats_creds: Annotated[str, Meta(description="The path of a NATS credentials file (`.creds`).")] = ""
+    nats_ca: Annotated[
+        str,
+        Meta(description="A PEM file: who signs the certificates of NATS. Empty: whom this system trusts."),
+    ] = ""
     subjects: Annotated[
         str,
         Meta(description="More subjects and their streams, such as `chat.reaction=RECORDS,project.>=RECORDS`."),

@@ -7,7 +7,7 @@ import pytest
 
 from daena_mesh.context import read_context
 from daena_mesh.errors import ConfigurationError
-from daena_mesh.mesh import whereabouts
+from daena_mesh.mesh import authority_of, whereabouts
 from daena_mesh.settings import MeshSettings
 
 
@@ -81,3 +81,17 @@ def test_a_url_counts_more_than_a_context_and_both_more_than_what_runs_here(home
     assert whereabouts(MeshSettings(nats_context="ops")) == (["nats://ops"], "/ops.creds")
     assert whereabouts(MeshSettings(nats_context="ops", nats_creds="/mine")) == (["nats://ops"], "/mine")
     assert whereabouts(MeshSettings()) == (["nats://127.0.0.1:4222"], None)
+
+
+def test_who_signs_the_certificates_is_the_settings_or_the_contexts(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("own.pem", "its.pem"):
+        (tmp_path / name).touch()
+    write(home, "cluster", {"url": "tls://a", "ca": str(tmp_path / "its.pem")})
+    assert authority_of(MeshSettings()) is None
+    assert authority_of(MeshSettings(nats_context="cluster")) == str(tmp_path / "its.pem")
+    own = str(tmp_path / "own.pem")
+    assert authority_of(MeshSettings(nats_context="cluster", nats_ca=own)) == own
+    with pytest.raises(ConfigurationError, match=r"MESH_NATS_CA: /nowhere/ca\.pem cannot be read"):
+        authority_of(MeshSettings(nats_ca="/nowhere/ca.pem"))

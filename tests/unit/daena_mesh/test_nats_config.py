@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daena_mesh.errors import NatsServerError
-from daena_mesh.nats_config import NatsConfig, Ports, client_url, read_ports
+from daena_mesh.nats_config import Certificate, Membership, NatsConfig, Ports, client_url, read_ports
 
 LISTED = '{"nats":["nats://127.0.0.1:4333"],"monitoring":["http://127.0.0.1:8333"]}'
 
@@ -36,6 +36,18 @@ def test_an_ipv6_address_is_bracketed_where_a_port_follows() -> None:
 
 def test_quotes_and_backslashes_are_escaped() -> None:
     assert r'store_dir: "/a\"b\\c"' in config('/a"b\\c').render()
+
+
+def test_a_member_of_a_cluster_shows_its_certificate_to_clients_and_peers() -> None:
+    files = Certificate(certificate=Path("/c.pem"), key=Path("/k.pem"), authority=Path("/a.pem"))
+    own = Membership(name="n1", cluster="c", route_port=6222, routes=["127.0.0.1:6222", "127.0.0.1:6223"])
+    plain = replace(config(), membership=own).render()
+    assert 'server_name: "n1"' in plain
+    assert 'listen: "127.0.0.1:6222"' in plain
+    assert 'routes: ["nats://127.0.0.1:6222", "nats://127.0.0.1:6223"]' in plain
+    assert "ping_interval: 2s" in plain
+    assert "tls" not in plain
+    assert replace(config(), membership=replace(own, certificate=files)).render().count('cert_file: "/c.pem"') == 2
 
 
 @pytest.mark.parametrize("character", ["\n", "\x00", "\x7f"])

@@ -8,7 +8,7 @@ import msgspec
 
 from daena_mesh.connection import Connection
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.mesh import whereabouts
+from daena_mesh.mesh import authority_of, whereabouts
 from daena_mesh.settings import MeshSettings, load
 from daena_mesh.vault import Vault
 
@@ -30,8 +30,11 @@ async def tell_servers(vault: Vault, jwt: str, name: str, *, nats_url: str | Non
     Raises:
         MeshUnavailable: none answers, or it refuses; the sentence says what to do.
     """
-    urls, _ = whereabouts(load(MeshSettings, nats_url=nats_url))
-    connection = Connection(urls, name="mesh-creds", credentials=str(vault.system_creds))
+    settings = load(MeshSettings, nats_url=nats_url)
+    urls, _ = whereabouts(settings)
+    connection = Connection(
+        urls, name="mesh-creds", credentials=str(vault.system_creds), authority=authority_of(settings)
+    )
     connection.start()
     try:
         await connection.wait_ready(_WITHIN_S)

@@ -10,7 +10,7 @@ from daena_mesh.connection import Connection
 from daena_mesh.credentials import inbox_of, read_credentials
 from daena_mesh.errors import ConfigurationError
 from daena_mesh.layout import Layout
-from daena_mesh.mesh import whereabouts
+from daena_mesh.mesh import authority_of, whereabouts
 from daena_mesh.provisioning import wanted_streams
 from daena_mesh.settings import load
 from daena_mesh.tokens import Keyring, TokenSettings
@@ -38,7 +38,9 @@ async def examine(places: Places) -> list[Finding]:
     settings = load(TokenSettings, nats_url=places.nats_url)
     urls, credentials = whereabouts(settings)
     inbox = inbox_of(read_credentials(credentials) if credentials else None)
-    connection = Connection(urls, name="mesh-doctor", credentials=credentials, inbox=inbox)
+    connection = Connection(
+        urls, name="mesh-doctor", credentials=credentials, inbox=inbox, authority=authority_of(settings)
+    )
     connection.start()
     try:
         findings = await _examine_nats(connection, settings, places)

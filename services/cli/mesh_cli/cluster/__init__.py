@@ -1,0 +1,1 @@
+"""`mesh cluster dev`: the topology of production on one machine."""
