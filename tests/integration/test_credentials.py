@@ -335,9 +335,6 @@ async def test_the_whole_mesh_runs_secured_and_the_nats_command_gets_in(tmp_path
         assert "secured hello" in await asyncio.to_thread(viewed, nats_cli, environment)
         assert "mesh-api" in (await command("--context", "ada", "micro", "ls")).stdout
         assert (await command("--context", "ada", "stream", "purge", "RECORDS", "-f")).returncode != 0
-        assert "demo works without --secure alone" in await asyncio.to_thread(
-            refused, "up", "--secure", "--demo", "--port", "0", "--data-dir", data_dir
-        )
 
 
 def test_the_list_shows_who_there_is_and_a_context_is_nobody_elses(

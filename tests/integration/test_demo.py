@@ -13,6 +13,8 @@ import httpx
 import pytest_asyncio
 
 from daena_mesh.embedded import NatsServer
+from daena_mesh.vault import Vault
+from mesh_cli.demo.badges import ensure_badges
 from tests.support.commands import MESH, refused
 from tests.support.deadlines import eventually
 from tests.support.processes import all_gone, children_of
@@ -87,6 +89,41 @@ async def test_agents_read_answer_and_watch(demo: Demo) -> None:
         return next((brain["status"] for brain in brains if brain["brain_id"] == "machine"), None)
 
     assert 0 < (await eventually(machine, within_s=WITHIN_S))["memory_percent"] < 100
+
+
+async def test_they_do_the_same_on_a_secured_mesh_and_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "words.md").write_text(CURSOR)
+    Vault.create(tmp_path / ".mesh" / "creds")
+    async with RunningMesh(tmp_path, "--secure", "--demo") as running, Demo(running, tmp_path) as demo:
+        await eventually(lambda: demo.has_read(1), within_s=WITHIN_S)
+        assert {agent["agent_id"] for agent in (await demo.read("/agents"))["agents"]} == {"reader", "librarian"}
+        assert "words.md, line 3" in await demo.ask("What are cursors?")
+
+        async def first_question() -> bool:
+            answer = await demo.get("/chat-history/sessions/demo")
+            return answer.status_code == 200 and len(answer.json()["messages"]) == 2
+
+        await eventually(first_question, within_s=WITHIN_S)
+
+        async def machine() -> bool:
+            return any(brain["brain_id"] == "machine" for brain in (await demo.read("/brain/status"))["brains"])
+
+        await eventually(machine, within_s=WITHIN_S)
+        metrics = await demo.get(f"{running.url}/metrics")
+    assert 'mesh_nats_denied_total{kind="connect"} 0' in metrics.text
+    assert "Violation" not in (tmp_path / ".mesh" / "nats-server.log").read_text()
+
+
+async def test_names_of_others_are_not_taken(tmp_path: Path) -> None:
+    vault = Vault.create(tmp_path / ".mesh" / "creds")
+    assert ensure_badges(vault) == ensure_badges(vault)
+    assert {name: len(entry.keys) for name, entry in vault.users().items()} == dict.fromkeys(
+        ("reader", "librarian", "visitor"), 1
+    )
+    vault.revoke("visitor")
+    vault.mint("agent", "visitor", sessions=["mine"])
+    arguments = ("up", "--secure", "--demo", "--port", "0", "--nats-port", "0", "--data-dir", str(tmp_path / ".mesh"))
+    assert "the demo needs the name visitor" in await asyncio.to_thread(refused, *arguments)
 
 
 async def test_what_changes_is_read_again(demo: Demo) -> None:

@@ -203,6 +203,7 @@ def demo(
     *,
     nats_url: NatsUrl = "",
     verbose: Verbose = False,
+    badges: Annotated[Path | None, typer.Option(hidden=True)] = None,
     child: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Let agents work on a mesh that runs already, with no model and no network.
@@ -222,4 +223,4 @@ def demo(
     from mesh_cli.loop import run
 
     log_to_nobody()
-    raise typer.Exit(run(work(folder, nats_url=nats_url or None, is_child=child, verbose=verbose)))
+    raise typer.Exit(run(work(folder, nats_url=nats_url or None, badges=badges, is_child=child, verbose=verbose)))

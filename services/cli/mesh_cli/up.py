@@ -110,7 +110,7 @@ async def _run(
 
     edges.drain_s = load(EdgeSettings).drain_s
     app = mesh_app(nats_url, lambda: [watchman.denials.metric()] if watchman else [])
-    agents = Children([Child("demo", ("demo", "--child"))] if options.demo else [], nats_url, verbose=options.verbose)
+    agents = Children(_demo(options, vault), nats_url, verbose=options.verbose)
     stack.push_async_callback(agents.stop)
     running = Running(
         url=listener.url,
@@ -147,9 +147,17 @@ def _vault(options: UpOptions, nats_url: str) -> Vault:
         raise ConfigurationError(
             "--secure is for the NATS that `mesh up` starts; for the one that MESH_NATS_URL names set MESH_NATS_CREDS"
         )
-    if options.demo:
-        raise ConfigurationError("--demo works without --secure alone: its agents have no credentials")
     return Vault.open(options.data_dir / "creds")
+
+
+def _demo(options: UpOptions, vault: Vault | None) -> list[Child]:
+    """The process of the demo's agents, if there shall be one; raises `ConfigurationError`."""
+    if not options.demo:
+        return []
+    from mesh_cli.demo.badges import ensure_badges
+
+    badges = ("--badges", str(ensure_badges(vault))) if vault is not None else ()
+    return [Child("demo", ("demo", "--child", *badges))]
 
 
 async def _provision(nats_url: str) -> None:

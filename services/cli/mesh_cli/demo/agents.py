@@ -13,14 +13,15 @@ from daena_mesh.asks import Ask
 from daena_mesh.errors import MeshError
 from daena_mesh.mesh import Mesh
 from daena_mesh.sessions import SessionStore
+from daena_mesh.settings import MeshSettings, load
 from daena_mesh.stream_writer import StreamWriter
+from mesh_cli.demo import load as machine
+from mesh_cli.demo.badges import SESSION
 from mesh_cli.demo.library import Library
-from mesh_cli.demo.load import load
 from mesh_cli.demo.passages import text_files
 from mesh_cli.demo.reader import Reader
 from mesh_cli.demo.replies import reply, tokens_of
 
-SESSION = "demo"
 QUESTION = "What is a cursor?"
 _TOKEN_S = 0.02
 _LOAD_EVERY_S = 5.0
@@ -33,8 +34,12 @@ def folder_to_read(folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def agents_at_work(nats_url: str | None, folder: Path) -> AsyncIterator[asyncio.Task[None]]:
+async def agents_at_work(
+    nats_url: str | None, folder: Path, badges: Path | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
     """Run all of them for a block, each on a connection of its own; the task that it gives ends when one has failed.
+
+    ``badges`` is where the credentials of each are, on a mesh that takes nobody without.
 
     Raises:
         MeshError: there is no NATS.
@@ -43,12 +48,18 @@ async def agents_at_work(nats_url: str | None, folder: Path) -> AsyncIterator[as
     reader = Reader(folder, library)
     async with contextlib.AsyncExitStack() as stack:
 
+        async def connect(name: str) -> Mesh:
+            credentials = str(badges / f"{name}.creds") if badges is not None else None
+            settings = load(MeshSettings, nats_url=nats_url, nats_creds=credentials)
+            return await stack.enter_async_context(Mesh(settings, name=f"mesh-demo/{name}"))
+
         async def join(name: str, description: str) -> Agent:
-            mesh = await stack.enter_async_context(Mesh.connect(nats_url, name=f"mesh-demo/{name}"))
-            return await stack.enter_async_context(mesh.agent(name, description=description))
+            return await stack.enter_async_context((await connect(name)).agent(name, description=description))
 
         reading = await join("reader", "Makes the texts of a folder searchable")
         librarian = await join("librarian", "Answers questions from these texts")
+
+        visiting = reading.mesh if badges is None else await connect("visitor")
 
         await librarian.activity("waiting for questions")
 
@@ -65,8 +76,8 @@ async def agents_at_work(nats_url: str | None, folder: Path) -> AsyncIterator[as
         async def work() -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(reader.work(reading), name="reader")
-                group.create_task(_watch_machine(reading.mesh), name="watchman")
-                group.create_task(_first_question(reading.mesh, reader), name="visitor")
+                group.create_task(_watch_machine(librarian.mesh), name="watchman")
+                group.create_task(_first_question(visiting, reader), name="visitor")
 
         working = asyncio.create_task(work(), name="agents of the demo")
         try:
@@ -80,7 +91,7 @@ async def _watch_machine(mesh: Mesh) -> None:
     """Report the machine's load as a brain would report its own."""
     brain = mesh.brain("machine")
     while True:
-        await brain.report(await asyncio.to_thread(load))
+        await brain.report(await asyncio.to_thread(machine.load))
         await asyncio.sleep(_LOAD_EVERY_S)
 
 
@@ -88,6 +99,7 @@ async def _first_question(mesh: Mesh, reader: Reader) -> None:
     """Ask once, so that there is something to see; then it is the user's turn."""
     await reader.can_answer.wait()
     with contextlib.suppress(MeshError):  # a demo without its first question is one all the same
-        title = "Ask the librarian"
-        await SessionStore(mesh).create(SESSION, title=title, scope_type="agent", scope_id="librarian")
+        if mesh.log.door is None:  # else the API makes the session: agents may not
+            title = "Ask the librarian"
+            await SessionStore(mesh).create(SESSION, title=title, scope_type="agent", scope_id="librarian")
         await mesh.ask("agent/librarian", QUESTION, session_id=SESSION, sender="visitor")

@@ -22,12 +22,20 @@ def check_installed() -> None:
         )
 
 
-async def demo(folder: Path | None, *, nats_url: str | None, is_child: bool = False, verbose: bool = False) -> int:
+async def demo(
+    folder: Path | None,
+    *,
+    nats_url: str | None,
+    badges: Path | None = None,
+    is_child: bool = False,
+    verbose: bool = False,
+) -> int:
     """Run the agents until they are asked to stop.
 
     Args:
         folder: what to read; the present one where it is left out, or the SDK where there are no texts.
         nats_url: NATS servers, separated by commas; None: found by itself.
+        badges: where the credentials of the agents are, if they need any.
         is_child: end with standard input, and say nothing.
         verbose: log more than warnings, which are logged once the agents are at work.
 
@@ -46,7 +54,7 @@ async def demo(folder: Path | None, *, nats_url: str | None, is_child: bool = Fa
         stop.when_stdin_closes()
     asked = asyncio.create_task(stop.asked.wait(), name="stop")
     try:
-        async with agents_at_work(nats_url, folder) as working:
+        async with agents_at_work(nats_url, folder, badges) as working:
             stop.started()
             log_to_stderr(verbose=verbose)
             if not is_child:
