@@ -20,6 +20,7 @@ from daena_mesh.ids import dedup_id, derived_id, now, uuid7
 from daena_mesh.layout import RECORDS, TTL_S
 from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
+from daena_mesh.permissions import EDGE, templates
 from daena_mesh.subjects import MAX_TOKENS, Subject, check_pattern, matches
 from mesh_edge.client_messages import ClientId
 
@@ -111,6 +112,8 @@ class Desk:
         self.outcomes: Counter[str] = Counter()
         """What became of what was sent: ``stored``, ``duplicate``, ``passed_on``, or why it was not."""
         self._mesh = mesh
+        self._allowed: list[str] | None = templates(mesh.layout)[EDGE]["pub"]["allow"] if mesh.role == EDGE else None
+        """What NATS lets an edge publish, where it has credentials that are for nothing else."""
 
     def draft(self, message: SendMessage, author: Author) -> Draft:
         """Check what a client sends; raises `Refused`."""
@@ -152,7 +155,17 @@ class Desk:
             raise Refused("not_allowed", f"nothing may be sent here on {text!r}; allowed: {allowed[:200]}")
         if author.user is not None and subject.author not in {None, author.user}:
             raise Refused("not_allowed", f"{text!r} names another author than the one of the token")
-        return subject
+        return self._within_rights(subject)
+
+    def _within_rights(self, subject: Subject) -> Subject:
+        """The subject on which NATS lets this edge publish: with its credentials it may not end one with a name.
+
+        Who sends stands in the event all the same.
+        """
+        for possible in (subject, subject._replace(author=None)):
+            if self._allowed is None or any(matches(pattern, str(possible)) for pattern in self._allowed):
+                return possible
+        raise Refused("not_allowed", f"an edge may not send on '{subject}' with its credentials; agents do that")
 
     def pass_on(self, draft: Draft) -> None:
         """Publish a fleeting signal, and wait for nothing; one that NATS cannot take now is lost."""

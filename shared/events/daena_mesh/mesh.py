@@ -25,6 +25,7 @@ from daena_mesh.local import running_mesh
 from daena_mesh.log import Ack, Log
 from daena_mesh.log_door import LogDoor
 from daena_mesh.outbox import Outbox
+from daena_mesh.permissions import role_of
 from daena_mesh.provisioning import provision
 from daena_mesh.settings import MeshSettings, load
 from daena_mesh.subjects import Subject, check_id, check_name, event_type_of
@@ -58,6 +59,8 @@ class Mesh:
         self.settings = settings
         self.source = source or name
         user = read_credentials(credentials) if credentials else None
+        self.role = role_of(user.tags) if user is not None and user.tags else ""
+        """What its credentials are for; empty where it has none, or they are not of the mesh's making."""
         door = LogDoor.of(user)
         if door is not None:
             author = author or door.name  # NATS takes nothing under another name

@@ -13,6 +13,7 @@ from daena_mesh.errors import ConfigurationError
 from daena_mesh.layout import RECORDS, SIGNALS, Layout
 
 AGENT = "agent"
+EDGE = "edge"
 OPS = "ops"
 UP = "up"
 """Whoever is API and edge in one process: `mesh up`."""
@@ -20,7 +21,7 @@ LEAF = "leaf"
 """A nats-server near edges, which asks the hub for them: `deploy/nats/leaf.conf`."""
 HUB_DOMAIN = "hub"
 """The name of the hub's JetStream, as a leaf asks for it (``$JS.hub.API``)."""
-SERVICES = ("api", "edge", "brain", LEAF)
+SERVICES = ("api", EDGE, "brain", LEAF)
 ROLES = (AGENT, *SERVICES, UP, OPS)
 
 _ME = "{{name()}}"
@@ -39,7 +40,7 @@ def templates(layout: Layout) -> dict[str, dict[str, Any]]:
     makers: Mapping[str, Callable[[Layout], tuple[list[str], list[str]]]] = {
         AGENT: _agent,
         "api": _api,
-        "edge": _edge,
+        EDGE: _edge,
         "brain": _brain,
         LEAF: _leaf,
         UP: _up,

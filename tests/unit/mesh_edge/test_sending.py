@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from daena_mesh.errors import ConfigurationError
 from daena_mesh.mesh import Mesh
 from daena_mesh.settings import MeshSettings
+from daena_mesh.vault import Vault
 from mesh_edge.sending import Author, Desk, Draft, Refused, SendMessage, patterns, read_send
 from tests.unit.mesh_edge.test_envelope import VALUES
 
@@ -52,6 +54,27 @@ def test_a_message_becomes_an_event() -> None:
     }
     assert made.stream == "RECORDS"
     assert not made.is_fleeting
+
+
+def test_with_credentials_that_are_for_an_edge_alone_it_ends_no_subject_with_a_name(tmp_path: Path) -> None:
+    credentials = str(Vault.create(tmp_path / "creds").ensure("edge"))
+    desk = Desk(Mesh(MeshSettings(nats_creds=credentials, subjects="chat.reaction=RECORDS"), name="edge"))
+    ada = Author("ada", (">",))
+
+    def sent(subject: str, payload: dict[str, Any] | None = None) -> Draft:
+        return desk.draft(SendMessage(subject, payload or {"content": "hi"}, "c1"), ada)
+
+    with_name, without = sent("chat.s1.message.ada"), sent("chat.s1.message")
+    assert str(with_name.subject) == "chat.s1.message"
+    assert with_name.event_id == without.event_id
+    assert with_name.payload["sender"] == "ada"
+    assert str(sent("chat.s1.typing.ada", {}).subject) == "chat.s1.typing"
+    assert str(sent("chat.s1.reaction.ada", {}).subject) == "chat.s1.reaction.ada"
+    for subject in ("agent.ada.activity", "task.t1.update.ada", "brain.main.status"):
+        with pytest.raises(Refused) as refused:
+            sent(subject, {})
+        assert refused.value.code == "not_allowed"
+        assert "with its credentials" in str(refused.value)
 
 
 def test_what_the_client_says_of_itself_stays_without_a_token() -> None:
