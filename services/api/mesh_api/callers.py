@@ -6,9 +6,12 @@ subject of the event that it becomes. Without a key of tokens everybody may do e
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi import Request
@@ -17,9 +20,13 @@ from daena_mesh.errors import InvalidToken
 from daena_mesh.revocations import Revoked, token_id
 from daena_mesh.subjects import covers
 from daena_mesh.tokens import Keyring, Rights, TokenSettings
-from mesh_api.problems import FORBIDDEN, NO_TOKEN, WRONG_TOKEN, Problem
+from mesh_api.problems import FORBIDDEN, NO_KEYS, NO_TOKEN, WRONG_TOKEN, Problem
+
+if TYPE_CHECKING:
+    from daena_mesh.jwks import Jwks
 
 _MOST_KNOWN = 1_024
+_MOST_BLOCK_S = 86_400
 _BEARER = "bearer "
 _KEY = "mesh.caller"
 _INVALID = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -35,6 +42,7 @@ class Caller(msgspec.Struct, frozen=True):
         exp: until when, in seconds since 1970.
         issued: since when.
         token_id: what names their token where it is revoked.
+        key: which public key it was signed for; empty for a secret.
     """
 
     user: str | None
@@ -42,6 +50,7 @@ class Caller(msgspec.Struct, frozen=True):
     exp: float
     issued: float = 0
     token_id: str = ""
+    key: str = ""
     _seen: dict[tuple[str, ...], frozenset[str] | None] = msgspec.field(default_factory=dict)
 
     def check_read(self, *patterns: str) -> None:
@@ -107,6 +116,8 @@ class Callers:
         self._cookie = settings.token_cookie
         self._known: dict[str, Caller] = {}
         """By their tokens, whose signatures need not be computed for each request."""
+        self._blocks: dict[asyncio.Timeout, Caller] = {}
+        """What ends with somebody's token."""
 
     def admit(self, request: Request) -> None:
         """Find out who asks, for `caller_of`; raises `Problem`."""
@@ -114,9 +125,51 @@ class Callers:
             request.scope[_KEY] = ANYBODY
             return
         caller = self._authenticated(self._keyring, request)
-        if self.revoked.refuses(caller.user, caller.issued, caller.token_id):
-            raise Problem(WRONG_TOKEN, "The token was revoked.", _INVALID)
+        self._check_revoked(caller)
         request.scope[_KEY] = caller
+
+    async def settled(self, request: Request) -> None:
+        """Wait until it is known whether there is the public key that a token needs, mostly not at all."""
+        if self._keyring is not None and self._keyring.source is not None and (token := self._token(request)):
+            await self._keyring.settled(token.encode(errors="replace"))
+
+    @contextlib.asynccontextmanager
+    async def while_admitted(self, caller: Caller) -> AsyncIterator[None]:
+        """A block that ends when the token of ``caller`` does: with a `Problem`, as a call that begins then has one."""
+        left = caller.exp - time.time()
+        try:
+            async with asyncio.timeout(left if left < _MOST_BLOCK_S else None) as block:
+                self._blocks[block] = caller
+                try:
+                    self._check_revoked(caller)
+                    yield
+                finally:
+                    del self._blocks[block]
+        except TimeoutError:
+            if not block.expired():
+                raise
+            self._check_revoked(caller)
+            raise Problem(WRONG_TOKEN, "The token has expired.", _INVALID) from None
+
+    def look_again(self) -> None:
+        """End the blocks of those whose tokens are refused by now."""
+        for block, caller in self._blocks.items():
+            if self._is_revoked(caller):
+                block.reschedule(asyncio.get_running_loop().time())
+
+    def _is_revoked(self, caller: Caller) -> bool:
+        if self._keyring is not None and not self._keyring.counts(caller.key):
+            return True
+        return self.revoked.refuses(caller.user, caller.issued, caller.token_id)
+
+    def _check_revoked(self, caller: Caller) -> None:
+        if self._is_revoked(caller):
+            raise Problem(WRONG_TOKEN, "The token was revoked.", _INVALID)
+
+    @property
+    def source(self) -> Jwks | None:
+        """Where public keys are fetched; somebody has to `run` it."""
+        return None if self._keyring is None else self._keyring.source
 
     @property
     def asks_for_tokens(self) -> bool:
@@ -132,13 +185,16 @@ class Callers:
         if (caller := self._known.get(token)) is not None and caller.exp > now:
             return caller
         try:
-            claims = keyring.verify(token.encode(errors="replace"), now)
+            claims, key = keyring.examine(token.encode(errors="replace"), now)
         except InvalidToken as error:
             self._known.pop(token, None)
+            if keyring.is_blind:
+                raise Problem(NO_KEYS, "Try again in a moment.", {"Retry-After": "5"}) from None
             raise Problem(WRONG_TOKEN, f"{str(error).capitalize()}.", _INVALID) from None
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        caller = self._known[token] = Caller(claims.sub, claims.mesh, claims.exp, claims.iat, token_id(token))
+        caller = Caller(claims.sub, claims.mesh, claims.exp, claims.iat, token_id(token), key)
+        self._known[token] = caller
         return caller
 
     def _token(self, request: Request) -> str:

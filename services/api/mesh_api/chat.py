@@ -90,7 +90,8 @@ async def _chat(request: Request, target: Target) -> Response:
     await context.asks.put(draft)
     if wait_s is None:
         return answer(ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor))
-    event = await answer_to(context.mesh, ask, since=cursor, wait_s=wait_s)
+    async with context.callers.while_admitted(caller):
+        event = await answer_to(context.mesh, ask, since=cursor, wait_s=wait_s)
     said = None if event is None or is_refusal(event) else str(event.payload.get("content", ""))
     return answer(
         ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor, response=said),

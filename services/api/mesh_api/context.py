@@ -85,7 +85,10 @@ class Context:
             asyncio.create_task(watch_loop(self.loop_lag), name="loop lag"),
         ]
         if self.callers.asks_for_tokens:
-            tasks.append(asyncio.create_task(self.revocations.run(), name="revocations"))
+            look_again = self.callers.look_again
+            tasks.append(asyncio.create_task(self.revocations.run(look_again), name="revocations"))
+            if (source := self.callers.source) is not None:
+                tasks.append(asyncio.create_task(source.run(look_again), name="public keys of tokens"))
         try:
             yield
         finally:

@@ -23,6 +23,7 @@ class GuardedRoute(DirectRoute):
         async def handle(request: Request) -> Response:
             context = context_of(request)
             try:
+                await context.callers.settled(request)
                 context.callers.admit(request)
                 if context.callers.asks_for_tokens and not context.revocations.is_known:
                     raise MeshUnavailable("it is not known yet which tokens were revoked")

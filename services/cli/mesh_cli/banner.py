@@ -41,7 +41,7 @@ def _where(running: Running) -> str:
 
 def _doors(running: Running) -> str:
     settings = load(TokenSettings)
-    if settings.token_key or settings.token_key_file:
+    if settings.token_key or settings.token_key_file or settings.jwks_url:
         nats = "and its NATS to credentials alone" if running.is_secure else "its NATS without authentication"
         return f"to who has a token, {nats}"
     return "and its NATS to credentials alone" if running.is_secure else "without authentication"

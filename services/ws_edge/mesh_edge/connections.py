@@ -125,6 +125,7 @@ async def connections(request: Request, limit: str = str(_USUAL), after: str = "
     """Show who is connected: `limit` (to 1,000) at a time, those behind the socket `after`, those in one group."""
     operators: Operators = request.app.state.mesh_operators
     try:
+        await operators.settled(request)
         operators.check(request)
         asked = _read(limit, after, connection_id)
     except Refusal as refusal:

@@ -141,7 +141,10 @@ class Door(asyncio.Protocol):
             self._refuse(edge, request, refusal)
         else:
             self._edge, self._request = edge, request
-            edge.turnstile.line_up(self._authorize)
+            edge.gate.settle(request.knock, self._wait_in_line)
+
+    def _wait_in_line(self) -> None:
+        self._edge.turnstile.line_up(self._authorize)
 
     def _authorize(self) -> None:
         """Its turn has come."""

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from daena_mesh.connection import Subscription
@@ -27,7 +27,7 @@ from mesh_edge.event_stream import EventStream, ResponseTransport
 from mesh_edge.expiry import Expiry
 from mesh_edge.fanout import Turn
 from mesh_edge.follow import Follow
-from mesh_edge.gate import Denied, Gate
+from mesh_edge.gate import Denied, Gate, Refusal
 from mesh_edge.link import NOBODY, Link, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
@@ -106,6 +106,8 @@ class Edge:
         if self.gate.keyring is not None:
             revocations = Revocations(self.mesh, self.gate.revoked)
             self._tasks.append(asyncio.create_task(revocations.run(self._close_revoked), name="revocations"))
+            if (source := self.gate.keyring.source) is not None:
+                self._tasks.append(asyncio.create_task(source.run(self._close_revoked), name="public keys of tokens"))
 
     async def close(self) -> None:
         """End; sockets that are still here are closed."""
@@ -242,6 +244,10 @@ class Edge:
         self._wheel[hash(link) // 16 % _SLOTS][link] = None
         self._expiry.add(link)
 
+    def settle(self, token: str, go: Callable[[], object]) -> None:
+        """Call ``go`` once a fresh token can be checked, mostly at once."""
+        self.gate.settle(Knock(authorization=f"Bearer {token}"), go)
+
     def renew(self, link: Link, token: str) -> Closing | None:
         """A client shows a fresh token for what it follows; gives why to close it, if that does not do."""
         patterns = [pattern for reader in link.readers for pattern in reader.topic.key.patterns]
@@ -249,6 +255,8 @@ class Edge:
             visitor = self.gate.renew(link.visitor, token, patterns, time.time())
         except Denied as denied:
             return denied.why
+        except Refusal:
+            return closing.INTERNAL_ERROR
         self._expiry.discard(link)
         link.visitor = visitor
         self._expiry.add(link)

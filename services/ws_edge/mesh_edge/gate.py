@@ -6,7 +6,7 @@ gets an HTTP status; tokens are refused after it, by a close code, since browser
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from starlette.responses import Response
@@ -75,6 +75,7 @@ class Silent(Denied):
 
 
 _CROWDED_S = 10
+_BLIND_S = 5
 _STATUSES = {closing.UNAUTHENTICATED: 401, closing.FORBIDDEN: 403, closing.TOO_MANY: 429}
 
 
@@ -118,6 +119,20 @@ class Gate:
             raise Refusal(403, detail, reason="origin")
         self._check_draining()
 
+    def settle(self, knock: Knock, go: Callable[[], object]) -> None:
+        """Call ``go`` once the public key is there that a token may need: at once, or when it was fetched."""
+        keyring = self.keyring
+        source = keyring and keyring.public and keyring.awaited(token_of(knock, self._places).encode(errors="replace"))
+        if source:
+            source.when_fetched(go)
+        else:
+            go()
+
+    async def settled(self, knock: Knock) -> None:
+        """Wait for the same."""
+        if self.keyring is not None and self.keyring.public is not None:
+            await self.keyring.settled(token_of(knock, self._places).encode(errors="replace"))
+
     def authorize(self, knock: Knock, topic: TopicName | None, at: float) -> Visitor:
         """Who it is, at ``at`` seconds since 1970, if they may read all that ``topic`` carries, or be `shown` a part.
 
@@ -148,8 +163,11 @@ class Gate:
 
     def _visitor(self, keyring: Keyring, token: str, at: float) -> Visitor:
         try:
-            claims = keyring.verify(token.encode(errors="replace"), at)
+            claims, key = keyring.examine(token.encode(errors="replace"), at)
         except InvalidToken:
+            if token and keyring.is_blind:
+                detail = "the public keys of tokens cannot be had at the moment"
+                raise Refusal(503, detail, {"Retry-After": str(_BLIND_S)}, reason="keys") from None
             raise Denied(closing.UNAUTHENTICATED) from None
         visitor = Visitor(
             user=claims.sub,
@@ -158,17 +176,23 @@ class Gate:
             until=claims.exp,
             issued=claims.iat,
             token_id=token_id(token),
+            key=key,
         )
         if self.is_revoked(visitor):
             raise Denied(closing.UNAUTHENTICATED)
         return visitor
 
     def is_revoked(self, visitor: Visitor) -> bool:
-        """Whether its token is refused meanwhile."""
+        """Whether its token is refused meanwhile, or the public key of it counts no more."""
+        if visitor.key and (self.keyring is None or not self.keyring.counts(visitor.key)):
+            return True
         return self.revoked.refuses(visitor.user, visitor.issued, visitor.token_id)
 
     def renew(self, visitor: Visitor, token: str, patterns: Iterable[str], at: float) -> Visitor:
-        """The visitor who shows a fresh token, at ``at``, and goes on to read ``patterns``; raises `Denied`."""
+        """The visitor who shows a fresh token, at ``at``, and goes on to read ``patterns``.
+
+        Raises `Denied`, and `Refusal` where it cannot be checked.
+        """
         if self.keyring is None:
             raise Denied(closing.UNAUTHENTICATED)
         fresh = self._visitor(self.keyring, token, at)

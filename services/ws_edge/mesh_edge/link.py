@@ -28,6 +28,9 @@ class Host(Protocol):
     def lost(self, link: Link) -> None:
         """The connection is gone."""
 
+    def settle(self, token: str, go: Callable[[], object]) -> None:
+        """Call ``go`` once a fresh token can be checked, mostly at once."""
+
     def renew(self, link: Link, token: str) -> Closing | None:
         """A client shows a fresh token for what it follows; gives why to close it, if that does not do."""
 
@@ -50,6 +53,8 @@ class Visitor(NamedTuple):
     """When its token was made."""
     token_id: str = ""
     """What names its token where it is revoked."""
+    key: str = ""
+    """Which public key its token was signed for; empty: a secret."""
 
     @property
     def present_as(self) -> str | None:

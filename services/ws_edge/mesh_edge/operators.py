@@ -30,22 +30,26 @@ class Operators:
         self._origins = origins
         self._revoked = revoked
 
+    async def settled(self, request: Request) -> None:
+        """Wait until a token can be checked, mostly not at all."""
+        if self._keyring is not None:
+            await self._keyring.settled(_token(request).encode())
+
     def check(self, request: Request) -> None:
         """Raises `Refusal`."""
         if self._keyring is None:
             self._check_place(request)
         else:
-            self._check_token(self._keyring, request.headers.get("authorization", ""))
+            self._check_token(self._keyring, _token(request))
 
-    def _check_token(self, keyring: Keyring, authorization: str) -> None:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
+    def _check_token(self, keyring: Keyring, token: str) -> None:
+        if not token:
             raise Refusal(401, "a token is needed: Authorization: Bearer …", _CHALLENGE)
         try:
-            claims = keyring.verify(token.strip().encode(), time.time())
+            claims = keyring.verify(token.encode(), time.time())
         except InvalidToken as error:
             raise Refusal(401, str(error), _CHALLENGE) from None
-        if self._revoked.refuses(claims.sub, claims.iat, token_id(token.strip())):
+        if self._revoked.refuses(claims.sub, claims.iat, token_id(token)):
             raise Refusal(401, "the token was revoked", _CHALLENGE)
         if not claims.mesh.may_read(_EVERYTHING):
             raise Refusal(403, "the token does not allow to read everything ('>')")
@@ -60,6 +64,11 @@ class Operators:
         origins, hosts = headers.getlist("origin"), headers.getlist("host")
         if not self._origins.allows(",".join(origins) or None, ",".join(hosts) or None):
             raise Refusal(403, "pages of other origins are not shown this")
+
+
+def _token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -94,6 +94,7 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
         follow = _read(connection_id, websocket.query_params) if connection_id is not None else None
         if HAND_OVER not in websocket.scope.get("extensions", {}):
             raise Refusal(500, "run uvicorn with --ws mesh_edge.protocol:HandoverProtocol: the edge keeps its sockets")
+        await edge.gate.settled(knock)
         try:
             visitor = edge.gate.authorize(knock, follow and follow.name, time.time())
         except Silent:
@@ -135,6 +136,7 @@ async def _stream(request: Request, connection_id: str) -> Response:
         if last := request.headers.get("last-event-id"):
             query["since"] = last
         follow = _read(connection_id, query)
+        await edge.gate.settled(knock)
         visitor = edge.gate.authorize(knock, follow.name, time.time())
         follow = edge.gate.shown(visitor, follow)
         follow = follow._replace(name=follow.name._replace(wire=EVENT_STREAM))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mesh_edge import closing
@@ -114,11 +115,17 @@ class WebSocket(Link, asyncio.Protocol):
         """Whether it is a message for this kind of socket alone, which has acted on it; raises `Refused`."""
         if message.type != "auth" or self.visitor.user is None:
             return False
-        if (why := self._host.renew(self, read_auth(text))) is not None:
+        token = read_auth(text)
+        self._host.settle(token, partial(self._renew, token))
+        return True
+
+    def _renew(self, token: str) -> None:
+        if self._closing or self._is_lost:
+            return  # while the key of the token was fetched
+        if (why := self._host.renew(self, token)) is not None:
             self.close(why)
         else:
-            self.send(renewed_frame(self.visitor.user, self.visitor.until))
-        return True
+            self.send(renewed_frame(self.visitor.user or "", self.visitor.until))
 
     def text_received(self, text: str) -> None:
         """A message that was read before the hand-over."""

@@ -83,9 +83,12 @@ class Stranger(WebSocket):
                 self._knock = self._knock._replace(authorization=f"Bearer {read_auth(message.text)}")
                 self._rest = []
                 self._deadline.cancel()
-                self._edge.turnstile.line_up(self._come_in)
+                self._edge.gate.settle(self._knock, self._wait_in_line)
             else:
                 super()._take([message])
+
+    def _wait_in_line(self) -> None:
+        self._edge.turnstile.line_up(self._come_in)
 
     def _come_in(self) -> None:
         """Its turn has come."""
@@ -101,8 +104,11 @@ class Stranger(WebSocket):
         except Denied as denied:
             self._refuse(denied.why)
             return
-        except Refusal:
-            self._refuse(closing.RESTART if gate.is_draining else closing.TOO_MANY)
+        except Refusal as refusal:
+            is_blind = refusal.status == 503
+            self._refuse(
+                closing.RESTART if gate.is_draining else closing.INTERNAL_ERROR if is_blind else closing.TOO_MANY
+            )
             return
         gate.entered(self, self._knock)
         if follow is not None:

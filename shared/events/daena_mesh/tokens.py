@@ -4,26 +4,29 @@ A token says who somebody is, until when, and what they may read and write, as p
 
     {"sub": "ada", "exp": 1795401600, "mesh": {"read": ["chat.s1.>", "session.s1.>"], "write": ["chat.s1.message"]}}
 
-HS256 is the only algorithm that is ever computed, whatever a token asks for.
+HS256 is the only algorithm that is ever computed here, whatever a token asks for. Tokens that others sign, with private
+keys, are checked by `daena_mesh.public_keys`, where such keys are configured.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
 from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from daena_mesh.errors import ConfigurationError, InvalidToken
+from daena_mesh.jose import decoded, encoded, read_head
 from daena_mesh.settings import MeshSettings
 from daena_mesh.subjects import covers, matches
+
+if TYPE_CHECKING:
+    from daena_mesh.jwks import Jwks
+    from daena_mesh.public_keys import PublicKeys
 
 LEAST_KEY_BYTES = 32
 """RFC 7518 section 3.2: a key as long as the hash, or longer."""
@@ -31,8 +34,6 @@ LEAST_KEY_BYTES = 32
 MOST_TOKEN_BYTES = 8_192
 _MOST_KEYS = 8
 _MOST_HEADS = 64
-_TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 class TokenSettings(MeshSettings, frozen=True, kw_only=True):
@@ -40,13 +41,26 @@ class TokenSettings(MeshSettings, frozen=True, kw_only=True):
 
     token_key: Annotated[
         str,
-        Meta(description="The key of HS256 tokens, 32 bytes at least. Empty, without a file: nobody authenticates."),
+        Meta(
+            description="The key of HS256 tokens, 32 bytes at least, or a public key (PEM) of RS256, ES256 or EdDSA. "
+            "Empty, and neither a file nor an address: nobody authenticates."
+        ),
     ] = ""
     token_key_previous: Annotated[
         str, Meta(description="The key before, accepted as well until all tokens that it signed have expired.")
     ] = ""
     token_key_file: Annotated[
-        str, Meta(description="A file with the keys instead, one a line, the present one first.")
+        str, Meta(description="A file with the keys instead: one a line, the present one first; or public keys (PEM).")
+    ] = ""
+    jwks_url: Annotated[
+        str, Meta(description="Where the public keys of tokens are published (JWKS): https, or http on loopback.")
+    ] = ""
+    jwks_refresh_s: Annotated[
+        float, Meta(ge=1, le=86_400, description="How often these are fetched again, in seconds.")
+    ] = 300.0
+    token_issuer: Annotated[str, Meta(description="Who must have made a token, its `iss`; empty: anybody.")] = ""
+    token_audience: Annotated[
+        str, Meta(description="For whom a token must be, its `aud`; empty: a token that has one is refused.")
     ] = ""
     token_cookie: Annotated[str, Meta(description="The cookie that may carry a token; empty: none.")] = "mesh_token"  # noqa: S105 - its name
 
@@ -71,7 +85,7 @@ class Rights(msgspec.Struct, frozen=True):
         return any(matches(mine, subject) for mine in self.write)
 
 
-class Claims(msgspec.Struct, frozen=True):
+class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a token says that was signed with one of our keys and has not expired."""
 
     sub: Annotated[str, Meta(min_length=1, max_length=256)]
@@ -81,17 +95,13 @@ class Claims(msgspec.Struct, frozen=True):
     mesh: Rights = Rights()
     iat: int | float = 0
     """When it was made; 0: before everything else."""
-
-
-class _Head(msgspec.Struct, frozen=True):
-    """A JOSE header."""
-
-    alg: str
-    crit: Any = msgspec.UNSET
+    iss: str = ""
+    """Who made it."""
+    aud: str | tuple[str, ...] = ()
+    """For whom it is."""
 
 
 _claims_of = msgspec.json.Decoder(Claims).decode
-_head_of = msgspec.json.Decoder(_Head).decode
 
 
 class Keyring:
@@ -99,42 +109,38 @@ class Keyring:
 
     Args:
         keys: secrets of 32 bytes at least.
+        public: the keys of others, who sign with private ones.
+        issuer: who must have made a token; empty: anybody.
+        audience: for whom it must be; empty: for nobody in particular.
 
     Raises:
         ConfigurationError: there is none, there are too many, or one is too short; the message shows none of them.
     """
 
-    __slots__ = ("_heads", "_signers")
+    __slots__ = ("_audience", "_heads", "_issuer", "_signers", "public")
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        if not 1 <= len(keys) <= _MOST_KEYS:
+    def __init__(
+        self, keys: Sequence[bytes], *, public: PublicKeys | None = None, issuer: str = "", audience: str = ""
+    ) -> None:
+        if len(keys) > _MOST_KEYS or not (keys or public):
             raise ConfigurationError(f"tokens need 1 to {_MOST_KEYS} keys, not {len(keys)}")
         if short := [len(key) for key in keys if len(key) < LEAST_KEY_BYTES]:
             raise ConfigurationError(
                 f"a key has {min(short)} bytes and needs {LEAST_KEY_BYTES}; `openssl rand -base64 32` makes one"
             )
+        self.public = public
         self._signers = tuple(_signer(key) for key in keys)
         self._heads: set[bytes] = set()
         """Headers that came with a valid signature and say HS256."""
+        self._issuer = issuer
+        self._audience = audience
 
     @classmethod
     def load(cls, settings: TokenSettings) -> Keyring | None:
         """Read the keys that are configured; None where there are none. Raises `ConfigurationError`."""
-        given = [key for key in (settings.token_key, settings.token_key_previous) if key]
-        variable = "MESH_TOKEN_KEY"
-        if settings.token_key_file:
-            if given:
-                raise ConfigurationError("MESH_TOKEN_KEY and MESH_TOKEN_KEY_FILE are both set: one of them must go")
-            variable = "MESH_TOKEN_KEY_FILE"
-            given = _lines(settings.token_key_file, variable)
-        elif not given:
-            return None
-        elif not settings.token_key:
-            raise ConfigurationError("MESH_TOKEN_KEY_PREVIOUS is set, and MESH_TOKEN_KEY is not")
-        try:
-            return cls([key.encode() for key in given])
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{variable}: {error}") from None
+        from daena_mesh.token_keys import keyring_of
+
+        return keyring_of(settings)
 
     def __repr__(self) -> str:
         return f"Keyring({len(self._signers)} keys)"
@@ -147,39 +153,86 @@ class Keyring:
             at: the time, in seconds since 1970; it must lie before ``exp``, and not before ``nbf``.
 
         Raises:
-            InvalidToken: it is none, is not signed by us with HS256, or its time has not come or is over.
+            InvalidToken: it is none, is not signed by one of our keys with the algorithm of that key, is from or for
+                somebody else, or its time has not come or is over.
         """
+        return self.examine(token, at)[0]
+
+    def examine(self, token: bytes, at: float) -> tuple[Claims, str]:
+        """Read a token as `verify` does, and tell which of the public keys it was signed for: empty for a secret."""
         if len(token) > MOST_TOKEN_BYTES:
             raise InvalidToken("the token is too long")
         signed, _, signature = token.rpartition(b".")
-        for sign in self._signers:
-            if compare_digest(sign(signed), signature):
-                break
-        else:
-            raise InvalidToken("the token's signature is not ours")
         head, _, body = signed.partition(b".")
+        key = ""
         try:
-            if head not in self._heads:
-                self._check_head(head)
-            claims = _claims_of(_decoded(body))
+            for sign in self._signers:
+                if compare_digest(sign(signed), signature):
+                    if head not in self._heads:
+                        self._check_head(head)
+                    break
+            else:
+                if self.public is None:
+                    raise InvalidToken("the token's signature is not ours")
+                key = self.public.check(token)
+            claims = _claims_of(decoded(body))
         except (msgspec.DecodeError, Base64Error, UnicodeDecodeError):
             raise InvalidToken("the token does not say what it must: sub, exp, mesh") from None
         if not claims.exp > at:
             raise InvalidToken("the token has expired")
         if claims.nbf > at:
             raise InvalidToken("the token is not valid yet")
-        return claims
+        if claims.aud or claims.iss or self._issuer or self._audience:
+            self._check_parties(claims)
+        return claims, key
+
+    def _check_parties(self, claims: Claims) -> None:
+        """RFC 7519, sections 4.1.1 and 4.1.3: a token that is for somebody is not for others."""
+        if self._issuer and claims.iss != self._issuer:
+            raise InvalidToken("the token is from another issuer")
+        audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
+        if (self._audience or claims.aud) and (not self._audience or self._audience not in audience):
+            raise InvalidToken("the token is for another audience")
+
+    def awaited(self, token: bytes) -> Jwks | None:
+        """Where the key may come from that a token names and nobody knows yet; None: nothing is to wait for."""
+        return None if self.public is None else self.public.awaited(token)
+
+    async def settled(self, token: bytes) -> None:
+        """Wait until it is known whether there is such a key, for a few seconds at most."""
+        if (source := self.awaited(token)) is not None:
+            await source.fetched()
+
+    def counts(self, key: str) -> bool:
+        """Whether a key still counts that `examine` has told."""
+        return not key or (self.public is not None and self.public.counts(key))
+
+    @property
+    def source(self) -> Jwks | None:
+        """Where public keys are fetched; somebody has to `run` it."""
+        return None if self.public is None else self.public.source
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether keys are to be fetched, and none ever were, or so long ago that they do not count."""
+        return self.source is not None and not self.source.is_known
 
     def _check_head(self, head: bytes) -> None:
-        said = _head_of(_decoded(head))
+        said = read_head(head)
         if said.alg != "HS256" or said.crit is not msgspec.UNSET:
             raise InvalidToken("the token is signed in a way that is not known here")
         if len(self._heads) < _MOST_HEADS:
             self._heads.add(head)
 
     def mint(self, claims: Claims) -> str:
-        """Sign ``claims`` with the first key."""
-        return _minted(claims, self._signers[0])
+        """Sign ``claims`` with the first secret, as our issuer for our audience; raises `ConfigurationError`."""
+        if not self._signers:
+            raise ConfigurationError("public keys check tokens; who signs one needs a private key")
+        return _minted(self.addressed(claims), self._signers[0])
+
+    def addressed(self, claims: Claims) -> Claims:
+        """The same claims from our issuer, for our audience."""
+        return msgspec.structs.replace(claims, iss=self._issuer or claims.iss, aud=self._audience or claims.aud)
 
 
 def mint(claims: Claims | dict[str, Any], key: bytes) -> str:
@@ -188,17 +241,8 @@ def mint(claims: Claims | dict[str, Any], key: bytes) -> str:
 
 
 def _minted(claims: Claims | dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
-    signed = _encoded(b'{"alg":"HS256","typ":"JWT"}') + b"." + _encoded(msgspec.json.encode(claims))
+    signed = encoded(b'{"alg":"HS256","typ":"JWT"}') + b"." + encoded(msgspec.json.encode(claims))
     return (signed + b"." + sign(signed)).decode()
-
-
-def _lines(path: str, variable: str) -> list[str]:
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigurationError(f"{variable}: {path!a} cannot be read: {why}") from None
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _signer(key: bytes) -> Callable[[bytes], bytes]:
@@ -210,19 +254,6 @@ def _signer(key: bytes) -> Callable[[bytes], bytes]:
         inner, outer = inside.copy(), outside.copy()
         inner.update(text)
         outer.update(inner.digest())
-        return _encoded(outer.digest())
+        return encoded(outer.digest())
 
     return sign
-
-
-def _encoded(data: bytes) -> bytes:
-    """Base64url without padding, RFC 7515 section 2."""
-    return b64encode(data).translate(_TO_URL).rstrip(b"=")
-
-
-def _decoded(text: bytes) -> bytes:
-    """The inverse; raises `binascii.Error` for whatever `_encoded` would not have written."""
-    data = a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4))
-    if _encoded(data) != text:
-        raise Base64Error
-    return data

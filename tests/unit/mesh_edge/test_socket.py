@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -66,6 +67,9 @@ class Host:
     def __init__(self) -> None:
         self.counts = Counts()
         self.lost_links: list[Link] = []
+
+    def settle(self, token: str, go: Callable[[], object]) -> None:
+        go()
 
     def renew(self, link: Link, token: str) -> Closing | None:
         raise NotImplementedError

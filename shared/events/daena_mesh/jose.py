@@ -1,0 +1,44 @@
+"""What all JSON Web Signatures have in common (RFC 7515): base64url in one spelling, and their headers."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from typing import Any
+
+import msgspec
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A JOSE header. What it says of where a key could be had (`jku`, `jwk`, `x5u`, …) is not read."""
+
+    alg: str
+    kid: str = ""
+    """Which key it was signed with; empty: it does not say."""
+    crit: Any = msgspec.UNSET
+    """What must be understood, whatever it is: nothing of that is, here."""
+
+
+_head_of = msgspec.json.Decoder(Head).decode
+
+
+def read_head(text: bytes) -> Head:
+    """Read the first part of a token; raises `binascii.Error`, `UnicodeDecodeError` or `msgspec.DecodeError`."""
+    return _head_of(decoded(text))
+
+
+def encoded(data: bytes) -> bytes:
+    """Base64url without padding, RFC 7515 section 2."""
+    return b64encode(data).translate(_TO_URL).rstrip(b"=")
+
+
+def decoded(text: bytes) -> bytes:
+    """The inverse; raises `binascii.Error` for whatever `encoded` would not have written."""
+    data = a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4))
+    if encoded(data) != text:
+        raise Base64Error
+    return data
