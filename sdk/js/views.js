@@ -90,6 +90,24 @@ class View extends Emitter {
     return null;
   }
 
+  /**
+   * Read what is, now and where events cannot tell any more.
+   *
+   * @protected
+   * @param {() => Promise<void>} load
+   */
+  _keep(load) {
+    const following = this._following;
+    let isSure = following?.state.state === "connected";
+    following?.on("state", ({ state }) => {
+      // What was told between the first answer and the moment since which events come is in neither.
+      if (!isSure && state === "connected") void load();
+      isSure ||= state === "connected";
+    });
+    following?.on("gap", () => void load());
+    void load();
+  }
+
   /** @protected */
   _changed() {
     if (!this._isClosed) this._emit("change", this);
@@ -209,8 +227,7 @@ export class Task extends View {
       const [, task, , author] = subject.split(".");
       if (task === id) this.#update({ agent_id: author, ...payload }, cursor);
     });
-    this._following?.on("gap", () => this.#load());
-    void this.#load();
+    this._keep(() => this.#load());
   }
 
   /** Whether it goes on. */
@@ -255,8 +272,7 @@ export class Agent extends View {
       else if (type === "task.update") this.#tasks.set(subject.split(".")[1], payload.status);
       this._changed();
     });
-    this._following?.on("gap", () => this.#load());
-    void this.#load();
+    this._keep(() => this.#load());
   }
 
   /** The ids of what it works on. */

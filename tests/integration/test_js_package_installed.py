@@ -1,4 +1,4 @@
-"""The packed npm package in an empty project: in Node, in TypeScript, and as the page that docs/clients.md shows."""
+"""The packed npm package in an empty project: in Node, in TypeScript, with Vite, and as the page of docs/clients.md."""
 
 from __future__ import annotations
 
@@ -55,7 +55,17 @@ IN_TYPESCRIPT = """
 import { open, type Item } from "@daena/mesh";
 import { connect, type ConnectionState, type MeshEvent } from "@daena/mesh/core";
 import { SseSocket } from "@daena/mesh/sse";
+import { MeshProvider, useAgent, useChat, useMesh, useTask, type ChatNow } from "@daena/mesh/react";
 
+export function Page() {
+  const now: ChatNow = useChat("s1", { sender: "ada" });
+  const sent: Promise<{ cursor: string }> = useChat(null).send("Hello!", { id: "m1" });
+  // @ts-expect-error a session has an id
+  useChat(1);
+  const children = [now.items[0].content, useTask("t1").progress, useAgent("scout").tasks[0], sent];
+  return MeshProvider({ base: "/", children });
+}
+export const useCursor = () => useMesh().mesh?.follow("events").since;
 const mesh = open({ base: "http://127.0.0.1:8000/", WebSocket: SseSocket, getToken: async () => "jwt" });
 const items: Item[] = mesh.chat("s1").items;
 const state: ConnectionState = connect("events", { storage: sessionStorage, WebSocket }).state;
@@ -67,11 +77,14 @@ connect("events", { colour: "red" });
 console.log(cursor, mesh.task("t1").isOpen, mesh.agent("scout").tasks);
 """
 
-CONFIGURATION = {"compilerOptions": {"strict": True, "noEmit": True, "module": "nodenext", "lib": ["es2022", "dom"]}}
+OPTIONS = {"strict": True, "noEmit": True, "module": "nodenext", "lib": ["es2022", "dom"], "types": []}
+TOOLS = ROOT / "tests" / "sdk"
+EXAMPLE = ROOT / "examples" / "react-chat"
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    environment = {**os.environ, "npm_config_cache": str(cwd / ".npm"), "npm_config_update_notifier": "false"}
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
+    npm = {"npm_config_cache": str(cwd / ".npm"), "npm_config_update_notifier": "false"}
+    environment = {**os.environ, **variables, **npm}
     ran = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
@@ -82,7 +95,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give an empty project where the package is installed, and nothing else."""
     node_path()
     npm = find(["npm"]) or skip("install npm to run this test")
-    folder = tmp_path_factory.mktemp("project")
+    if not (TOOLS / "node_modules" / "vite").exists():
+        skip("run npm ci --prefix tests/sdk to run this test")
+    around = tmp_path_factory.mktemp("around")
+    (around / "node_modules").symlink_to(TOOLS / "node_modules")  # where Node looks for what else a project needs
+    folder = around / "project"
+    folder.mkdir()
     run(npm, "pack", ROOT / "sdk" / "js", "--silent", cwd=folder)
     (packed,) = folder.glob("*.tgz")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
@@ -112,12 +130,9 @@ async def test_it_follows_and_sends_in_node(project: Path, mesh: RunningMesh) ->
 
 @pytest.mark.promise("P-CLIENT-1")
 async def test_its_types_are_found_and_hold(project: Path) -> None:
-    compiler = ROOT / "tests" / "sdk" / "node_modules" / ".bin" / "tsc"
-    if not compiler.exists():
-        skip("run npm ci --prefix tests/sdk to run this test")
     (project / "client.ts").write_text(IN_TYPESCRIPT)
-    (project / "tsconfig.json").write_text(json.dumps({**CONFIGURATION, "files": ["client.ts"]}))
-    run(compiler, "-p", ".", cwd=project)
+    (project / "tsconfig.json").write_text(json.dumps({"compilerOptions": OPTIONS, "files": ["client.ts"]}))
+    run(TOOLS / "node_modules" / ".bin" / "tsc", "-p", ".", cwd=project)
 
 
 @asynccontextmanager
@@ -140,11 +155,11 @@ async def served(folder: Path) -> AsyncIterator[str]:
 
 @pytest.mark.browser
 @pytest.mark.promise("P-CLIENT-2", "P-CLIENT-6")
-async def test_the_page_of_the_document_lives(mesh: RunningMesh, chromium: Path, tmp_path: Path) -> None:
+async def test_the_page_of_the_document_lives(project: Path, mesh: RunningMesh, chromium: Path, tmp_path: Path) -> None:
     (shown,) = [block.code for block in blocks((ROOT / "docs/clients.md").read_text()) if block.language == "html"]
     assert shown.count('"http://127.0.0.1:8000/"') == 1
     live = tmp_path / "live"
-    shutil.copytree(ROOT / "sdk" / "js", live)
+    shutil.copytree(project / "node_modules" / "@daena" / "mesh", live)
     (live / "chat.html").write_text(shown.replace("http://127.0.0.1:8000/", f"{mesh.url}/"))
     async with (
         async_playwright() as playwright,
@@ -170,4 +185,44 @@ async def test_the_page_of_the_document_lives(mesh: RunningMesh, chromium: Path,
         async with Mesh.connect(mesh.nats_url) as again:
             history = await again.chat("s1").history(5)
         assert [event.payload["content"] for event in history] == ["Is anyone there?", "I am.", "Still there?"]
+        await browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.promise("P-REACT-1")
+async def test_the_example_in_react_is_built_by_vite_and_lives(
+    project: Path, mesh: RunningMesh, chromium: Path, tmp_path: Path
+) -> None:
+    asked = json.loads((EXAMPLE / "package.json").read_text())
+    packed = json.loads((project / "package.json").read_text())["dependencies"]
+    wanted = {name: asked["dependencies"][name] for name in packed}
+    assert wanted == packed, "the example asks for another file than npm pack makes"
+    tools = json.loads((TOOLS / "package.json").read_text())["devDependencies"]
+    others = {**asked["dependencies"], **asked["devDependencies"]}.items() - wanted.items()
+    assert dict(others) == {name: f"^{tools[name]}" for name, _ in others}, "it is tested with what it asks for"
+    shutil.copytree(EXAMPLE / "src", project / "src")
+    shutil.copy(EXAMPLE / "index.html", project)
+    run(TOOLS / "node_modules" / ".bin" / "vite", "build", cwd=project, VITE_MESH=f"{mesh.url}/")
+    async with (
+        async_playwright() as playwright,
+        served(project / "dist") as url,
+        Mesh.connect(mesh.nats_url) as other,
+    ):
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.set_default_timeout(30_000)
+        await page.goto(url)
+        await page.get_by_label("Session").fill("vite")
+        await expect(page.locator("output")).to_have_text("connected", timeout=30_000)
+        await page.get_by_label("Message").fill("Is anyone there?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("li.stored")).to_have_text(["ada Is anyone there?"])
+        async with other.chat("vite").stream("daena") as out:
+            await out.write("I ")
+            await expect(page.locator("li.streaming")).to_have_text("daena I ")
+            await out.write("am.")
+        await expect(page.locator("li.stored")).to_have_text(["ada Is anyone there?", "daena I am."])
+        assert errors == []
         await browser.close()

@@ -182,3 +182,17 @@ test("an agent is as it was told last, and lists what it works on", async () => 
   tell("agent.status", 10, { status: "offline", reason: "silent" });
   assert.deepEqual([agent.status, agent.reason], ["offline", "silent"]);
 });
+
+test("what is told before its events come is read again once they do", async () => {
+  const mesh = source();
+  mesh.follow = (topic, options) => Object.assign(new Following(topic, options), { state: { state: "connecting" } });
+  const task = new Task(mesh, "t1");
+  mesh.asked[0].answer({ status: "running", progress: { done: 0 }, cursor: "Sp9a-1" });
+  await settle();
+  const [following] = Following.made;
+  for (const state of ["connected", "recovering", "connected"]) following.tell("state", { state });
+  assert.equal(mesh.asked.length, 2);
+  mesh.asked[1].answer({ status: "running", progress: { done: 3 }, cursor: "Sp9a-2" });
+  await settle();
+  assert.deepEqual(task.progress, { done: 3 });
+});

@@ -37,8 +37,8 @@ def run(*command: str, cwd: Path = ROOT) -> str:
 @pytest.mark.promise("P-CLIENT-1")
 def test_types_are_sound_and_the_declarations_are_theirs(tmp_path: Path) -> None:
     run(tool("tsc"), "-p", "tests/sdk", "--outDir", str(tmp_path))
-    written = sorted(path.name for path in tmp_path.glob("*.d.ts"))
-    assert written == sorted(path.name for path in (SDK / "types").iterdir())
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.d.ts"))
+    assert written == sorted(path.relative_to(SDK / "types").as_posix() for path in (SDK / "types").rglob("*.d.ts"))
     _, different, missing = filecmp.cmpfiles(tmp_path, SDK / "types", written, shallow=False)
     assert (different, missing) == ([], []), "make types"
 
@@ -54,7 +54,10 @@ def test_the_core_is_small() -> None:
 def test_the_package_says_what_is_there() -> None:
     package = json.loads((SDK / "package.json").read_text())
     assert package["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert not any("dependencies" in key.lower() for key in package)
+    assert {key: package[key] for key in package if "dependencies" in key.lower()} == {
+        "peerDependencies": {"react": ">=18"},
+        "peerDependenciesMeta": {"react": {"optional": True}},
+    }
     for entry in package["exports"].values():
         for path in entry.values():
             assert (SDK / path).is_file(), path

@@ -98,6 +98,13 @@ declare class View extends Emitter {
      * @returns {Promise<any>} null where there is no such thing, or no API that answers
      */
     protected _read(path: string): Promise<any>;
+    /**
+     * Read what is, now and where events cannot tell any more.
+     *
+     * @protected
+     * @param {() => Promise<void>} load
+     */
+    protected _keep(load: () => Promise<void>): void;
     /** @protected */
     protected _changed(): void;
 }
