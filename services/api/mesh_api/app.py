@@ -9,7 +9,21 @@ from fastapi import FastAPI
 
 import daena_mesh
 from daena_mesh.settings import load
-from mesh_api import agents, brain, chat, docs, events, health, openapi, presence, problems, sessions, stops, tasks
+from mesh_api import (
+    agents,
+    brain,
+    chat,
+    docs,
+    events,
+    health,
+    members,
+    openapi,
+    presence,
+    problems,
+    sessions,
+    stops,
+    tasks,
+)
 from mesh_api.context import Context
 from mesh_api.guard import Guard
 from mesh_api.metrics import Requests
@@ -50,7 +64,7 @@ def create_app(settings: ApiSettings | None = None, *, with_page: bool = False) 
     app.add_middleware(Origins, settings=settings)
     app.add_middleware(Guard, max_request_bytes=settings.max_request_bytes, requests=requests)
     for router in (
-        *(chat.router, sessions.router, stops.router, events.router, brain.router, presence.router),
+        *(chat.router, sessions.router, members.router, stops.router, events.router, brain.router, presence.router),
         *(agents.router, tasks.router),
         *(health.router, docs.router),
     ):

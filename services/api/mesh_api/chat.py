@@ -18,6 +18,7 @@ from daena_mesh.asks import Ask, Target
 from daena_mesh.errors import DeletedSession, InvalidId
 from daena_mesh.layout import RECORDS
 from daena_mesh.subjects import check_id
+from mesh_api import access
 from mesh_api.bodies import ChatBody, answer, read
 from mesh_api.callers import caller_of
 from mesh_api.context import Context, context_of
@@ -68,9 +69,11 @@ async def _chat(request: Request, target: Target) -> Response:
     context, body, ids = context_of(request), await read(request, ChatBody), ids_of(request)
     session_id = ids.make("session") if body.session_id is None else check_id(body.session_id, "session_id")
     caller, wait_s = caller_of(request), wait_of(request.headers.getlist("prefer"))
-    caller.check_write(f"chat.{session_id}.message")
-    if wait_s is not None:
-        caller.check_read(f"chat.{session_id}.message", f"chat.{session_id}.message.*")
+    subject = f"chat.{session_id}.message"
+    reads = () if wait_s is None else (subject, f"{subject}.*")
+    may_at_once = caller.rights.may_write(subject) and caller.rights.may_read(reads)
+    if not may_at_once:
+        await access.check_join(context, caller, session_id, subject, reads)
     sender = caller.user or body.sender
     message_id = ids.make("message")
     metadata = _metadata(body, target)
@@ -85,7 +88,12 @@ async def _chat(request: Request, target: Target) -> Response:
         context=body.context,
     )
     draft = context.asks.draft(target.subject(AUTHOR), ask)
-    await _ensure_session(context, session_id, body, target, ids, sender=sender)
+    with access.hiding(caller, subject):
+        await _ensure_session(context, session_id, body, target, ids, sender=sender)
+    if not may_at_once:  # somebody else may have been first to begin it
+        await access.check_write(context, caller, session_id, subject)
+        if reads:
+            await access.check_read(context, caller, session_id, *reads)
     cursor = await say(context, message, ids)
     await context.asks.put(draft)
     if wait_s is None:

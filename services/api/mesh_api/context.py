@@ -49,7 +49,7 @@ class Context:
         self.writer = Writer(self.mesh, deadline_s=settings.api_deadline_s)
         self.asks = Asks(self.mesh, deadline_s=settings.api_deadline_s, patience_s=settings.api_wait_s)
         self.upkeep = Upkeep(self.mesh, self.sessions)
-        self.projector = Projector(self.mesh, self.upkeep)
+        self.projector = Projector(self.mesh, self.upkeep, by_user=self.callers.asks_for_tokens)
         self.unfinished = Unfinished(self.mesh)
         self.tender = StreamTender(self.mesh, self.unfinished, ask_timeout_s=settings.ask_timeout_s)
         self.state = StateKeeper(self.mesh)

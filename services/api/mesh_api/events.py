@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from daena_mesh.errors import DeletedSession, InvalidEvent
 from daena_mesh.events import PAYLOADS
 from daena_mesh.subjects import subject_for
+from mesh_api import access
 from mesh_api.bodies import NewEvent, answer, read
 from mesh_api.callers import caller_of
 from mesh_api.context import context_of
@@ -43,7 +44,11 @@ async def emit_event(request: Request) -> Response:
         raise Problem(NOT_ALLOWED, why)
     event_id = ids.make("event")
     caller = caller_of(request)
-    caller.check_write(subject_for(body.event_type, body.id))
+    subject = subject_for(body.event_type, body.id)
+    if domain == "chat":
+        await access.check_write(context, caller, body.id, subject)
+    else:
+        caller.check_write(subject)
     draft = context.writer.draft(body.event_type, body.id, completed(body, event_id, caller.user), event_id)
     if domain == "chat" and context.projector.projection.is_deleted(body.id):
         raise DeletedSession(f"session {body.id!r} was deleted")

@@ -9,6 +9,7 @@ import msgspec
 from daena_mesh import codec
 from daena_mesh.errors import InvalidEvent
 from daena_mesh.events import Event, Session
+from daena_mesh.membership import MOST_USER_CHARS
 from daena_mesh.sessions import state_of
 from daena_mesh.stored import Stored, kind_of
 
@@ -31,7 +32,8 @@ class Begin(msgspec.Struct, frozen=True):
     title: str
     scope_type: str
     scope_id: str | None
-    created_by: str
+    created_by: str | None
+    """Who said it first, if that can be a user."""
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -90,12 +92,14 @@ def _said(subject: str, session_id: str, message: Stored, cursor: str, most_byte
 def begin_of(message: Stored, most_bytes: int) -> Begin:
     """How a session begins whose first message this is; raises `InvalidEvent` where it is none."""
     payload = _event(message.subject.decode(), message, "", most_bytes).payload
-    about = payload.get("metadata")
-    title, sender = title_of(_text(payload.get("content"))), _sender(payload)
+    about, said_by = payload.get("metadata"), payload.get("sender")
+    title = title_of(_text(payload.get("content")))
+    # In full or not at all: a name that was cut could be another user's.
+    owner = said_by if isinstance(said_by, str) and 1 <= len(said_by) <= MOST_USER_CHARS else None
     for scope_type in ("department", "agent"):
         if isinstance(about, dict) and isinstance(scope_id := about.get(f"{scope_type}_id"), str) and scope_id:
-            return Begin(title, scope_type, scope_id[:PREVIEW_CHARS], sender)
-    return Begin(title, "executive", None, sender)
+            return Begin(title, scope_type, scope_id[:PREVIEW_CHARS], owner)
+    return Begin(title, "executive", None, owner)
 
 
 def title_of(content: str) -> str:

@@ -35,9 +35,9 @@ class Filled(NamedTuple):
     """Deleted sessions of which there is more than that they were deleted."""
 
 
-async def fill(mesh: Mesh, read: Callable[[Stored], Fact | None]) -> Filled:
+async def fill(mesh: Mesh, read: Callable[[Stored], Fact | None], *, by_user: bool = False) -> Filled:
     """Read what the log has; ``read`` gives the fact of a message, if it is one. Raises `MeshUnavailable`."""
-    projection = Projection()
+    projection = Projection(by_user=by_user)
     counted_at, chats = await _counts(mesh, *_CHATS)
     left = set(chats)
     async for messages in last_of_each(mesh.connection, RECORDS, PATTERNS, most_bytes=mesh.settings.max_body_bytes):

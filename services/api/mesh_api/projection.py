@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from daena_mesh.membership import NOBODY, Circle, circle_of
 from mesh_api.facts import Changed, Deleted, Fact, LastMessage, Said
 
 _SLACK = 1_024
@@ -46,13 +47,16 @@ class _Entry(msgspec.Struct, gc=False):
     count: int = 0
     counted_to: int = 0
     touched: int = 0
+    circle: Circle = NOBODY
 
 
 class Projection:
     """All sessions, their counts of messages and each chat's last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_user: bool = False) -> None:
+        """``by_user``: know which sessions belong to whom."""
         self._entries: dict[str, _Entry] = {}
+        self._by_user: dict[str, set[str]] | None = {} if by_user else None
         self._deleted: dict[str, int] = {}
         self._order: list[tuple[int, str]] = []
         """By `touched`, with entries that were touched again since: those are skipped, and swept now and then."""
@@ -69,6 +73,7 @@ class Projection:
             self._deleted[session_id] = max(fact.seq, self._deleted.get(session_id, 0))
             if (gone := self._entries.pop(session_id, None)) is not None and gone.state:
                 self._sessions -= 1
+                self._note_circle(session_id, gone, NOBODY)
         elif session_id not in self._deleted:
             entry = self._entries.get(session_id)
             if entry is None:
@@ -77,8 +82,22 @@ class Projection:
                 _say(entry, fact)
             else:
                 self._sessions += not entry.state
-                _change(entry, fact)
+                if fact.seq > entry.seq:
+                    _change(entry, fact)
+                    self._note_circle(session_id, entry, circle_of(fact.session))
             self._touch(session_id, entry)
+
+    def _note_circle(self, session_id: str, entry: _Entry, circle: Circle) -> None:
+        if self._by_user is None or circle == entry.circle:
+            return
+        for user in _users(entry.circle):
+            sessions = self._by_user[user]
+            sessions.discard(session_id)
+            if not sessions:
+                del self._by_user[user]
+        for user in _users(circle):
+            self._by_user.setdefault(user, set()).add(session_id)
+        entry.circle = circle
 
     def _touch(self, session_id: str, entry: _Entry) -> None:
         touched = max(entry.seq, entry.said)
@@ -111,6 +130,10 @@ class Projection:
     def is_deleted(self, session_id: str) -> bool:
         """Whether there was such a session."""
         return session_id in self._deleted
+
+    def belonging_to(self, user: str | None) -> frozenset[str]:
+        """The sessions of which ``user`` is owner or member."""
+        return frozenset((self._by_user or {}).get(user or "", ()))
 
     def last_said(self, session_id: str) -> int:
         """The sequence of a chat's last message, or 0."""
@@ -164,9 +187,11 @@ class Projection:
         return [session_id for session_id, entry in self._entries.items() if not entry.state]
 
 
+def _users(circle: Circle) -> set[str]:
+    return {*circle.members, *([circle.owner] if circle.owner else [])}
+
+
 def _change(entry: _Entry, fact: Changed) -> None:
-    if fact.seq <= entry.seq:
-        return
     session = fact.session
     entry.seq = fact.seq
     entry.state = msgspec.json.encode(session)

@@ -26,9 +26,11 @@ class Projector(Keeper):
     what = "list of sessions"
     patterns = PATTERNS
 
-    def __init__(self, mesh: Mesh, upkeep: Upkeep) -> None:
+    def __init__(self, mesh: Mesh, upkeep: Upkeep, *, by_user: bool = False) -> None:
+        """``by_user``: know which sessions belong to whom."""
         super().__init__(mesh)
-        self.projection = Projection()
+        self._by_user = by_user
+        self.projection = Projection(by_user=by_user)
         self._upkeep = upkeep
         self._filled: Filled | None = None
         self._seen = 0
@@ -46,7 +48,7 @@ class Projector(Keeper):
 
     async def fill(self) -> None:
         """Read all sessions, and how much was said in each; raises `MeshUnavailable`."""
-        self._filled = await fill(self._mesh, self._fact)
+        self._filled = await fill(self._mesh, self._fact, by_user=self._by_user)
         self.projection = self._filled.projection
 
     def filled(self) -> None:

@@ -36,6 +36,7 @@ class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     updated_at: str
     created_by: str | None
+    members: tuple[str, ...]
     metadata: dict[str, Any]
     message_count: int
     last_message: ListedMessage | None

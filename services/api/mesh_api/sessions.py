@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +12,9 @@ from daena_mesh.cursors import Positions
 from daena_mesh.errors import Conflict, DeletedSession, MeshUnavailable
 from daena_mesh.events import Event, Session
 from daena_mesh.layout import LETTERS, RECORDS, SIGNALS
+from daena_mesh.sessions import Allowed
 from daena_mesh.subjects import check_id
+from mesh_api import access
 from mesh_api.bodies import NewMessage, NewSession, SessionChanges, answer, read
 from mesh_api.callers import caller_of
 from mesh_api.chat import say
@@ -53,24 +56,26 @@ async def create_session(request: Request) -> Response:
     ack = await context.sessions.create(
         session_id, **fields, created_by=caller.user, event_id=ids.given("session created")
     )
-    return await _session_answer(context, session_id, ack.seq, same=fields if ack.duplicate and ids.base else None)
+    return await session_answer(context, session_id, ack.seq, same_as(fields) if ack.duplicate and ids.base else None)
 
 
 @router.put("/{session_id}", openapi_extra=takes(SessionChanges, guarded=True), responses=answers(SessionAnswer))
 async def update_session(request: Request, session_id: str) -> Response:
     """Change a session: the fields that are given. With `If-Match` only if nobody else did meanwhile."""
     context, ids = context_of(request), ids_of(request)
-    caller_of(request).check_write(f"session.{check_id(session_id, 'session_id')}.updated")
+    caller, subject = caller_of(request), f"session.{check_id(session_id, 'session_id')}.updated"
+    await access.check_write(context, caller, session_id, subject)
     updates = msgspec.to_builtins(await read(request, SessionChanges))
     if not updates:
         raise Problem(WRONG_BODY, f"Give at least one of {', '.join(SessionChanges.__struct_fields__)}.")
-    event_id = ids.given("session updated")
-    expect = await _expected(context, session_id, request, event_id)
-    try:
-        ack = await context.sessions.update(session_id, updates, expect=expect, event_id=event_id)
-    except Conflict as error:
-        raise _conflict(error, expect) from None
-    return await _session_answer(context, session_id, ack.seq, same=updates if ack.duplicate else None)
+    event_id, allowed = ids.given("session updated"), access.writing(caller, session_id, subject)
+    with access.hiding(caller, subject):
+        expect = await expected_seq(context, session_id, request, event_id, allowed)
+        try:
+            ack = await context.sessions.update(session_id, updates, expect=expect, event_id=event_id, allowed=allowed)
+        except Conflict as error:
+            raise conflict_of(error, expect) from None
+        return await session_answer(context, session_id, ack.seq, same_as(updates) if ack.duplicate else None)
 
 
 @router.get("", responses=answers(SessionList))
@@ -88,13 +93,19 @@ async def list_sessions(
     if not context.projector.is_complete:
         raise MeshUnavailable("the list of sessions is not complete yet")
     before = None if cursor is None else seq_of(context, RECORDS, cursor, "cursor")
-    rows, following = context.projector.projection.newest(
+    caller, projection = caller_of(request), context.projector.projection
+    only = caller.seen(*_DOMAINS)
+    if only is not None:
+        if not context.projector.is_current:  # somebody may be a member no longer
+            raise MeshUnavailable("it is not known at the moment which sessions belong to whom")
+        only |= projection.belonging_to(caller.user)
+    rows, following = projection.newest(
         limit=limit,
         before=before,
         scope_type=scope_type,
         scope_id=scope_id,
         category=category,
-        only=caller_of(request).seen(*_DOMAINS),
+        only=only,
     )
     after = None if following is None else context.mesh.log.cursor(RECORDS, following)
     return answer({"sessions": [_listed(context, row) for row in rows], "next": after})
@@ -111,7 +122,7 @@ async def get_session(
     """Read a session with its newest messages, or those before a cursor; oldest first."""
     context = context_of(request)
     check_id(session_id, "session_id")
-    caller_of(request).check_read(*(f"{domain}.{session_id}.>" for domain in _DOMAINS))
+    await access.check_read(context, caller_of(request), session_id)
     if before is not None:
         seq_of(context, RECORDS, before, "before")
     state = await context.sessions.read(session_id)
@@ -135,7 +146,8 @@ async def add_message(request: Request, session_id: str) -> Response:
     """Store something said in a session that exists."""
     context, ids = context_of(request), ids_of(request)
     caller = caller_of(request)
-    caller.check_write(f"chat.{check_id(session_id, 'session_id')}.message")
+    subject = f"chat.{check_id(session_id, 'session_id')}.message"
+    await access.check_write(context, caller, session_id, subject)
     body = await read(request, NewMessage)
     if (sender := caller.user or body.sender or body.role) is None:
         raise Problem(WRONG_BODY, "Give a sender, or a role.")
@@ -153,45 +165,63 @@ async def add_message(request: Request, session_id: str) -> Response:
 async def delete_session(request: Request, session_id: str) -> Response:
     """Remove a session and its messages for good. Its id does not come back."""
     context, ids = context_of(request), ids_of(request)
-    caller_of(request).check_write(f"session.{check_id(session_id, 'session_id')}.deleted")
-    event_id = ids.given("session deleted")
-    try:
-        expect = await _expected(context, session_id, request, event_id)
-        ack = await context.sessions.delete(session_id, expect=expect, event_id=event_id)
-    except Conflict as error:
-        raise _conflict(error, expect) from None
-    except DeletedSession:
-        await context.upkeep.purge(session_id)  # an earlier call may have come no further
-        raise
+    caller, subject = caller_of(request), f"session.{check_id(session_id, 'session_id')}.deleted"
+    event_id, allowed = ids.given("session deleted"), access.writing(caller, session_id, subject)
+    with access.hiding(caller, subject):
+        try:
+            expect = await expected_seq(context, session_id, request, event_id, allowed)
+            ack = await context.sessions.delete(session_id, expect=expect, event_id=event_id, allowed=allowed)
+        except Conflict as error:
+            raise conflict_of(error, expect) from None
+        except DeletedSession:
+            if allowed is None:
+                await context.upkeep.purge(session_id)  # an earlier call may have come no further
+            raise
     await context.upkeep.purge(session_id)
     await context.projector.seen(ack.seq)
     return answer(DeletedAnswer(session_id=session_id, message=f"Session {session_id} deleted", cursor=ack.cursor))
 
 
-async def _expected(context: Context, session_id: str, request: Request, event_id: str | None) -> int | None:
+async def expected_seq(
+    context: Context, session_id: str, request: Request, event_id: str | None, allowed: Allowed | None
+) -> int | None:
     """What `If-Match` demands; a call that may be a repetition is let past: the log knows whether it came through."""
     if (if_match := request.headers.get("if-match")) is None:
         return None
     if event_id is not None and (seq := only_seq(if_match)) is not None:
         return seq
-    return expected(if_match, (await context.sessions.read(session_id)).seq)
+    known = await context.sessions.read(session_id)
+    if allowed is not None:
+        allowed(known.session)  # before anything is told of it
+    return expected(if_match, known.seq)
 
 
-def _conflict(error: Conflict, expect: int | None) -> Exception:
+def conflict_of(error: Conflict, expect: int | None) -> Exception:
+    """What the caller is told where another writer was first."""
     return error if expect is None else Problem(CHANGED, f"{error}.")
 
 
-async def _session_answer(context: Context, session_id: str, seq: int, *, same: dict[str, Any] | None) -> Response:
-    """The session as the event at ``seq`` left it: a retry gets what the first attempt got."""
+async def session_answer(
+    context: Context, session_id: str, seq: int, check: Callable[[Session], None] | None = None
+) -> Response:
+    """The session as the event at ``seq`` left it: a retry gets what the first attempt got.
+
+    ``check`` is given of a retry, and raises `Problem` where the first attempt wanted something else.
+    """
     event = await context.writer.stored(RECORDS, seq)
     if event is None:
         raise DeletedSession(f"session {session_id!r} was deleted meanwhile")
     session = msgspec.convert(event.payload["session"], Session)
-    if same is not None:
-        check_same(msgspec.structs.asdict(session), same)
+    if check is not None:
+        check(session)
     await context.projector.seen(seq)
     content = SessionAnswer(session_id=session_id, session=session, cursor=event.cursor)
     return answer(content, {"ETag": etag(seq)})
+
+
+def same_as(fields: dict[str, Any]) -> Callable[[Session], None]:
+    """Raises `Problem` where a session has not these ``fields``."""
+    return lambda session: check_same(msgspec.structs.asdict(session), fields)
 
 
 async def _positions(context: Context) -> Positions:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Meta
 
 from daena_mesh.subjects import check_id
+from mesh_api import access
 from mesh_api.bodies import answer, read
 from mesh_api.callers import caller_of
 from mesh_api.context import context_of
@@ -41,7 +42,8 @@ async def stop(request: Request, session_id: str) -> Response:
     What they wrote by then is stored and marked as incomplete. 409 where nobody writes.
     """
     context, ids = context_of(request), ids_of(request)
-    caller_of(request).check_write(f"chat.{check_id(session_id, 'session_id')}.stop")
+    subject = f"chat.{check_id(session_id, 'session_id')}.stop"
+    await access.check_write(context, caller_of(request), session_id, subject)
     body = await read(request, StopBody) if await request.body() else StopBody()
     streams = await context.unfinished.of(session_id)
     if not any(body.message_id in {None, stream.message_id} for stream in streams):

@@ -101,6 +101,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     updated_at: str
     created_by: str | None = None
+    """Its owner."""
+    members: tuple[str, ...] = ()
+    """Who else may read and write it."""
     metadata: dict[str, Any] = {}
 
 

@@ -6,12 +6,12 @@ Every write expects the last sequence on ``session.<id>.>``, so two writers cann
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from daena_mesh import codec, replay
+from daena_mesh import codec, membership, replay
 from daena_mesh.errors import Conflict, DeletedSession, InvalidEvent, UnknownSession
 from daena_mesh.events import Session
 from daena_mesh.ids import dedup_id, now, uuid7
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from daena_mesh.stored import Stored
 
 CHANGEABLE = frozenset({"title", "category", "scope_type", "scope_id", "metadata"})
+Allowed = Callable[[Session], None]
+"""Raises where a session, as it is when it is written, does not let whoever writes do so."""
+
 _TRIES = 100
 _LOOK_BACK = 100
 
@@ -42,6 +45,14 @@ class Known(NamedTuple):
     session: Session
     seq: int
     event_id: str
+
+
+class _Terms(NamedTuple):
+    """Under which a change is written: see `SessionStore.update`."""
+
+    expect: int | None
+    event_id: str | None
+    allowed: Allowed | None
 
 
 def state_of(message: Stored, most_bytes: int = codec.MAX_BODY_BYTES) -> SessionState:
@@ -167,31 +178,62 @@ class SessionStore:
         *,
         expect: int | None = None,
         event_id: str | None = None,
+        allowed: Allowed | None = None,
     ) -> Ack:
         """Change fields of a session. ``expect`` is the sequence that its last event must have.
 
         Without ``expect`` it is read and tried again while other writers are first. Under an ``event_id`` that was
-        written before nothing happens: that event is acknowledged as a duplicate. Raises `InvalidId`,
-        `UnknownSession`, `DeletedSession`, `InvalidEvent`, `Conflict` and `MeshUnavailable`.
+        written before nothing happens: that event is acknowledged as a duplicate. ``allowed`` is asked of the very
+        session that is changed. Raises `InvalidId`, `UnknownSession`, `DeletedSession`, `InvalidEvent`, `Conflict` and
+        `MeshUnavailable`.
         """
 
         def payload(session: Session) -> dict[str, Any]:
             return {"updates": dict(updates), "session": changed(session, updates)}
 
-        return await self._rewrite("session.updated", session_id, payload, expect, event_id)
+        return await self._rewrite("session.updated", session_id, payload, _Terms(expect, event_id, allowed))
 
-    async def delete(self, session_id: str, *, expect: int | None = None, event_id: str | None = None) -> Ack:
+    async def share(
+        self,
+        session_id: str,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        expect: int | None = None,
+        event_id: str | None = None,
+        allowed: Allowed | None = None,
+    ) -> Ack:
+        """Add members to a session, and remove others; raises like `update`."""
+        more, fewer = tuple(add), tuple(remove)
+
+        def payload(session: Session) -> dict[str, Any]:
+            members = membership.shared(session, more, fewer)
+            state = msgspec.structs.replace(session, members=tuple(members), updated_at=now())
+            return {"updates": {"members": members}, "session": state}
+
+        return await self._rewrite("session.updated", session_id, payload, _Terms(expect, event_id, allowed))
+
+    async def delete(
+        self,
+        session_id: str,
+        *,
+        expect: int | None = None,
+        event_id: str | None = None,
+        allowed: Allowed | None = None,
+    ) -> Ack:
         """Write the deletion of a session; who answers for the stream removes its messages. Raises like `update`."""
-        return await self._rewrite("session.deleted", session_id, lambda _session: {}, expect, event_id)
+        return await self._rewrite(
+            "session.deleted", session_id, lambda _session: {}, _Terms(expect, event_id, allowed)
+        )
 
     async def _rewrite(
         self,
         event_type: str,
         session_id: str,
         payload: Callable[[Session], dict[str, Any]],
-        expect: int | None,
-        event_id: str | None,
+        terms: _Terms,
     ) -> Ack:
+        expect, event_id, allowed = terms
         may_repeat = event_id is not None
         event_id = event_id or uuid7()
         for _ in range(_TRIES):
@@ -199,6 +241,8 @@ class SessionStore:
             if state is not None and state.event_id == event_id:
                 return self._acknowledge(event_id, state.seq)
             known = _known(session_id, state)
+            if allowed is not None:
+                allowed(known.session)
             if expect is None or known.seq == expect:
                 content = {"session_id": session_id, **payload(known.session)}
                 with contextlib.suppress(Conflict):
