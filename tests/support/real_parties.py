@@ -1,4 +1,4 @@
-"""The real programs that some tests talk to: Chromium, the ``nats`` command, nginx, Node.
+"""The real programs that some tests talk to: Chromium, the ``nats`` command, nginx, Caddy, Node.
 
 Where one is missing a test skips, with a sentence that says what to install. ``.ci/run`` sets
 MESH_REQUIRE_REAL_PARTIES=1, which makes every skip a failure: what was not run there was not tested.
@@ -65,6 +65,11 @@ def nginx_path() -> Path:
     """Give nginx, also where Debian keeps what users do not run; skip without one."""
     found = find(["nginx"], map(Path, _NGINX_PLACES))
     return found or skip("install nginx to run this test (Debian: apt-get install nginx-light)")
+
+
+def caddy_path() -> Path:
+    """Give Caddy; skip without one."""
+    return find(["caddy"]) or skip("install Caddy to run this test (Debian: apt-get install caddy)")
 
 
 def node_path() -> Path:

@@ -185,8 +185,11 @@ class RawClient:
         self._rest = b""
 
     @classmethod
-    async def connect(cls, port: int, path: str, *, buffer_bytes: int = 16_384) -> Self:
-        """Shake hands; ``buffer_bytes`` is what the kernel takes before the client reads, 0 its own choice."""
+    async def connect(cls, port: int, path: str, *, buffer_bytes: int = 16_384, origin: str = "") -> Self:
+        """Shake hands, as a page of ``origin`` where one is given.
+
+        ``buffer_bytes`` is what the kernel takes before the client reads, 0 its own choice.
+        """
         loop = asyncio.get_running_loop()
         sock = socket.socket()
         sock.setblocking(False)
@@ -198,7 +201,7 @@ class RawClient:
         client = cls(sock)
         async with within():
             await loop.sock_connect(sock, ("127.0.0.1", port))
-            await loop.sock_sendall(sock, handshake(path))
+            await loop.sock_sendall(sock, handshake(path, origin, port))
             while (end := client._rest.find(b"\r\n\r\n")) < 0:
                 client._rest += await loop.sock_recv(sock, 4_096)
         assert client._rest.startswith(b"HTTP/1.1 101"), client._rest
@@ -260,11 +263,12 @@ class RawClient:
         self.sock.close()
 
 
-def handshake(path: str) -> bytes:
-    """Give the bytes of a WebSocket handshake."""
+def handshake(path: str, origin: str = "", port: int = 80) -> bytes:
+    """Give the bytes of a WebSocket handshake, as a page of ``origin`` where one is given."""
     key = base64.b64encode(os.urandom(16)).decode()
+    host = f"127.0.0.1:{port}\r\nOrigin: {origin}" if origin else "127.0.0.1"
     return (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
     ).encode()
 

@@ -31,6 +31,7 @@ PARTIES = [
     (real_parties.chromium_path, "install Chromium"),
     (real_parties.nats_cli_path, "install the nats command"),
     (real_parties.nginx_path, "install nginx"),
+    (real_parties.caddy_path, "install Caddy"),
     (real_parties.node_path, "install Node"),
 ]
 

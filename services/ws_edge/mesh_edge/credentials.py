@@ -34,6 +34,8 @@ class Knock(NamedTuple):
     user_agent: str = ""
     address: str = ""
     """From where it comes, without the port."""
+    forwarded: str = ""
+    """The same, where a proxy that is trusted said it."""
 
 
 def offers(protocols: str) -> str | None:

@@ -59,6 +59,9 @@ class Doorway(NamedTuple):
             return None
         headers = handshake.headers
         get = headers.get
+        address = forwarded = ""
+        if (claimed := get("x-forwarded-for")) or self.edge.gate.asks_for_addresses:
+            address, forwarded = self._address(transport, claimed)
         knock = Knock(
             get("origin"),
             get("host"),
@@ -68,16 +71,19 @@ class Doorway(NamedTuple):
             "",
             None,
             get("user-agent", ""),
-            self._address(transport, get("x-forwarded-for")) if self.edge.gate.asks_for_addresses else "",
+            address,
+            forwarded,
         )
         return Request(follow, knock, headers["sec-websocket-key"])
 
-    def _address(self, transport: asyncio.Transport, forwarded: str | None) -> str:
+    def _address(self, transport: asyncio.Transport, claimed: str | None) -> tuple[str, str]:
+        """From where it comes, and that again where a proxy that is trusted says it."""
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
-        if forwarded and self.proxies is not None and address in self.proxies.trusted_hosts:
-            return self.proxies.trusted_hosts.get_trusted_client_address(forwarded)[0] or address
-        return address
+        if claimed and self.proxies is not None and address in self.proxies.trusted_hosts:
+            forwarded = self.proxies.trusted_hosts.get_trusted_client_address(claimed)[0]
+            return forwarded or address, forwarded
+        return address, ""
 
 
 _known: WeakKeyDictionary[Config, Doorway] = WeakKeyDictionary()

@@ -141,11 +141,11 @@ class Gate:
         """
         user_agent = knock.user_agent[:MOST_USER_AGENT]
         if self.keyring is None:
-            return Visitor(user_agent, who=knock.who and self._name(knock.who))
+            return Visitor(user_agent, who=knock.who and self._name(knock.who), address=knock.forwarded)
         token = token_of(knock, self._places)
         if not token and self._awaits_tokens:
             raise Silent
-        visitor = self._visitor(self.keyring, token, at)._replace(user_agent=user_agent)
+        visitor = self._visitor(self.keyring, token, at)._replace(user_agent=user_agent, address=knock.forwarded)
         if topic is None:
             return visitor
         granted = topic.granted(visitor.may_read or ())
@@ -199,7 +199,7 @@ class Gate:
         if fresh.user != visitor.user or not Rights(fresh.may_read or ()).may_read(patterns):
             raise Denied(closing.FORBIDDEN)
         may_read = None if visitor.may_read is None else fresh.may_read
-        return fresh._replace(user_agent=visitor.user_agent, may_read=may_read)
+        return fresh._replace(user_agent=visitor.user_agent, may_read=may_read, address=visitor.address)
 
     def _name(self, who: str) -> str | None:
         try:

@@ -55,6 +55,8 @@ class Visitor(NamedTuple):
     """What names its token where it is revoked."""
     key: str = ""
     """Which public key its token was signed for; empty: a secret."""
+    address: str = ""
+    """From where it comes, where a proxy that is trusted says so."""
 
     @property
     def present_as(self) -> str | None:
@@ -99,7 +101,9 @@ class Link(asyncio.BaseProtocol):
 
     @property
     def address(self) -> str:
-        """The address of the peer."""
+        """From where it comes: what a trusted proxy says, else the address and port of the peer."""
+        if self.visitor.address:
+            return self.visitor.address
         peer = self.transport.get_extra_info("peername")
         return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unknown"
 

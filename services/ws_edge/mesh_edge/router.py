@@ -160,7 +160,7 @@ async def _stream(request: Request, connection_id: str) -> Response:
 
 def knock_of(connection: HTTPConnection) -> Knock:
     """What a client says of itself, by what FastAPI has read."""
-    headers, query = connection.headers, connection.query_params
+    headers, query, client = connection.headers, connection.query_params, connection.client
     origins = headers.getlist("origin")
     return Knock(
         origin=",".join(origins) if origins else None,
@@ -171,7 +171,8 @@ def knock_of(connection: HTTPConnection) -> Knock:
         query_token=query.get("token", ""),
         who=query.get("who"),
         user_agent=headers.get("user-agent", ""),
-        address=connection.client.host if connection.client else "",
+        address=client.host if client else "",
+        forwarded=client.host if client and client.port == 0 else "",  # what uvicorn makes of `X-Forwarded-For`
     )
 
 
