@@ -16,8 +16,10 @@ from mesh_api import (
     docs,
     events,
     health,
+    log_events,
     members,
     openapi,
+    overview,
     presence,
     problems,
     sessions,
@@ -65,7 +67,7 @@ def create_app(settings: ApiSettings | None = None, *, with_page: bool = False) 
     app.add_middleware(Guard, max_request_bytes=settings.max_request_bytes, requests=requests)
     for router in (
         *(chat.router, sessions.router, members.router, stops.router, events.router, brain.router, presence.router),
-        *(agents.router, tasks.router),
+        *(agents.router, tasks.router, log_events.router, overview.router),
         *(health.router, docs.router),
     ):
         app.router.routes.extend(router.routes)  # as they are: an included router is searched twice for each request

@@ -10,15 +10,15 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi import Request
 
-from daena_mesh.errors import InvalidToken
+from daena_mesh.errors import InvalidQuery, InvalidSubject, InvalidToken
 from daena_mesh.revocations import Revoked, token_id
-from daena_mesh.subjects import covers
+from daena_mesh.subjects import check_pattern, covers, intersection
 from daena_mesh.tokens import Keyring, Rights, TokenSettings
 from mesh_api.problems import FORBIDDEN, NO_KEYS, NO_TOKEN, WRONG_TOKEN, Problem
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_KNOWN = 1_024
 _MOST_BLOCK_S = 86_400
+_MOST_READABLE = 32
 _BEARER = "bearer "
 _KEY = "mesh.caller"
 _INVALID = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -64,6 +65,22 @@ class Caller(msgspec.Struct, frozen=True):
         if not self.rights.may_write(subject):
             raise _forbidden("write", subject)
 
+    def readable(self, patterns: Sequence[str]) -> tuple[str, ...]:
+        """The patterns for what they may read of what ``patterns`` match.
+
+        Raises `Problem` where that is nothing, or takes too many patterns to say.
+        """
+        if self.rights.may_read(patterns):
+            return tuple(patterns)
+        found = narrowed(patterns, self.rights.read)
+        if not found:
+            raise _forbidden("read", patterns[0])
+        if len(found) > _MOST_READABLE:
+            raise InvalidQuery(
+                f"the token names more than {_MOST_READABLE} subjects of what is asked for: ask for fewer of them"
+            )
+        return found
+
     def seen(self, *domains: str) -> frozenset[str] | None:
         """The ids of which they may read everything in each of ``domains``; None for all there are."""
         if domains not in self._seen:
@@ -74,6 +91,22 @@ class Caller(msgspec.Struct, frozen=True):
         """Whether they may read everything of ``ident`` in each of ``domains``."""
         seen = self.seen(*domains)
         return seen is None or ident in seen
+
+
+def narrowed(patterns: Iterable[str], read: Iterable[str]) -> tuple[str, ...]:
+    """The patterns for what both match, without those that others cover."""
+    both = (intersection(mine, pattern) for mine in read if is_pattern(mine) for pattern in patterns)
+    found = [pattern for pattern in dict.fromkeys(both) if pattern is not None]
+    return tuple(one for one in found if not any(other != one and covers(other, one) for other in found))
+
+
+def is_pattern(text: str) -> bool:
+    """Whether it is one: what a token allows may be anything."""
+    try:
+        check_pattern(text)
+    except InvalidSubject:
+        return False
+    return True
 
 
 def ids_seen(read: Iterable[str], domains: Iterable[str]) -> frozenset[str] | None:

@@ -20,6 +20,7 @@ from daena_mesh.sweeping import Sweeper
 from mesh_api.callers import Callers
 from mesh_api.consumers import Consumers
 from mesh_api.log_desk import LogDesk
+from mesh_api.log_pages import LogPages
 from mesh_api.metrics import Requests
 from mesh_api.projector import Projector
 from mesh_api.queue import Queue
@@ -29,6 +30,7 @@ from mesh_api.settings import ApiSettings
 from mesh_api.silence import Silence
 from mesh_api.state_keeper import StateKeeper
 from mesh_api.stream_tender import StreamTender
+from mesh_api.survey import Surveys
 from mesh_api.unanswered import Unanswered
 from mesh_api.unfinished import Unfinished
 from mesh_api.upkeep import Upkeep
@@ -62,6 +64,8 @@ class Context:
         self.rosters = Rosters(self.mesh)
         self.revocations = Revocations(self.mesh, self.callers.revoked)
         self.log_desk = LogDesk(self.mesh)
+        self.log_pages = LogPages(self.mesh.log)
+        self.surveys = Surveys(self.mesh)
         self.sweeper = Sweeper(self.rosters, lambda: self.mesh.connection.state == "connected")
 
     @contextlib.asynccontextmanager

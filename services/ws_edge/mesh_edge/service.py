@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daena_mesh.micro import Endpoint, Figures, Service
 
@@ -21,11 +21,12 @@ def edge_service(edge: Edge) -> Service:
     def read(figures: Figures) -> None:
         figures.requests = edge.deliveries
 
-    def data() -> Mapping[str, int]:
+    def data() -> Mapping[str, Any]:
         return {
             "sockets": sum(1 for _ in edge.sockets()),
             "topics": sum(1 for _ in edge.topics()),
             "refused": edge.counts.refused.total(),
+            "latency": {"bounds_s": edge.latency.bounds, "counts": edge.latency.counts()},
         }
 
     return Service(

@@ -30,6 +30,10 @@ class Histogram:
         """How often."""
         return sum(self._counts)
 
+    def counts(self) -> tuple[int, ...]:
+        """How often it took at most so long and longer than the bound before, and how often longer than the last."""
+        return tuple(self._counts)
+
     def buckets(self) -> list[tuple[str, int]]:
         """How often it took at most so long, for each bound and in all."""
         found, below = [], 0

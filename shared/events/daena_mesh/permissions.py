@@ -122,6 +122,7 @@ def _api(layout: Layout) -> tuple[list[str], list[str]]:
         *(f"$JS.API.CONSUMER.{verb}.{stream}.*" for stream in readable for verb in ("CREATE", "DELETE", "MSG.NEXT")),
         *("$JS.API.STREAM.MSG.DELETE.ASKS", "$JS.API.CONSUMER.NAMES.ASKS", "$JS.API.CONSUMER.LIST.ASKS"),
         *("$JS.API.CONSUMER.CREATE.ASKS.>", "$JS.API.CONSUMER.DELETE.ASKS.*"),
+        *(f"$SRV.STATS.mesh-{service}" for service in SERVICES),
     ]
     subscribe = [
         *("live.>", "$SRV.>", "mesh.log.>", "$KV.AGENTS.*", "$KV.REVOKED.>"),
