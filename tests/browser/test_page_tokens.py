@@ -54,3 +54,27 @@ async def test_the_cookie_of_a_login_lets_it_in(browser: Browser, mesh: RunningM
     await expect(said).to_be_visible(timeout=WITHIN_MS)
     await expect(said).to_contain_text("ada")
     await context.close()
+
+
+@pytest.mark.promise("P-TOKEN-12")
+async def test_a_login_by_script_sets_a_cookie_that_no_script_can_read(browser: Browser, mesh: RunningMesh) -> None:
+    shown = mint(Claims(sub="ada", exp=time.time() + 600, mesh=Rights((">",), (">",))), KEY.encode())
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(mesh.url)
+    log_in = """async token => (await fetch("/api/v1/login", {
+        method: "POST", headers: { Authorization: `Bearer ${token}` }})).status"""
+    who = """async () => (await (await fetch("/api/v1/me")).json()).user"""
+    greeted = """() => new Promise((resolve) => {
+        const socket = new WebSocket(location.origin.replace("http", "ws") + "/ws/events");
+        socket.onmessage = () => { socket.close(); resolve(true); };
+        socket.onclose = () => resolve(false);
+    })"""
+    assert not await page.evaluate(greeted)
+    assert await page.evaluate(log_in, shown) == 200
+    assert await page.evaluate("document.cookie") == ""
+    assert await page.evaluate(who) == "ada"
+    assert await page.evaluate(greeted)
+    await page.evaluate("""async () => (await fetch("/api/v1/logout", { method: "POST" })).status""")
+    assert not await page.evaluate(greeted)
+    await context.close()

@@ -17,6 +17,7 @@ from mesh_api import (
     events,
     health,
     log_events,
+    login,
     members,
     openapi,
     overview,
@@ -68,7 +69,7 @@ def create_app(settings: ApiSettings | None = None, *, with_page: bool = False) 
     for router in (
         *(chat.router, sessions.router, members.router, stops.router, events.router, brain.router, presence.router),
         *(agents.router, tasks.router, log_events.router, overview.router),
-        *(health.router, docs.router),
+        *(login.router, login.open_router, health.router, docs.router),
     ):
         app.router.routes.extend(router.routes)  # as they are: an included router is searched twice for each request
     if with_page:

@@ -146,7 +146,8 @@ class Callers:
         """Raises `ConfigurationError`."""
         self._keyring = Keyring.load(settings)
         self.revoked = Revoked()
-        self._cookie = settings.token_cookie
+        self.cookie = settings.token_cookie
+        """The name of the cookie that counts; empty: none does."""
         self._known: dict[str, Caller] = {}
         """By their tokens, whose signatures need not be computed for each request."""
         self._blocks: dict[asyncio.Timeout, Caller] = {}
@@ -211,7 +212,7 @@ class Callers:
 
     def _authenticated(self, keyring: Keyring, request: Request) -> Caller:
         if not (token := self._token(request)):
-            where = f" or the cookie {self._cookie}" if self._cookie else ""
+            where = f" or the cookie {self.cookie}" if self.cookie else ""
             detail = f"This mesh asks for a token: in the header Authorization: Bearer …{where}."
             raise Problem(NO_TOKEN, detail, {"WWW-Authenticate": "Bearer"})
         now = time.time()
@@ -231,15 +232,20 @@ class Callers:
         return caller
 
     def _token(self, request: Request) -> str:
-        said = request.headers.get("authorization", "")
-        if said[: len(_BEARER)].lower() == _BEARER:
-            return said[len(_BEARER) :].strip()
-        if not self._cookie or self._cookie not in request.headers.get("cookie", ""):
+        if token := bearer_of(request):
+            return token
+        if not self.cookie or self.cookie not in request.headers.get("cookie", ""):
             return ""
-        token = request.cookies.get(self._cookie, "")
+        token = request.cookies.get(self.cookie, "")
         if token and request.method not in {"GET", "HEAD"} and _is_of_another_page(request):
             raise Problem(FORBIDDEN, "A cookie counts only for what a page of this very origin does.")
         return token
+
+
+def bearer_of(request: Request) -> str:
+    """The token of the header ``Authorization``; empty without one."""
+    said = request.headers.get("authorization", "")
+    return said[len(_BEARER) :].strip() if said[: len(_BEARER)].lower() == _BEARER else ""
 
 
 def caller_of(request: Request) -> Caller:
