@@ -76,8 +76,15 @@ def token(
     ] = [],  # noqa: B006 - typer copies it
     write: Annotated[list[str], typer.Option(metavar="PATTERN", help="Subjects that may be written; likewise.")] = [],  # noqa: B006 - likewise
     ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 30s, 15m, 1h, 7d.")] = "1h",
+    key_file: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="Sign with this private key (PEM), or this secret, not with the mesh's own."),
+    ] = "",
 ) -> None:
-    """Print a token for a browser or a program, signed with `MESH_TOKEN_KEY` (or the first key of the file).
+    """Print a token for a browser or a program, signed with `MESH_TOKEN_KEY` (or the first key of its file): HS256.
+
+    With a private key it is RS256, ES256 or EdDSA, as that key is. It is from `MESH_TOKEN_ISSUER` and for
+    `MESH_TOKEN_AUDIENCE`, where these are set.
 
     ```
     # one session: to see it, and to say something in it
@@ -85,11 +92,15 @@ def token(
 
     # an operator, for ten minutes
     mesh token root --read '>' --write '>' --ttl 10m
+
+    # a key pair: the mesh has ed25519.pub as MESH_TOKEN_KEY_FILE, and cannot make tokens
+    openssl genpkey -algorithm ed25519 -out ed25519.key && openssl pkey -in ed25519.key -pubout -out ed25519.pub
+    mesh token root --read '>' --write '>' --key-file ed25519.key
     ```
     """
     from mesh_cli.tokens import print_token
 
-    raise typer.Exit(print_token(user, read, write, ttl=ttl))
+    raise typer.Exit(print_token(user, read, write, ttl=ttl, key_file=key_file))
 
 
 def revoke(

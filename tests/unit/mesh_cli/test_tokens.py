@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from daena_mesh.errors import ConfigurationError, MeshError
 from daena_mesh.tokens import Claims, Keyring, Rights, TokenSettings
 from mesh_cli.tokens import made, print_token, seconds_of
+from tests.support.signers import ALGORITHMS, Signer
 
 KEY = "a key of tests, of thirty-two bytes"
 SETTINGS = TokenSettings(token_key=KEY)
@@ -57,3 +59,37 @@ def test_the_token_alone_is_printed(capsys: pytest.CaptureFixture[str], monkeypa
     assert (captured.err, end) == ("", "")
     assert KEY not in captured.out
     assert KEYS.verify(token.encode(), time.time()).sub == "ada"
+
+
+@pytest.mark.promise("P-TOKEN-9")
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_a_private_key_makes_what_its_public_key_accepts(alg: str, tmp_path: Path) -> None:
+    signer = Signer(alg)
+    (tmp_path / "key").write_text(signer.private_pem)
+    settings = TokenSettings(token_key=signer.public_pem, token_issuer="us", token_audience="mesh")
+    token = made(settings, "alice", READ, WRITE, ttl="1h", at=1_000.5, key_file=str(tmp_path / "key"))
+    keyring = Keyring.load(settings)
+    assert keyring is not None
+    claims = keyring.verify(token.encode(), 4_599)
+    assert (claims.sub, claims.mesh, claims.iss, claims.aud) == ("alice", Rights(READ, WRITE), "us", "mesh")
+    with pytest.raises(ConfigurationError, match="private key"):
+        made(settings, "alice", READ, WRITE, ttl="1h", at=0)
+
+
+@pytest.mark.promise("P-TOKEN-2")
+def test_a_file_of_another_kind_is_refused_and_a_secret_will_do(tmp_path: Path) -> None:
+    path, signer = tmp_path / "key", Signer("ES256")
+    path.write_text(f"{KEY}\n")
+    token = made(TokenSettings(), "ada", READ, (), ttl="1h", at=0, key_file=str(path))
+    assert KEYS.verify(token.encode(), 1).sub == "ada"
+    for text, said in (
+        (signer.public_pem, "is a public key"),
+        ("s3cr3t", "6 bytes"),
+        ("-----BEGIN PRIVATE KEY-----\ns3cr3t\n-----END PRIVATE KEY-----", "no private key in PEM"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigurationError, match=said) as caught:
+            made(TokenSettings(), "ada", READ, (), ttl="1h", at=0, key_file=str(path))
+        assert "s3cr3t" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match=r"--key-file: .*cannot be read"):
+        made(TokenSettings(), "ada", READ, (), ttl="1h", at=0, key_file=str(tmp_path / "none"))
