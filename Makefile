@@ -10,7 +10,7 @@ WORKERS = 2
 PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: help up install test fuzz lint format wheel sbom lock docs types vendor clean
+.PHONY: help up install test fuzz chaos lint format wheel sbom lock docs types vendor clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,10 @@ test: lint ## install, lint, and run every test
 # ARGS="--target frames --inputs 5000000" for one target, and longer; --reproduce for what it found.
 fuzz: install ## a million inputs, in many minutes, for each place where bytes of strangers come in
 	@exec $(BIN)/python -m tests.fuzz $(ARGS) 2>&1
+
+# ARGS="--only edge --clients 200 --rate 200" for some of it; --seed for the pairs of another run. As root it can do more.
+chaos: install ## kill, freeze, cut off and fill up a cluster under load, and check that nothing was lost
+	@exec $(BIN)/python -m tests.chaos $(ARGS) 2>&1
 
 lint: install ## ruff, mypy --strict, import-linter, codespell
 	@sh scripts/timed "ruff check" $(BIN)/ruff check --quiet --output-format concise . 2>&1

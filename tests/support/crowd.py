@@ -177,14 +177,16 @@ class Member(asyncio.Protocol):
 class Crowd:
     """Clients, spread over the edges at ``ports``, which may change."""
 
-    def __init__(self, ports: Sequence[int], paths: Iterable[str]) -> None:
+    shown = 0
+
+    def __init__(self, ports: Sequence[int], paths: Iterable[str], kind: type[Member] = Member) -> None:
         self.ports = list(ports)
         self.failures: list[str] = []
         self.refused = 0
         """Handshakes that were answered with something else than 101."""
         self.closed: Counter[int] = Counter()
         """Close frames that came, by their codes."""
-        self.members = [Member(self, path, turn) for turn, path in enumerate(paths)]
+        self.members = [kind(self, path, turn) for turn, path in enumerate(paths)]
         self._going: set[asyncio.Task[None]] = set()
 
     async def come(self) -> None:

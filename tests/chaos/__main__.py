@@ -1,0 +1,59 @@
+"""`make chaos`: run the faults, print what comes of them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mesh_cli.loop import allow_many_sockets
+from tests.chaos.director import Outcome, perform
+from tests.chaos.faults import all_faults
+from tests.chaos.load import Amounts
+from tests.chaos.report import is_good, targets, write
+
+
+def main() -> int:
+    """Parse, perform, report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--clients", type=int, default=2_000)
+    parser.add_argument("--rate", type=int, default=2_000, help="events a second")
+    parser.add_argument("--sessions", type=int, default=400)
+    parser.add_argument("--only", action="append", default=[], help="part of the name of a fault; may be given again")
+    parser.add_argument("--pairs", type=int, default=3, help="random pairs of faults at the end")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--report", type=Path, default=Path("build/chaos"), help="the folder for the report")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10_000)
+    faults = [f for f in all_faults() if not options.only or any(part in f.name for part in options.only)]
+    chance = random.Random(seed)
+    acts = [[fault] for fault in faults] + [chance.sample(all_faults(), 2) for _ in range(options.pairs)]
+    allow_many_sockets()
+    amounts = Amounts(clients=options.clients, rate=options.rate, sessions=options.sessions)
+    begun = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - begun:6.1f} s  {text}", flush=True)
+
+    tell(f"seed {seed}")
+    with tempfile.TemporaryDirectory(prefix="mesh-chaos-") as folder:
+        outcome = asyncio.run(perform(Path(folder), acts, amounts, seed, tell))
+    return _verdict(outcome, write(outcome, options.report, "chaos"), tell)
+
+
+def _verdict(outcome: Outcome, report: Path, tell: Callable[[str], None]) -> int:
+    for target in targets(outcome):
+        tell(f"{'reached' if target.is_reached else 'MISSED '}  {target.name}: {target.measured}")
+    for finding in outcome.findings[:20]:
+        tell(str(finding))
+    tell(f"the report is in {report}")
+    return 0 if is_good(outcome) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Thousands of clients of the edges, which write down what they saw. They behave as `sdk/js` does.
+
+Each follows a topic on one socket, resumes from its newest cursors at the next edge when it is cut off, drops what it
+knows, and comes back when a frame does not follow what it has.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from tests.chaos.ledger import Book, Track, View
+from tests.support.crowd import Crowd, Member
+from tests.support.ws_client import masked, position
+
+
+class _Activity(msgspec.Struct):
+    n: int = -1
+
+
+class _Payload(msgspec.Struct):
+    content: str = ""
+    activity: _Activity | None = None
+    after_ms: int = 0
+    status: str = ""
+    cursors: dict[str, str] = {}
+    to: str = ""
+    reason: str = ""
+
+
+class _Frame(msgspec.Struct):
+    event_type: str
+    subject: str = ""
+    cursor: str = ""
+    prev: str = ""
+    payload: _Payload = msgspec.field(default_factory=_Payload)
+
+
+_decode = msgspec.json.Decoder(_Frame).decode
+_PONG, _CLOSE = 0x8A, 0x88
+
+
+class Spectator(Member):
+    """One client. It is ``well`` while it is connected, and was not told that its edge is cut off."""
+
+    def __init__(self, crowd: Crowd, path: str, turn: int) -> None:
+        super().__init__(crowd, path, turn)
+        self.well = False
+        self.tracks: dict[str, Track] = {}
+        self.newest_number: dict[str, int] = {}
+        self.owed_from: dict[str, int] = {}
+        self.dropped = 0
+        """Events that it knew already."""
+        self.unfit = 0
+        """How often a frame did not follow what it had."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Come back."""
+        self.well = False
+        super().connection_lost(exc)
+
+    def _frame(self, opcode: int, payload: bytes) -> None:
+        assert self._transport is not None
+        if opcode == 1:
+            self._take(_decode(payload))
+        elif opcode == 8:
+            self._crowd.closed[int.from_bytes(payload[:2], "big")] += 1
+            self._transport.write(masked(_CLOSE, payload[:2]))
+        elif opcode == 9:
+            self._transport.write(masked(_PONG, payload))
+
+    def _take(self, frame: _Frame) -> None:
+        if frame.cursor:
+            self._event(frame)
+        elif frame.event_type == "connection":
+            for letter, cursor in frame.payload.cursors.items():
+                known = self._newest.get(letter)
+                if known is None or _is_newer(cursor, known):
+                    self._newest[letter] = cursor
+            self.well = frame.payload.status == "connected"
+            if self.well and not self.is_in:
+                self.is_in = True
+                self.came += 1
+        elif frame.event_type == "gap":
+            if frame.payload.to:
+                self._newest[frame.payload.to[0]] = frame.payload.to
+            for track in self.tracks.values():
+                track.told(frame.payload.reason)
+        elif frame.event_type == "reconnect":
+            self._told = time.monotonic() + frame.payload.after_ms / 1_000
+
+    def _event(self, frame: _Frame) -> None:
+        letter = frame.cursor[0]
+        known = self._newest.get(letter, "")
+        if known and frame.prev and frame.prev != known and _is_newer(frame.prev, known):
+            self.unfit += 1
+            assert self._transport is not None
+            self._transport.abort()  # and resume from what it has
+            return
+        if known and not _is_newer(frame.cursor, known):
+            self.dropped += 1
+            return
+        self._newest[letter] = frame.cursor
+        payload = frame.payload
+        number = payload.activity.n if payload.activity is not None else _number(payload.content)
+        if number >= 0 and (track := self.tracks.get(frame.subject)) is not None:
+            track.saw(number)
+            self.newest_number[frame.subject] = number
+            self._crowd.shown += 1
+
+
+def _is_newer(cursor: str, known: str) -> bool:
+    stream, seq = position(cursor)
+    other, seen = position(known)
+    return stream != other or seq > seen
+
+
+def _number(content: str) -> int:
+    return int(content) if content.isdigit() else -1
+
+
+class Spectators(Crowd):
+    """All of them; ``seats`` are paths, each with the subjects whose numbers are written down."""
+
+    def __init__(
+        self, ports: Sequence[int], seats: Iterable[tuple[str, Sequence[str]]], books: dict[str, Book]
+    ) -> None:
+        seats = list(seats)
+        super().__init__(ports, [path for path, _ in seats], Spectator)
+        self.shown = 0
+        self._books = books
+        self.spectators: list[Spectator] = []
+        for member, (_, subjects) in zip(self.members, seats, strict=True):
+            assert isinstance(member, Spectator)
+            member.tracks = {subject: Track() for subject in subjects}
+            self.spectators.append(member)
+
+    def owe_from_now(self) -> None:
+        """All were let in: from here on everything is owed to them."""
+        for spectator in self.spectators:
+            spectator.owed_from = {subject: self._books[subject].begun for subject in spectator.tracks}
+
+    def views(self) -> list[View]:
+        """What each saw."""
+        return [
+            View(f"client {number} ({spectator.path})", subject, spectator.owed_from.get(subject, 0), track)
+            for number, spectator in enumerate(self.spectators)
+            for subject, track in spectator.tracks.items()
+        ]
+
+    def away(self) -> int:
+        """How many are not well."""
+        return sum(not spectator.well for spectator in self.spectators)
+
+    def staleness(self, now: float, is_counted: Callable[[str], bool]) -> list[float]:
+        """For how long each has owed to it what was acknowledged, in seconds."""
+        return [
+            max(
+                (self._stale(spectator, subject, now) for subject in spectator.tracks if is_counted(subject)),
+                default=0.0,
+            )
+            for spectator in self.spectators
+        ]
+
+    def _stale(self, spectator: Spectator, subject: str, now: float) -> float:
+        acked_at = self._books[subject].acked_at
+        following = spectator.newest_number.get(subject, spectator.owed_from.get(subject, 0) - 1) + 1
+        return max(0.0, now - acked_at[following]) if following < len(acked_at) else 0.0
+
+    def storm(self, share: float) -> None:
+        """Cut off this share of all, who come back at once."""
+        for spectator in random.sample(self.spectators, int(share * len(self.spectators))):
+            if spectator._transport is not None:
+                spectator._transport.abort()
