@@ -118,3 +118,9 @@ def _simple(words: list[str]) -> Iterator[list[str]]:
             skip = False
         elif command or not _ASSIGNMENT.fullmatch(word):
             command.append(word)
+
+
+def anchors(document: str) -> list[str]:
+    """Give the fragments by which its headings are reached, as GitHub makes them."""
+    headings = re.findall(r"^#+ +(.*?) *$", document, re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]

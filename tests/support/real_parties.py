@@ -1,4 +1,4 @@
-"""The real programs that some tests talk to: Chromium, the ``nats`` command, nginx, Caddy, Node.
+"""The real programs that some tests talk to: Chromium, the ``nats`` command, nginx, Caddy, Node, and so on.
 
 Where one is missing a test skips, with a sentence that says what to install. ``.ci/run`` sets
 MESH_REQUIRE_REAL_PARTIES=1, which makes every skip a failure: what was not run there was not tested.
@@ -47,6 +47,13 @@ def find(names: Iterable[str], others: Iterable[Path] = (), *, path: str | None 
     return next((other for other in others if os.access(other, os.X_OK)), None)
 
 
+def _of_go(name: str) -> Path | None:
+    """A program on the PATH, or where ``go install`` puts it."""
+    go_paths = os.environ.get("GOPATH", str(Path.home() / "go")).split(os.pathsep)
+    folders = [os.environ.get("GOBIN", ""), *(str(Path(path) / "bin") for path in go_paths)]
+    return find([name], [Path(folder) / name for folder in folders if folder])
+
+
 def chromium_path() -> Path:
     """Give Chromium, for Playwright's ``executable_path``; skip without one."""
     found = find(_CHROMIUM_NAMES, map(Path, _CHROMIUM_APPS))
@@ -55,9 +62,7 @@ def chromium_path() -> Path:
 
 def nats_cli_path() -> Path:
     """Give the ``nats`` command, also where ``go install`` puts it; skip without one."""
-    go_paths = os.environ.get("GOPATH", str(Path.home() / "go")).split(os.pathsep)
-    folders = [os.environ.get("GOBIN", ""), *(str(Path(path) / "bin") for path in go_paths)]
-    found = find(["nats"], [Path(folder) / "nats" for folder in folders if folder])
+    found = _of_go("nats")
     return found or skip("install the nats command to run this test: go install github.com/nats-io/natscli/nats@v0.5.1")
 
 
@@ -70,6 +75,21 @@ def nginx_path() -> Path:
 def caddy_path() -> Path:
     """Give Caddy; skip without one."""
     return find(["caddy"]) or skip("install Caddy to run this test (Debian: apt-get install caddy)")
+
+
+def systemd_analyze_path() -> Path:
+    """Give what looks at units of systemd, where it need not run; skip without it."""
+    return find(["systemd-analyze"]) or skip("install systemd to run this test (Debian: apt-get install systemd)")
+
+
+def promtool_path() -> Path:
+    """Give what looks at rules of Prometheus; skip without it."""
+    return find(["promtool"]) or skip("install promtool to run this test (Debian: apt-get install prometheus)")
+
+
+def helm_path() -> Path:
+    """Give Helm, also where ``go install`` puts it; skip without it."""
+    return _of_go("helm") or skip("install Helm to run this test: go install helm.sh/helm/v3/cmd/helm@v3.18.6")
 
 
 def node_path() -> Path:

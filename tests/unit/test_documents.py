@@ -26,12 +26,14 @@ MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re
 # Programs of others, which a reader has or is told to get.
 OTHERS = {
     "cd",
+    "caddy",
     "cp",
     "curl",
     "docker",
     "echo",
     "export",
     "git",
+    "helm",
     "kill",
     "nats",
     "nginx",
@@ -39,7 +41,9 @@ OTHERS = {
     "npm",
     "ollama",
     "pip",
+    "promtool",
     "sleep",
+    "systemctl",
     "uv",
     "uvicorn",
 }

@@ -32,6 +32,9 @@ PARTIES = [
     (real_parties.nats_cli_path, "install the nats command"),
     (real_parties.nginx_path, "install nginx"),
     (real_parties.caddy_path, "install Caddy"),
+    (real_parties.systemd_analyze_path, "install systemd"),
+    (real_parties.promtool_path, "install promtool"),
+    (real_parties.helm_path, "install Helm"),
     (real_parties.node_path, "install Node"),
 ]
 

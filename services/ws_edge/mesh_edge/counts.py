@@ -14,7 +14,7 @@ class Counts:
         self.closed: Counter[str] = Counter()
         """Connections that ended: by the code with which the edge closed them, ``client`` where that closed, ``lost``
         where nobody did."""
-        self.gaps: Counter[str] = Counter()
+        self.gaps: Counter[str] = Counter({"expired": 0, "reset": 0})
         """Gaps that were told, by their reasons."""
         self.fell_behind = 0
         """How often a reader was too slow, so that only its position is kept."""
@@ -24,3 +24,5 @@ class Counts:
         """How often such a piece was given to one of them."""
         self.deliveries = 0
         """Frames that topics which are followed no longer gave to their readers, live."""
+        self.delivered_bytes = 0
+        """Their size, in the frames that were written."""

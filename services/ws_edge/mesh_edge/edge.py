@@ -316,6 +316,11 @@ class Edge:
         """How many live frames were given to sockets."""
         return self.counts.deliveries + sum(topic.deliveries for topic in self.topics())
 
+    @property
+    def delivered_bytes(self) -> int:
+        """Their size, in the frames that were written."""
+        return self.counts.delivered_bytes + sum(topic.delivered_bytes for topic in self.topics())
+
     def topic(self, name: TopicName) -> Topic:
         """A topic, followed from now on for as long as somebody reads it."""
         if timer := self._lingering.pop(name, None):
@@ -344,6 +349,7 @@ class Edge:
                 self.mesh.connection.unsubscribe(self._notices)
             topic.stop()
             self.counts.deliveries += topic.deliveries
+            self.counts.delivered_bytes += topic.delivered_bytes
 
     # -- health -------------------------------------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ class Fanout:
     """Takes live messages of one topic, and writes them to its sockets."""
 
     __slots__ = (
-        *("behind", "deliveries", "follower", "is_remembering", "most_bytes", "ready"),
+        *("behind", "deliveries", "delivered_bytes", "follower", "is_remembering", "most_bytes", "ready"),
         *("_fds", "_first", "_more", "_more_bytes", "_tracks", "_turn"),
     )
 
@@ -130,6 +130,7 @@ class Fanout:
         self.behind: dict[Reader, None] = {}
         """Who holds something back, and is written to through the transport."""
         self.deliveries = 0
+        self.delivered_bytes = 0
         self.is_remembering = False
         """Somebody catches up, and will want what is shown meanwhile."""
         self._turn = turn
@@ -200,6 +201,7 @@ class Fanout:
         if self.behind:
             self._write_behind(data)
             self.deliveries += count * len(self.behind)
+            self.delivered_bytes += len(data) * len(self.behind)
         for chain in self.follower.chains.values():
             chain.flushed = chain.position
         fds, size, write = self._fds, len(data), os.write
@@ -213,6 +215,7 @@ class Fanout:
             if sent != size:
                 self.ready[fd].link.transport.write(data[sent:])
         self.deliveries += count * len(fds)
+        self.delivered_bytes += size * len(fds)
         return count
 
     def _write_behind(self, data: bytes) -> None:

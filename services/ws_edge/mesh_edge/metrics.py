@@ -53,6 +53,7 @@ def edge_metrics(edge: Edge) -> list[Metric]:
         single("mesh_edge_topics", "gauge", "Topics that are followed.", len(topics)),
         by("state", "mesh_edge_readers", "gauge", "Sockets on topics, by how they are served.", readers),
         single("mesh_edge_deliveries_total", "counter", "Live frames that were given to sockets.", edge.deliveries),
+        single("mesh_edge_delivered_bytes_total", "counter", "Their size, in bytes.", edge.delivered_bytes),
         single(
             "mesh_edge_fell_behind_total",
             "counter",
