@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from daena_mesh.errors import MeshError
-from mesh_api.page import CONTENT_SECURITY_POLICY, Folder, find_folder, is_fresh, page_router
+from mesh_api.page import CONTENT_SECURITY_POLICY, Folder, find_folder, is_fresh, page_router, takes_gzip
 
 Client = httpx.AsyncClient
 
@@ -53,6 +53,12 @@ async def test_serves_with_its_type(client: Client, path: str, content_type: str
     response = await client.get(path)
     assert (response.status_code, response.headers["content-type"]) == (200, content_type)
     assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("path", ["/", "/console/icon.svg"])
+async def test_documents_are_shut_in(client: Client, path: str) -> None:
+    response = await client.get(path)
     assert response.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert response.headers["referrer-policy"] == "same-origin"
     assert response.headers["x-frame-options"] == "DENY"
@@ -68,7 +74,7 @@ def test_policy_allows_nothing_inline() -> None:
 
 
 async def test_head_has_no_body(client: Client) -> None:
-    response = await client.head("/sdk/mesh.js")
+    response = await client.head("/sdk/mesh.js", headers={"Accept-Encoding": "identity"})
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["content-length"] == "25"
 
@@ -83,6 +89,41 @@ async def test_unchanged_file_is_not_sent_again(client: Client, root: Path) -> N
     changed = await client.get("/console/app.js", headers={"If-None-Match": first.headers["etag"]})
     assert (changed.status_code, changed.text) == (200, "export const changed = 1;")
     assert changed.headers["etag"] != first.headers["etag"]
+
+
+async def test_it_is_compressed_for_whoever_takes_that(client: Client, root: Path) -> None:
+    text = "export const long = 1;" * 100
+    (root / "console" / "app.js").write_text(text)
+    packed = await client.get("/console/app.js", headers={"Accept-Encoding": "gzip, br"})
+    plain = await client.get("/console/app.js", headers={"Accept-Encoding": "identity"})
+    assert (packed.text, plain.text) == (text, text)
+    assert (packed.headers["content-encoding"], plain.headers.get("content-encoding")) == ("gzip", None)
+    assert int(packed.headers["content-length"]) < 200
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    again = await client.get(
+        "/console/app.js", headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("header", "takes"),
+    [
+        (None, False),
+        ("", False),
+        ("br", False),
+        ("gzip", True),
+        ("deflate, GZIP;q=0.5, br", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.0, br", False),
+        ("*", True),
+        ("notgzip", False),
+        ("identity;q=1, *;q=0", False),
+    ],
+)
+def test_takes_gzip(header: str | None, *, takes: bool) -> None:
+    assert takes_gzip(header) is takes
 
 
 @pytest.mark.parametrize(
