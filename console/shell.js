@@ -9,6 +9,8 @@ import { go, href, route } from "./router.js";
 import { Status } from "./status.js";
 import { switchTheme } from "./theme-switch.js";
 import { Toasts } from "./toasts.js";
+import { Ending, You } from "./you.js";
+import { unreadCount } from "./store/world.js";
 import { html, signal, useEffect, useErrorBoundary, useLayoutEffect } from "./vendor/preact.js";
 
 /** @type {import("./vendor/preact.js").Signal<Record<string, { component?: any, problem?: string }>>} by name, what was loaded of the rooms */
@@ -52,6 +54,7 @@ function Rail() {
           <a key=${name} href=${href(name)} aria-current=${name === here ? "page" : undefined} title=${title}>
             <${Icon} name=${icon} size=${20} />
             <span>${title}</span>
+            ${name === "chat" && unreadCount.value > 0 && html`<span class="rail-mark"><span class="visually-hidden">${unreadCount.value} unread</span></span>`}
           </a>
         `,
       )}
@@ -78,11 +81,12 @@ export function Shell() {
         <h1>Daena Mesh</h1>
       </a>
       <${Status} />
+      <${You} />
       <button class="icon-button" type="button" aria-label="Keyboard shortcuts" title="Keyboard (?)" onClick=${() => (isSheetOpen.value = true)}><${Icon} name="keys" /></button>
       <button id="theme" class="icon-button" type="button" aria-label="Switch between light and dark" title="Light or dark" onClick=${switchTheme}><${ThemeIcon} /></button>
     </header>
     <${Rail} />
-    <main id="room" class="room" tabindex="-1" data-state=${connection.value.name}><${Room} /></main>
+    <main id="room" class="room" tabindex="-1" data-state=${connection.value.name}><${Ending} /><${Room} /></main>
     <${Toasts} />
     <${KeySheet} />
   `;

@@ -1,13 +1,14 @@
 /** The room where people talk with Daena, departments and agents. */
 
 import { Empty, Loading, Problem } from "../parts/states.js";
-import { Icon } from "../parts/icons.js";
 import { href } from "../router.js";
-import { reads, sessions, sessionsVersion } from "../store/world.js";
+import { reads, sessions, sessionsVersion, unreadCount } from "../store/world.js";
 import { html, useEffect, useLayoutEffect } from "../vendor/preact.js";
 import { Composer } from "./chat/composer.js";
+import { Head } from "./chat/head.js";
 import { Messages } from "./chat/messages.js";
-import { again, current, say, show } from "./chat/open-chat.js";
+import { Now, isAsideOpen } from "./chat/now.js";
+import { again, current, say, show, typing } from "./chat/open-chat.js";
 import { Sessions } from "./chat/sessions.js";
 
 /** What stands where there are no messages. @param {import("./chat/open-chat.js").Open} open */
@@ -39,22 +40,20 @@ export default function Chat({ path, query }) {
   void sessionsVersion.value;
   const session = sessions.find(id);
   const title = id ? (session?.title ?? id) : "New conversation";
+  const unread = unreadCount.value;
   useLayoutEffect(() => {
-    document.title = id ? `${title} · Daena Mesh` : "Daena Mesh";
-  }, [id, title]);
+    document.title = `${unread ? `(${unread}) ` : ""}${id ? `${title} · ` : ""}Daena Mesh`;
+  }, [id, title, unread]);
   const view = id || query.has("new") ? "chat" : "sessions";
   return html`
-    <div class="chat-room" data-view=${view}>
+    <div class=${`chat-room${isAsideOpen.value ? " with-aside" : ""}`} data-view=${view}>
       <${Sessions} current=${id} />
       <section id="chat" class="pane chat" aria-labelledby="chat-title">
-        <header class="pane-head">
-          <a class="icon-button back" href=${href("chat")} aria-label="All sessions"><${Icon} name="back" /></a>
-          <h2 id="chat-title">${title}</h2>
-          <code id="chat-id" class="ident">${id === title ? "" : id}</code>
-        </header>
+        <${Head} open=${open} id=${id} title=${title} scope=${session?.scope ?? ""} isThere=${Boolean(session)} />
         ${open.id === id ? html`<${Messages} open=${open} note=${note(open)} />` : html`<div class="scroller"></div>`}
-        <${Composer} id=${id} to=${session?.with?.id ?? "Daena"} disabled=${open.id === id && open.state === "gone"} onSend=${(/** @type {string} */ text) => say(text)} />
+        <${Composer} id=${id} to=${session?.with?.id ?? "Daena"} disabled=${open.id === id && open.state === "gone"} onSend=${(/** @type {string} */ text) => say(text)} onType=${typing} />
       </section>
+      ${isAsideOpen.value && html`<${Now} />`}
     </div>
   `;
 }

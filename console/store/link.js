@@ -3,6 +3,7 @@
 import { compareCursors, open } from "../../sdk/index.js";
 import { inFrame } from "../frame.js";
 import { signal } from "../vendor/preact.js";
+import { ownName } from "./me.js";
 
 /** @typedef {import("../../sdk/js/mesh.js").MeshEvent} MeshEvent */
 /** @typedef {import("../../sdk/js/mesh.js").ConnectionState} ConnectionState */
@@ -17,7 +18,17 @@ export const nameOf = ({ state, degraded }) => (state === "connected" && degrade
 
 export { compareCursors };
 
-export const mesh = open({ base: BASE });
+/** A socket that says as whom one is here, where one has a name and nobody asks for a token. */
+class NamedSocket extends WebSocket {
+  /** @param {string | URL} url @param {string | string[]} [protocols] */
+  constructor(url, protocols) {
+    const named = new URL(url);
+    if (ownName.peek()) named.searchParams.set("who", ownName.peek());
+    super(named, protocols);
+  }
+}
+
+export const mesh = open({ base: BASE, WebSocket: /** @type {any} */ (NamedSocket) });
 
 /** @type {Map<string, ConnectionState & { until: number }>} by what is followed */
 const states = new Map();

@@ -5,6 +5,7 @@
  * @property {string} id
  * @property {string} title
  * @property {string} scope           such as `department · HR`; empty for the executive scope
+ * @property {"daena" | "departments" | "agents" | "others"} kind  of whom one talks to
  * @property {{ kind: "agent" | "department", id: string } | null} with  whom one talks to; null for Daena
  * @property {string} preview         the last message in one line; empty where there is none
  * @property {number} at              milliseconds: the later of its last update and its last message
@@ -23,15 +24,36 @@ const scopeOf = ({ scope_type: type, scope_id: id }) =>
 /** @param {any} session @returns {Entry["with"]} */
 const withOf = ({ scope_type: kind, scope_id: id }) => (id && (kind === "agent" || kind === "department") ? { kind, id: String(id) } : null);
 
-/** @param {any} message a payload of `chat.message` */
-const previewOf = ({ sender, content }) => `${sender === "user" ? "You" : short(sender, 24)}: ${short(content, 120)}`;
+/** @param {any} session @returns {Entry["kind"]} */
+function kindOf({ scope_type: type }) {
+  if (type === "department") return "departments";
+  if (type === "agent") return "agents";
+  return !type || type === "executive" ? "daena" : "others";
+}
 
 export class SessionList {
   /** @type {Map<string, Entry & { updatedAt: number }>} */
   #entries = new Map();
   #gone = new Set();
+  /** @type {Record<string, number>} */
+  #unread;
   /** The session that is open, whose messages are read as they come. */
   current = "";
+
+  /**
+   * @param {(who: string) => boolean} [isMe]
+   * @param {Record<string, number>} [unread]  how many messages were not read when the page was left, by session
+   */
+  constructor(isMe = (who) => who === "user", unread = {}) {
+    this.isMe = isMe;
+    this.#unread = unread;
+  }
+
+  /** What the constructor takes, as it is now. @returns {Record<string, number>} */
+  get unread() {
+    const now = [...this.#entries.values()].filter(({ unread }) => unread > 0).map(({ id, unread }) => [id, unread]);
+    return { ...this.#unread, ...Object.fromEntries(now) };
+  }
 
   /** How many are known. */
   get size() {
@@ -86,13 +108,14 @@ export class SessionList {
     if (!this.#entries.has(id)) this.#put({ session_id: id, updated_at: timestamp });
     const newest = this.#said(id, payload, millis(timestamp));
     const entry = this.#entries.get(id);
-    if (entry && news && newest && id !== this.current) entry.unread += 1;
+    if (entry && news && newest && id !== this.current && !this.isMe(payload.sender)) entry.unread += 1;
     return true;
   }
 
   /** @param {string} id */
   read(id) {
     this.current = id;
+    delete this.#unread[id];
     const entry = this.#entries.get(id);
     if (entry) entry.unread = 0;
   }
@@ -102,15 +125,18 @@ export class SessionList {
     const id = session.session_id;
     const updatedAt = millis(session.updated_at ?? session.created_at) || 0;
     const known = this.#entries.get(id);
+    const unread = known?.unread ?? this.#unread[id] ?? 0;
+    delete this.#unread[id];
     if (known && known.updatedAt > updatedAt) return;
     this.#entries.set(id, {
       id,
       title: short(session.title, 200) || known?.title || id,
       scope: scopeOf(session),
+      kind: kindOf(session),
       with: withOf(session),
       preview: known?.preview ?? "",
       at: Math.max(known?.at ?? 0, updatedAt),
-      unread: known?.unread ?? 0,
+      unread,
       updatedAt,
     });
   }
@@ -124,7 +150,8 @@ export class SessionList {
   #said(id, message, at) {
     const entry = this.#entries.get(id);
     if (!entry || (entry.preview && at < entry.at)) return false;
-    entry.preview = previewOf(message);
+    const { sender, content } = message;
+    entry.preview = `${this.isMe(sender) ? "You" : short(sender, 24)}: ${short(content, 120)}`;
     entry.at = Math.max(entry.at, at || 0);
     return true;
   }

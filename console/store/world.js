@@ -3,20 +3,26 @@
 import * as api from "../api.js";
 import { computed, effect, signal } from "../vendor/preact.js";
 import { onEvents, onGap } from "./events.js";
+import { session as kept } from "./kept.js";
 import { compareCursors, connection } from "./link.js";
+import { isMe } from "./me.js";
 import { SessionList } from "./sessions.js";
 import { MeshState } from "./state.js";
 
 /** How something that is asked of the API stands: `problem` is empty unless it failed. */
 const asked = () => signal({ loaded: false, loading: false, problem: "" });
 
-export const sessions = new SessionList();
+export const sessions = new SessionList(isMe, kept.read("unread", {}));
 export const sessionsVersion = signal(0);
 export const sessionsAsked = asked();
 /** Whether there are older sessions than those listed. */
 export const hasOlder = signal(false);
+/** @type {import("../vendor/preact.js").Signal<Set<string>>} sessions that are not shown, as they are about to be deleted */
+const hidden = signal(new Set());
 /** Newest first. */
-export const sessionList = computed(() => (sessionsVersion.value, sessions.newestFirst));
+export const sessionList = computed(() => (sessionsVersion.value, sessions.newestFirst.filter(({ id }) => !hidden.value.has(id))));
+/** How many messages were not read yet. */
+export const unreadCount = computed(() => sessionList.value.reduce((sum, { unread }) => sum + unread, 0));
 
 export const state = new MeshState(compareCursors);
 export const stateVersion = signal(0);
@@ -43,6 +49,14 @@ const messageOf = (error) => (error instanceof Error ? error.message : String(er
 export function listed(found) {
   sessions.load(found);
   sessionsVersion.value += 1;
+}
+
+/** Leave a session out of the list, or have it back. @param {string} id @param {boolean} isHidden */
+export function hide(id, isHidden) {
+  const now = new Set(hidden.peek());
+  if (isHidden) now.add(id);
+  else now.delete(id);
+  hidden.value = now;
 }
 
 /** @param {string} id  the session that is read now; empty for none */
@@ -111,3 +125,5 @@ onGap(() => {
 effect(() => {
   if (connection.value.name === "connected") loadNeeded();
 });
+
+addEventListener("pagehide", () => kept.write("unread", sessions.unread));

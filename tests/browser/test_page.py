@@ -229,8 +229,10 @@ async def test_the_keyboard_is_enough(browser: Browser, mesh: RunningMesh) -> No
     async with window(browser, mesh.url) as page:
         for _ in range(25):
             await page.keyboard.press("Tab")
-            if await page.evaluate("document.activeElement.id") == "new-title":
+            if await page.evaluate("document.activeElement.id") == "new-session-button":
                 break
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#new-title")).to_be_focused()
         await page.keyboard.type(title)
         await page.keyboard.press("Enter")
         await expect(page.locator("#chat-title")).to_have_text(title)

@@ -1,6 +1,7 @@
 /** The box that messages are written in. What was begun in one session waits there, over a reload too. */
 
 import { Icon } from "../../parts/icons.js";
+import { useShortcuts } from "../../keys.js";
 import { meaning } from "../../status.js";
 import { session } from "../../store/kept.js";
 import { html, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
@@ -25,10 +26,15 @@ export function giveBack(id, text) {
 
 export const focusComposer = () => document.getElementById("composer-text")?.focus();
 
-/** @param {{ id: string, to: string, disabled: boolean, onSend: (text: string) => void }} props */
-export function Composer({ id, to, disabled, onSend }) {
+/** @param {{ id: string, to: string, disabled: boolean, onSend: (text: string) => void, onType: () => void }} props */
+export function Composer({ id, to, disabled, onSend, onType }) {
   const box = useRef(/** @type {any} */ (null));
   const [ready, setReady] = useState(false);
+  useShortcuts([
+    { keys: "m", says: "Write a message", group: "Chat", run: () => box.current.focus() },
+    { keys: "Enter", says: "Send", group: "Chat" },
+    { keys: "Shift+Enter", says: "A new line", group: "Chat" },
+  ]);
   const fit = () => {
     const { current } = box;
     current.style.height = "auto";
@@ -59,7 +65,11 @@ export function Composer({ id, to, disabled, onSend }) {
         enterkeyhint="send"
         aria-describedby="composer-hint"
         disabled=${disabled}
-        onInput=${() => (keep(id, box.current.value), fit())}
+        onInput=${() => {
+          keep(id, box.current.value);
+          fit();
+          if (box.current.value) onType();
+        }}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
           if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
         }}

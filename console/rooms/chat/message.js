@@ -2,6 +2,8 @@
 
 import { clock, hue } from "../../format.js";
 import { Component, html, useState } from "../../vendor/preact.js";
+import { NOBODY, isMe } from "../../store/me.js";
+import { Markdown } from "./markdown.js";
 import { discard, say, stop } from "./open-chat.js";
 import { giveBack } from "./composer.js";
 
@@ -40,30 +42,31 @@ const Failed = ({ item, session }) => html`
 /**
  * It is drawn anew only where it changed, as many stand in a conversation while one of them is being written.
  *
- * @extends {Component<{ item: Item, starts: boolean, day: string, session: string }>}
+ * @extends {Component<{ item: Item, starts: boolean, day: string, isNew: boolean, session: string }>}
  */
 export class Message extends Component {
   /** @param {any} next */
   shouldComponentUpdate(next) {
-    const { item, starts, day } = this.props;
-    return next.item !== item || next.starts !== starts || next.day !== day;
+    const { item, starts, day, isNew } = this.props;
+    return next.item !== item || next.starts !== starts || next.day !== day || next.isNew !== isNew;
   }
 
   render() {
-    const { item, starts, day, session } = /** @type {any} */ (this.props);
-    const mine = item.sender === "user";
+    const { item, starts, day, isNew, session } = /** @type {any} */ (this.props);
+    const mine = isMe(item.sender);
     const kind = mine ? "mine" : item.sender === "system" ? "system" : "theirs";
     const classes = ["message", kind, item.status, item.incomplete && "incomplete", starts && "starts"].filter(Boolean).join(" ");
     return html`
       <li class=${classes} style=${{ "--hue": hue(item.sender) }}>
         ${day && html`<div class="day"><span>${day}</span></div>`}
+        ${isNew && html`<div class="day new-from"><span>New</span></div>`}
         ${starts && kind === "theirs" && html`<span class="avatar" aria-hidden="true">${[...item.sender][0]?.toUpperCase() ?? "?"}</span>`}
         ${starts &&
         html`<div class="meta">
-          <span class="sender">${mine ? "You" : item.sender}</span>
+          <span class="sender">${mine ? (item.sender === NOBODY ? "You" : `${item.sender} (you)`) : item.sender}</span>
           <time datetime=${Number.isNaN(item.at) ? undefined : new Date(item.at).toISOString()}>${clock(item.at)}</time>
         </div>`}
-        <div class="body">${item.content}</div>
+        <div class="body"><${Markdown} text=${item.content} /></div>
         ${item.status === "failed" && html`<${Failed} item=${item} session=${session} />`}
         ${item.status === "streaming" && html`<${Stopper} item=${item} />`}
         ${item.incomplete && html`<div class="incomplete-note">${INCOMPLETE[item.reason] ?? "Incomplete."}</div>`}

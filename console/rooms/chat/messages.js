@@ -2,6 +2,7 @@
 
 import { dayName } from "../../format.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { isMe } from "../../store/me.js";
 import { Message } from "./message.js";
 import { earlier } from "./open-chat.js";
 
@@ -16,7 +17,7 @@ const dayOf = ({ at }) => (Number.isNaN(at) ? "" : dayName(at));
 /** Who is typing. @param {{ conversation: import("../../../sdk/js/conversation.js").Conversation }} props */
 function Typing({ conversation }) {
   const [, tick] = useState(0);
-  const names = conversation.typing();
+  const names = conversation.typing().filter((who) => !isMe(who));
   useEffect(() => {
     if (names.length === 0) return undefined;
     const timer = setTimeout(() => tick((count) => count + 1), 1_000);
@@ -68,7 +69,7 @@ export function Messages({ open, note }) {
             const day = dayOf(item);
             const newDay = day !== "" && (!previous || dayOf(previous) !== day);
             const starts = newDay || !previous || previous.sender !== item.sender || item.at - previous.at > TOGETHER_MS;
-            return html`<${Message} key=${item.key} item=${item} starts=${starts} day=${newDay ? day : ""} session=${id} />`;
+            return html`<${Message} key=${item.key} item=${item} starts=${starts} day=${newDay ? day : ""} isNew=${item.key === open.newFrom} session=${id} />`;
           })}
           <${Typing} conversation=${conversation} />
         </ol>

@@ -5,15 +5,17 @@ import * as api from "../../api.js";
 import { inFrame } from "../../frame.js";
 import { go, href } from "../../router.js";
 import { onEvents } from "../../store/events.js";
-import { compareCursors, connection, follow } from "../../store/link.js";
+import { session as kept } from "../../store/kept.js";
+import { compareCursors, connection, follow, mesh } from "../../store/link.js";
+import { sender } from "../../store/me.js";
 import { listed, sessions } from "../../store/world.js";
 import { effect, signal } from "../../vendor/preact.js";
 
 /** @typedef {import("../../../sdk/js/conversation.js").Item} Item */
 
-const SENDER = "user";
 const PAGE = 100;
 const FRESH_MS = 5_000;
+const TYPING_EVERY_MS = 3_000;
 
 /**
  * @typedef {object} Open
@@ -24,6 +26,9 @@ const FRESH_MS = 5_000;
  * @property {string | null} next      where older messages go on
  * @property {"new" | "loading" | "open" | "absent" | "unread" | "gone"} state
  * @property {string} problem          why it is unread
+ * @property {number} fresh            how many messages were unread when it was opened
+ * @property {string} newFrom          key of the first of these
+ * @property {Map<string, number>} here  who is here, since when
  */
 
 /** @param {string} id @returns {Open} */
@@ -35,6 +40,9 @@ const fresh = (id) => ({
   next: null,
   state: id ? "loading" : "new",
   problem: "",
+  fresh: 0,
+  newFrom: "",
+  here: new Map(),
 });
 
 /** What is open. It is changed in place; `version` counts up with each change. */
@@ -45,17 +53,38 @@ export const current = () => (version.value, mine);
 const changed = () => inFrame(bump);
 const bump = () => void (version.value += 1);
 
+/**
+ * What was written and is not stored, by session: it outlives a reload, and so does its key.
+ *
+ * @type {Record<string, Array<{ key: string, content: string }>>}
+ */
+const unsent = kept.read("unsent", {});
+
+/** @param {string} id @param {string} key @param {string} [content]  none: it is stored, or taken back */
+function keepUnsent(id, key, content) {
+  const others = (unsent[id] ?? []).filter((each) => each.key !== key);
+  const all = content === undefined ? others : [...others, { key, content }];
+  if (all.length) unsent[id] = all;
+  else delete unsent[id];
+  kept.write("unsent", unsent);
+}
+
 /** Open a session. @param {string} id  empty: a conversation that has no session yet */
 export async function show(id) {
   if (mine.id === id && mine.state !== "unread" && (mine.state !== "gone" || id)) return;
-  await read(id);
+  await read(id, sessions.find(id)?.unread);
 }
 
-/** @param {string} id */
-async function read(id) {
+/** @param {string} id @param {number} [unread]  how many of its messages nobody has seen here */
+async function read(id, unread = 0) {
   mine.following?.close();
   const now = fresh(id);
+  now.fresh = unread;
   mine = now;
+  for (const { key, content } of unsent[id] ?? []) {
+    now.conversation.send(key, sender(), content);
+    now.conversation.failed(key, "The page was left before the mesh had answered.");
+  }
   bump();
   if (!id) return;
   try {
@@ -64,7 +93,9 @@ async function read(id) {
     listed([answer.session]);
     now.state = "open";
     take(answer);
+    if (now.fresh > 0) now.newFrom = now.conversation.items.filter(({ status }) => status === "stored").at(-now.fresh)?.key ?? "";
     follows(now, answer.since ?? answer.cursors);
+    void readPresence(now);
   } catch (error) {
     if (mine === now) missing(/** @type {api.ApiError} */ (error));
   }
@@ -93,10 +124,11 @@ function follows(now, since) {
   following.on("gap", ({ to }) => {
     // What is missing comes with the messages read anew. They hold no signals, and just read they miss nothing.
     const isOurs = !String(to ?? "").startsWith("S") && Date.now() - now.readAt > FRESH_MS;
-    if (isOurs && mine === now) read(now.id);
+    if (isOurs && mine === now) void read(now.id);
   });
   following.on("session.deleted", () => mine === now && gone());
   following.on("*", (event) => {
+    if (event.event_type === "chat.message") keepUnsent(now.id, String(event.payload?.message_id ?? ""));
     if (now.conversation.apply(event)) changed();
   });
 }
@@ -126,6 +158,17 @@ function gone() {
   changed();
 }
 
+/** @param {Open} now */
+async function readPresence(now) {
+  try {
+    const { users = [] } = await api.presence(`chat_${now.id}`);
+    for (const { who, since } of users) if (!now.here.has(who)) now.here.set(who, Date.parse(since) || 0);
+    changed();
+  } catch {
+    // whoever comes is told of
+  }
+}
+
 /**
  * Say something.
  *
@@ -135,11 +178,14 @@ function gone() {
 export async function say(content, key = crypto.randomUUID()) {
   const now = mine;
   const { conversation, id } = now;
-  conversation.send(key, SENDER, content);
+  conversation.send(key, sender(), content);
+  keepUnsent(id, key, content);
   changed();
   try {
-    const answer = await api.say({ message: content, ...(id && { session_id: id }) }, key, sessions.find(id)?.with);
+    const body = { message: content, sender: sender(), ...(id && { session_id: id }) };
+    const answer = await api.say(body, key, sessions.find(id)?.with);
     conversation.sent(key, answer);
+    keepUnsent(id, key);
     if (mine === now && !id) go(href("chat", [answer.session_id]));
   } catch (error) {
     conversation.failed(key, error instanceof Error ? error.message : String(error));
@@ -150,6 +196,7 @@ export async function say(content, key = crypto.randomUUID()) {
 /** Take back a message that was not sent. @param {Item} item */
 export function discard({ key }) {
   mine.conversation.discard(key);
+  keepUnsent(mine.id, key);
   changed();
 }
 
@@ -168,9 +215,25 @@ export async function stop({ messageId }) {
   }
 }
 
-// A session that was not there when it was opened is there now.
+let typedAt = 0;
+
+/** Tell the others that one is typing. */
+export function typing() {
+  if (mine.state !== "open" || connection.peek().name !== "connected" || Date.now() - typedAt < TYPING_EVERY_MS) return;
+  typedAt = Date.now();
+  mesh.send(`chat.${mine.id}.typing`, { sender: sender() }).catch(() => {}); // who may not tell does not
+}
+
 onEvents((all) => {
+  for (const { event_type: type, payload } of all) {
+    if (payload?.topic !== `chat_${mine.id}` || !mine.id) continue;
+    if (type === "presence.join" && typeof payload.who === "string") mine.here.set(payload.who, Date.now());
+    else if (type === "presence.leave") mine.here.delete(payload.who);
+    else continue;
+    changed();
+  }
   if (mine.state !== "absent") return;
+  // A session that was not there when it was opened is there now.
   const isThere = all.some(({ event_type: type, payload }) => payload?.session_id === mine.id && /^(session|chat\.message)/.test(type));
   if (isThere && sessions.find(mine.id)) void read(mine.id);
 });

@@ -11,6 +11,7 @@ from mesh_cli.demo.passages import Passage
 
 _LINES = 4
 _CHARS = 400
+_LANGUAGES = {"py": "python", "js": "javascript", "mjs": "javascript", "md": "markdown", "toml": "toml", "json": "json"}
 _STEM = 5
 """Letters that two forms of a word share, near enough: cursor and cursors, resume and resuming."""
 
@@ -25,23 +26,25 @@ class Shelf(NamedTuple):
 
 
 def reply(question: str, hits: Sequence[Hit], shelf: Shelf) -> str:
-    """The whole answer, as plain text."""
+    """The whole answer, as Markdown."""
     so_far = f"{shelf.files} of {shelf.of} files, so far," if shelf.files < shelf.of else f"{shelf.files} files"
     if not hits:
         return f"Nothing in {so_far} of {shelf.folder} speaks of that. I know only what stands in them."
     wanted = words_of(question)
-    found = [f"{number}. {_place(hit.passage, wanted)}" for number, hit in enumerate(hits, 1)]
+    found = [_place(number, hit.passage, wanted) for number, hit in enumerate(hits, 1)]
     return "\n\n".join([f"From {so_far} of {shelf.folder}:", *found])
 
 
-def _place(passage: Passage, wanted: Sequence[str]) -> str:
+def _place(number: int, passage: Passage, wanted: Sequence[str]) -> str:
     """Where a passage speaks of what is wanted, and what it says there."""
     lines = passage.text.split("\n")
     begin = best_line(lines, wanted)
     quoted = "\n".join(line.rstrip() for line in lines[begin : begin + _LINES]).strip("\n")
     if len(quoted) > _CHARS:
         quoted = quoted[:_CHARS].rpartition(" ")[0] + " …"
-    return f"{passage.path}, line {passage.line + begin}\n{quoted}"
+    fence = "````" if "```" in quoted else "```"
+    language = _LANGUAGES.get(passage.path.rpartition(".")[2], "")
+    return f"**{number}. {passage.path}**, line {passage.line + begin}\n{fence}{language}\n{quoted}\n{fence}"
 
 
 def best_line(lines: Sequence[str], wanted: Sequence[str]) -> int:

@@ -15,7 +15,8 @@ PASSAGE = Passage("docs/a.md", 10, "\n".join(LINES))
 
 def test_the_reply_names_file_and_line_and_quotes_it() -> None:
     text = reply("What is a cursor?", [Hit(PASSAGE, 1.0)], SHELF)
-    assert text == "From 3 files of docs:\n\n1. docs/a.md, line 16\nA cursor is a position.\nIt is text."
+    quoted = "```markdown\nA cursor is a position.\nIt is text.\n```"
+    assert text == f"From 3 files of docs:\n\n**1. docs/a.md**, line 16\n{quoted}"
 
 
 def test_it_says_when_it_has_not_read_everything_or_found_nothing() -> None:
@@ -26,7 +27,12 @@ def test_it_says_when_it_has_not_read_everything_or_found_nothing() -> None:
 def test_a_long_line_is_cut() -> None:
     text = reply("word", [Hit(Passage("a", 1, "word " * 1_000), 1.0)], SHELF)
     assert len(text) < 500
-    assert text.endswith(" …")
+    assert text.endswith(" …\n```")
+
+
+def test_what_has_a_fence_itself_is_quoted_in_a_longer_one() -> None:
+    text = reply("word", [Hit(Passage("a.py", 1, "word\n```\nx"), 1.0)], SHELF)
+    assert text.endswith("\n````python\nword\n```\nx\n````")
 
 
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=30), st.lists(st.text("abc", min_size=1), max_size=3))
