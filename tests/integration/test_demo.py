@@ -72,7 +72,7 @@ async def test_agents_read_answer_and_watch(demo: Demo) -> None:
     (task,) = (await demo.read("/tasks"))["tasks"]
     assert (task["progress"]["done"], task["progress"]["total"]) == (2, 2)
 
-    said = "**1. docs/words.md**, line 3\n```markdown\nA cursor is the position of one event.\nClients resume from it.\n"
+    said = "**1. docs/words.md**, line 3\n```markdown\nA cursor is the position of one event.\nClients resume from it."
     assert said in await demo.ask("What are cursors?")
     assert "Nothing in 2 files" in await demo.ask("zebra")
 
