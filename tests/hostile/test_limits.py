@@ -171,17 +171,29 @@ async def is_crowded(url: str, headers: dict[str, str]) -> bool:
 
 
 @pytest.mark.promise("P-CROWD-1")
-async def test_who_is_no_trusted_proxy_cannot_say_that_it_is_somebody_else(tmp_path: Path) -> None:
-    one, two = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+@pytest.mark.parametrize(
+    ("header", "value", "other", "variables"),
+    [
+        ("X-Forwarded-For", "192.0.2.{}", "Forwarded", {}),
+        ("Forwarded", "for=192.0.2.{};proto=http", "X-Forwarded-For", {"MESH_PROXY_HEADER": "forwarded"}),
+    ],
+    ids=["x-forwarded-for", "forwarded"],
+)
+async def test_who_is_no_trusted_proxy_cannot_say_that_it_is_somebody_else(
+    tmp_path: Path, header: str, value: str, other: str, variables: dict[str, str]
+) -> None:
+    one, two = {header: value.format(1)}, {header: value.format(2)}
     async with (
-        crowded(tmp_path / "a") as url,
+        crowded(tmp_path / "a", **variables) as url,
         within(30),
         connect(url, additional_headers=one),
         connect(url, additional_headers=two),
     ):
-        pass
+        assert await is_crowded(url, {**one, other: "192.0.2.3" if other[0] == "X" else "for=192.0.2.3"})
+        # The same through FastAPI's route, which other heads than plain ones take.
+        assert await is_crowded(url, {**one, "Content-Length": "0"})
     async with (
-        crowded(tmp_path / "b", MESH_TRUSTED_PROXIES="198.51.100.0/24") as url,
+        crowded(tmp_path / "b", MESH_TRUSTED_PROXIES="198.51.100.0/24", **variables) as url,
         within(30),
         connect(url, additional_headers=one),
         asyncio.TaskGroup() as group,

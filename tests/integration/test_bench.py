@@ -68,6 +68,7 @@ async def test_everybody_delivers_everything_in_order(tmp_path: Path) -> None:
         ("flood", "limit", 2),
         ("idle", "nats-server", 2),
         ("connect", "naive", 2),
+        ("trust", "open", 4),
     ],
 )
 async def test_each_bench_runs(tmp_path: Path, name: str, against: str, measures: int) -> None:
@@ -94,6 +95,11 @@ async def test_whoever_takes_nothing_is_given_all_of_it_later(tmp_path: Path) ->
         "CPU a delivery": both,
         "memory that came on top": ["ours"],
     }
+
+
+async def test_half_open_handshakes_disturb_no_delivery(tmp_path: Path) -> None:
+    done = await bench_of("slowloris", tmp_path, "--alone")
+    assert contenders_in(done) == [["ours", "nobody drips"]] * 2
 
 
 async def test_nothing_is_left_of_a_bench_that_was_killed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mesh_cli.http_heads import BoundedHeads
 from mesh_cli.listening import Listener, announce
 from mesh_cli.stopping import Stop
 from mesh_edge.door import Door
+from mesh_edge.forwarded import ForwardedHeaders
 from mesh_edge.protocol import HandoverProtocol
 
 REQUESTS_END_WITHIN_S = 3
@@ -43,15 +44,18 @@ async def serve(
         drain: awaited before any connection is closed.
     """
     async with app.router.lifespan_context(app):
+        settings = load(OriginSettings)
+        by_forwarded = settings.proxy_header == "forwarded"
         config = uvicorn.Config(
-            app,
+            ForwardedHeaders(app, settings.trusted_proxies) if by_forwarded else app,  # type: ignore[arg-type] # ASGI's
             lifespan="off",
             http=FrontDoor,
             ws=HandoverProtocol,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            forwarded_allow_ips=load(OriginSettings).trusted_proxies,
+            proxy_headers=not by_forwarded,
+            forwarded_allow_ips=settings.trusted_proxies,
             access_log=False,
             server_header=False,
             log_config=None,

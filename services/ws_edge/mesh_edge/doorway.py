@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
@@ -16,6 +17,7 @@ from daena_mesh.errors import MeshError
 from mesh_edge.credentials import Knock
 from mesh_edge.edge import Edge
 from mesh_edge.follow import Follow, follow_of
+from mesh_edge.forwarded import ForwardedHeaders
 from mesh_edge.handshake import Handshake
 from mesh_edge.protocol import HandoverProtocol
 from mesh_edge.router import websocket_router
@@ -38,7 +40,7 @@ class Doorway(NamedTuple):
 
     edge: Edge
     proxies: ProxyHeadersMiddleware | None
-    """Knows whose ``X-Forwarded-For`` to believe."""
+    """Knows whose ``X-Forwarded-For``, or ``Forwarded``, to believe."""
 
     def request(self, handshake: Handshake, transport: asyncio.Transport) -> Request | None:
         """What is asked for; None where FastAPI is to judge it."""
@@ -60,7 +62,7 @@ class Doorway(NamedTuple):
         headers = handshake.headers
         get = headers.get
         address = forwarded = ""
-        if (claimed := get("x-forwarded-for")) or self.edge.gate.asks_for_addresses:
+        if (claimed := self._claimed(headers)) or self.edge.gate.asks_for_addresses:
             address, forwarded = self._address(transport, claimed)
         knock = Knock(
             get("origin"),
@@ -76,7 +78,15 @@ class Doorway(NamedTuple):
         )
         return Request(follow, knock, headers["sec-websocket-key"])
 
-    def _address(self, transport: asyncio.Transport, claimed: str | None) -> tuple[str, str]:
+    def _claimed(self, headers: Mapping[str, str]) -> str:
+        """Who the proxies say that it is, in the header that counts."""
+        if isinstance(self.proxies, ForwardedHeaders):
+            said = headers.get("forwarded")
+            hop = self.proxies.hop(said) if said else None
+            return hop.client if hop else ""
+        return headers.get("x-forwarded-for", "")
+
+    def _address(self, transport: asyncio.Transport, claimed: str) -> tuple[str, str]:
         """From where it comes, and that again where a proxy that is trusted says it."""
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""

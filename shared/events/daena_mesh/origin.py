@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta
 
@@ -44,6 +44,13 @@ class OriginSettings(TokenSettings, frozen=True, kw_only=True):
             "whoever connects."
         ),
     ] = "127.0.0.1"
+    proxy_header: Annotated[
+        Literal["x-forwarded-for", "forwarded"],
+        Meta(
+            description="The header in which these proxies say who a client is: `x-forwarded-for`, or `forwarded` "
+            "(RFC 7239). The other one is read from nobody."
+        ),
+    ] = "x-forwarded-for"
 
     def listed_origins(self) -> frozenset[str]:
         """`origins`, taken apart."""

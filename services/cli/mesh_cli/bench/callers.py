@@ -3,7 +3,7 @@
 Run as a program it takes commands as lines on standard input, answers each with a JSON object on a line, and ends with
 its standard input::
 
-    python -m mesh_cli.bench.callers PORT PATH BODY
+    python -m mesh_cli.bench.callers PORT PATH BODY [TOKEN]
 
     call COUNT CALLERS    POST the JSON text BODY to PATH COUNT times, by CALLERS clients at a time
 """
@@ -102,17 +102,18 @@ async def call(port: int, request: bytes, count: int, callers: int) -> Called:
     )
 
 
-def request_of(path: str, body: bytes) -> bytes:
-    """Give a whole HTTP/1.1 request."""
+def request_of(path: str, body: bytes, token: str = "") -> bytes:
+    """Give a whole HTTP/1.1 request, with ``token`` if there is one."""
+    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     return (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n{bearer}\r\n"
     ).encode() + body
 
 
-async def _main(port: int, path: str, body: str) -> None:
+async def _main(port: int, path: str, body: str, token: str = "") -> None:
     """Obey until standard input ends."""
-    request = request_of(path, body.encode())
+    request = request_of(path, body.encode(), token)
     while line := await asyncio.to_thread(sys.stdin.readline):
         _verb, count, callers = line.split()
         result = await call(port, request, int(count), int(callers))
@@ -121,4 +122,4 @@ async def _main(port: int, path: str, body: str) -> None:
 
 
 if __name__ == "__main__":
-    run(_main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    run(_main(int(sys.argv[1]), *sys.argv[2:]))

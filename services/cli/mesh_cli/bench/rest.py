@@ -93,9 +93,9 @@ async def _run(bench: Bench) -> list[Figure]:
     for sync in (DEFAULT, ALWAYS):
         async with AsyncExitStack() as stack:
             contenders: dict[str, Contender | Appends] = {}
-            nats_url = await stack.enter_async_context(_default_sync(bench) if sync == DEFAULT else _always(bench))
+            nats_url = await stack.enter_async_context(default_sync(bench) if sync == DEFAULT else _always(bench))
             if bench.wants(OURS):
-                contenders[OURS] = await stack.enter_async_context(_api(bench, nats_url))
+                contenders[OURS] = await stack.enter_async_context(api(bench, nats_url))
             if bench.wants(BARE):
                 bare = _bare(bench) if sync == DEFAULT else _appends(bench, nats_url)
                 contenders[BARE] = await stack.enter_async_context(bare)
@@ -124,7 +124,7 @@ async def _always(bench: Bench) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _default_sync(bench: Bench) -> AsyncIterator[str]:
+async def default_sync(bench: Bench) -> AsyncIterator[str]:
     """Give a nats-server that syncs every two minutes, which is its default."""
     folder = bench.path("nats-default-sync")
     config = NatsConfig(data_dir=folder, host="127.0.0.1", port=0, log_path=folder / "log")
@@ -145,24 +145,25 @@ async def _default_sync(bench: Bench) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _called(bench: Bench, name: str, server: Child, port: int) -> AsyncIterator[Contender]:
-    command = [sys.executable, "-m", "mesh_cli.bench.callers", str(port), _PATH, _BODY]
+async def _called(bench: Bench, name: str, server: Child, port: int, token: str = "") -> AsyncIterator[Contender]:
+    command = [sys.executable, "-m", "mesh_cli.bench.callers", str(port), _PATH, _BODY, *([token] if token else [])]
     async with bench.start("callers", command, core=bench.cores.load) as callers:
         yield Contender(name, server, callers)
 
 
 @contextlib.asynccontextmanager
-async def _api(bench: Bench, nats_url: str) -> AsyncIterator[Contender]:
+async def api(bench: Bench, nats_url: str, *, token: str = "", **settings: str) -> AsyncIterator[Contender]:
+    """Give an API with its callers, who show ``token``; ``settings`` are variables of its environment."""
     listener = bind("127.0.0.1", 0)
     try:
         descriptor = listener.socket.fileno()
         command = [sys.executable, "-m", "mesh_cli.bench.api", str(descriptor), nats_url]
-        async with bench.start("api", command, core=bench.cores.edge, pass_fds=[descriptor]) as child:
+        async with bench.start("api", command, core=bench.cores.edge, environ=settings, pass_fds=[descriptor]) as child:
             try:
                 await asyncio.wait_for(until_ready(listener), _READY_WITHIN_S)
             except TimeoutError:
                 raise child.failure("it does not get ready") from None
-            async with _called(bench, OURS, child, listener.port) as contender:
+            async with _called(bench, OURS, child, listener.port, token) as contender:
                 yield contender
     finally:
         listener.socket.close()

@@ -1,0 +1,157 @@
+"""`trust`: what tokens cost, for sockets that are let in, for events that are delivered, and for REST calls.
+
+Two of ours run side by side, with tokens and without, and take turns: what else the machine does is the same to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from statistics import median
+from typing import TypeVar
+
+from daena_mesh.tokens import Claims, Rights, mint
+from mesh_cli.bench.connect import guest_with_token
+from mesh_cli.bench.contenders import Running, running
+from mesh_cli.bench.delivery import Delivery, loading, publishing
+from mesh_cli.bench.harness import Bench
+from mesh_cli.bench.load import Load
+from mesh_cli.bench.machine import allow_sockets
+from mesh_cli.bench.publisher import agent
+from mesh_cli.bench.rest import CALLERS, Contender, api, default_sync
+from mesh_cli.bench.work import OURS, Figure, Target, Work
+
+OPEN = "open"
+FANOUT = "fan-out: CPU a delivery"
+CONNECT = "connect: CPU a connection"
+REST = "REST: CPU a call"
+REST_RATE = "REST: calls"
+_SLICES = 7
+_SOCKETS = 300
+"""In each slice."""
+_RATE = 1_000.0
+_EVENTS = 30
+_EVENTS_A_SECOND = 20.0
+_CALLS = 1_200
+_TOKENS_LIVE_S = 3_600
+
+T = TypeVar("T")
+
+
+class Edge:
+    """One of the two edges, with its sockets, which are all on one topic."""
+
+    def __init__(self, bench: Bench, contender: Running, load: Load, delivery: Delivery, key: str) -> None:
+        self._contender = contender
+        self._load = load
+        self._delivery = delivery
+        self._key = key
+        self._sockets = bench.sized(_SOCKETS)
+        self._events = bench.sized(_EVENTS, least=3)
+        self._opened = 0
+
+    async def connect(self) -> float:
+        """Let a slice of sockets in; what one of them cost, in microseconds."""
+        first, self._opened = self._opened, self._opened + self._sockets
+        if self._key:
+            guests = [guest_with_token(self._contender, self._key, number, 1) for number in range(first, self._opened)]
+        else:
+            guests = [self._contender.guest(agent(0))] * self._sockets
+        cpu_ns = self._contender.child.cpu_ns()
+        await self._load.open(guests, rate=_RATE)
+        return (self._contender.child.cpu_ns() - cpu_ns) / self._sockets / 1e3
+
+    async def deliver(self) -> float:
+        """Deliver a slice of events; what one delivery cost, in microseconds."""
+        delivered = await self._delivery.deliver(self._events, _EVENTS_A_SECOND)
+        return delivered.cpu_ns / delivered.report.events / 1e3
+
+
+async def _run(bench: Bench) -> list[Figure]:
+    key = secrets.token_hex(32)
+    keys = {name: key if name == OURS else "" for name in WORK.contenders if bench.wants(name)}
+    return [*await _sockets(bench, keys), *await _calls(bench, keys)]
+
+
+async def _sockets(bench: Bench, keys: dict[str, str]) -> list[Figure]:
+    costs: dict[tuple[str, str], list[float]] = {}
+    sockets = bench.sized(_SOCKETS) * (_SLICES + 1)
+    allow_sockets(2 * sockets)
+    async with AsyncExitStack() as stack:
+        edges = {name: await stack.enter_async_context(_edge(bench, key, sockets)) for name, key in keys.items()}
+        for measure, act in ((CONNECT, Edge.connect), (FANOUT, Edge.deliver)):
+            bench.tell(f"trust: {measure.partition(':')[0]}")
+            for number in range(_SLICES + 1):
+                for name, edge in _in_turn(edges, number):
+                    cost = await act(edge)
+                    if number:  # the first one warms up
+                        costs.setdefault((name, measure), []).append(cost)
+    return [
+        Figure(contender=name, measure=measure, value=median(costs[name, measure]), unit="µs")
+        for measure in (FANOUT, CONNECT)
+        for name in keys
+    ]
+
+
+async def _calls(bench: Bench, keys: dict[str, str]) -> list[Figure]:
+    bench.tell("trust: REST")
+    figures = []
+    async with AsyncExitStack() as stack:
+        apis: dict[str, Contender] = {}
+        for name, key in keys.items():
+            nats_url = await stack.enter_async_context(default_sync(bench))
+            settings = {"MESH_TOKEN_KEY": key} if key else {}
+            calling = api(bench, nats_url, token=_token(key) if key else "", **settings)
+            apis[name] = await stack.enter_async_context(calling)
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in apis}
+        for number in range(_SLICES + 1):
+            for name, called in _in_turn(apis, number):
+                one = await called.take(bench.sized(_CALLS, least=CALLERS))
+                taken[name] += [(one.cpu_us, one.rate)] if number else []
+        for name, slices in taken.items():
+            cpu, rate = (median(values) for values in zip(*slices, strict=True))
+            figures += [
+                Figure(contender=name, measure=REST, value=cpu, unit="µs"),
+                Figure(contender=name, measure=REST_RATE, value=rate, unit="/s"),
+            ]
+    return figures
+
+
+def _in_turn(both: dict[str, T], number: int) -> list[tuple[str, T]]:
+    """The two of them, the other one first each time."""
+    return list(both.items())[:: -1 if number % 2 else 1]
+
+
+def _token(key: str) -> str:
+    rights = Rights(read=("chat.bench.>",), write=("chat.bench.>",))
+    return mint(Claims(sub="user", exp=int(time.time()) + _TOKENS_LIVE_S, mesh=rights), key.encode())
+
+
+@contextlib.asynccontextmanager
+async def _edge(bench: Bench, key: str, sockets: int) -> AsyncIterator[Edge]:
+    settings = {"MESH_TOKEN_KEY": key} if key else {}
+    async with (
+        running(OURS, bench, **settings) as contender,
+        loading(bench, contender) as load,
+        publishing(bench, contender, 1) as publisher,
+    ):
+        delivery = Delivery(bench, contender, load, publisher, sockets=sockets, topics=1)
+        yield Edge(bench, contender, load, delivery, key)
+
+
+WORK = Work(
+    name="trust",
+    about="Ours with tokens, beside ours without: 300 sockets at a time are let in; 30 events go to 2,400; chat calls.",
+    contenders=(OURS, OPEN),
+    baseline=OPEN,
+    run=_run,
+    targets=(
+        Target(measure=FANOUT, at_most=1.05, times_baseline=True),
+        Target(measure=CONNECT, at_most=1.15, times_baseline=True),
+        Target(measure=REST, at_most=1.15, times_baseline=True),
+        Target(measure=REST_RATE, at_least=0.87, times_baseline=True),
+    ),
+)
