@@ -16,12 +16,12 @@ export class ApiError extends Error {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{ body?: unknown, key?: string, keepalive?: boolean, headers?: Record<string, string>, query?: Record<string, string | number | undefined> }} [options]
+ * @param {{ body?: unknown, key?: string, keepalive?: boolean, headers?: Record<string, string>, query?: Record<string, string | number | string[] | undefined> }} [options]
  * @returns {Promise<any>}
  */
 async function call(method, path, { body, key, keepalive, headers: more = {}, query = {} } = {}) {
   const url = new URL(path, ROOT);
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+  for (const [name, value] of Object.entries(query)) for (const each of [value ?? []].flat()) url.searchParams.append(name, String(each));
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", ...more };
   if (body) headers["Content-Type"] = "application/json";
@@ -105,3 +105,16 @@ export const listTasks = (query) => call("GET", "tasks", { query });
 
 /** @param {string} id @param {string} key */
 export const cancelTask = (id, key) => call("POST", `tasks/${encodeURIComponent(id)}/cancel`, { key });
+
+/**
+ * A page of the log.
+ *
+ * @param {{ subject?: string[], since?: string, before?: string, at?: string, limit?: number }} query
+ */
+export const listEvents = (query) => call("GET", "events", { query });
+
+/** What each brain said last of its state. */
+export const brainStatus = () => call("GET", "brain/status");
+
+/** What runs, and how fast. */
+export const getMesh = () => call("GET", "mesh");

@@ -135,8 +135,8 @@ async def test_hostile_texts_are_texts(browser: Browser, mesh: RunningMesh, sess
         await expect(messages(page)).to_have_text([HOSTILE, f"{HOSTILE} live"])
         assert await page.locator("#messages img, #session-list img, body script").count() == 0
         await enter(page, "Activity")
-        await page.locator(".event", has_text="live").first.click()
-        await expect(page.locator("#feed-list pre")).to_contain_text("onerror")
+        await page.locator(".event", has_text=f"{HOSTILE} live").last.click()
+        await expect(page.locator(".detail .json")).to_contain_text("onerror")
         assert await page.locator("#feed-list img, body script").count() == 0
         assert await page.title() != "hacked"
 

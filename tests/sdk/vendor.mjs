@@ -26,6 +26,7 @@ const FILES = {
       export const html = htm.bind(h);
     `,
   },
+  uplot: { packages: ["uplot"], entry: `export { default as UPlot } from "uplot";` },
 };
 
 /** @param {string} name */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -29,6 +30,9 @@ router = APIRouter(prefix="/api/v1", tags=["events"], route_class=GuardedRoute)
 _MOST_PATTERNS = 8
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """What nats-server can count in nanoseconds since 1970, and no more."""
+_traceparent = re.compile(
+    rb"\r\ntraceparent: *([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}) *\r\n", re.IGNORECASE
+).search
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _POSITION = {"examples": ["Rk3f9ab-120.Sp9a2cd-88"]}
 
@@ -70,7 +74,8 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
 class Events(msgspec.Struct, frozen=True, kw_only=True):
     """Events out of the log, oldest first, of all streams by the time of their storing.
 
-    Each is the object that a socket on ``/ws/events`` would get, without ``prev``. A page has about a mebibyte at most.
+    Each is the object that a socket on ``/ws/events`` would get, without ``prev``, and with the ``traceparent`` with which
+    it was published (W3C Trace Context). A page has about a mebibyte at most.
     """
 
     events: list[dict[str, Any]]
@@ -163,12 +168,14 @@ async def _sequences(log: Log, positions: Positions, what: str) -> dict[str, int
 
 
 def frame(message: Stored, cursor: str, most_bytes: int) -> bytes:
-    """A stored message as a socket on ``events`` gets it; raises `Poison` for what is no event."""
+    """A stored message as a socket on ``events`` gets it, with its trace; raises `Poison` for what is no event."""
     if (kind := kind_of(message.subject)) is None:
         raise Poison("its subject breaks the grammar")
     envelope = codec.check(message.body, kind.event_type, most_bytes)
+    found = _traceparent(message.headers + b"\r\n")
     return codec.splice(
-        b'{"topic":"events","cursor":"%b","subject":"%b",' % (cursor.encode(), message.subject),
+        b'{"topic":"events","cursor":"%b","subject":"%b",%b'
+        % (cursor.encode(), message.subject, b'"traceparent":"%b",' % found[1] if found else b""),
         message.body,
         envelope,
         event_type=kind.event_type.encode(),

@@ -102,6 +102,15 @@ def test_a_frame_has_the_position_and_a_body_that_is_no_event_has_none() -> None
         b'{"topic":"events","cursor":"Rab-7","subject":"chat.s1.message","event_type":"chat.message",'
         b'"payload":{"text": "hi"},"id":"Rab-7","timestamp":"2026-11-27T00:00:07Z"}'
     )
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for line, is_told in (
+        (b"traceparent: " + trace, True),
+        (b"Traceparent:" + trace, True),
+        (b'traceparent: "', False),
+        (trace, False),
+    ):
+        bare.headers = b"NATS/1.0\r\nNats-Msg-Id: e\r\n" + line
+        assert (b'"traceparent":"%b",' % trace in frame(bare, "Rab-7", 100)) is is_told
     for body in (b"[]", b"\xff", b"{" + b" " * 100 + b"}"):
         with pytest.raises(Poison):
             frame(message(7, body=body), "Rab-7", 100)
