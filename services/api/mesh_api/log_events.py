@@ -74,8 +74,8 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
 class Events(msgspec.Struct, frozen=True, kw_only=True):
     """Events out of the log, oldest first, of all streams by the time of their storing.
 
-    Each is the object that a socket on ``/ws/events`` would get, without ``prev``, and with the ``traceparent`` with which
-    it was published (W3C Trace Context). A page has about a mebibyte at most.
+    Each is the object that a socket on ``/ws/events`` would get, without ``prev``, and with the ``traceparent`` that it
+    was published with (W3C Trace Context). A page has about a mebibyte at most.
     """
 
     events: list[dict[str, Any]]
