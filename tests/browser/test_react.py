@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import uuid
 from collections.abc import AsyncIterator
 
@@ -13,35 +11,20 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from daena_mesh import Mesh
+from tests.support.bundled import bundle, load
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import eventually, within
-from tests.support.real_parties import node_path, skip
 from tests.support.running_mesh import RunningMesh
-from tests.support.tracked import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
-TOOLS = ROOT / "tests" / "sdk"
 LENGTH = "function () { return this.length }"
 TOKENS = [f"{i} " for i in range(60)]
 
 
 @pytest.fixture(scope="module")
 def script() -> str:
-    """Give the page's script, with React's development build and the client as it lies in the repository."""
-    node_path()
-    esbuild = TOOLS / "node_modules" / ".bin" / "esbuild"
-    if not (TOOLS / "node_modules" / "react").exists():
-        skip("run npm ci --prefix tests/sdk to run this test")
-    options = (
-        *("--bundle", "--jsx=automatic", "--jsx-dev", "--define:process.env.NODE_ENV='development'"),
-        *("--alias:@daena/mesh/react=./sdk/js/react/index.js", "--alias:@daena/mesh=./sdk/js/index.js"),
-    )
-    environment = {**os.environ, "NODE_PATH": str(TOOLS / "node_modules")}
-    command = [str(esbuild), "tests/sdk/react_page.jsx", *options]
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    return bundle("react_page.jsx")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -90,9 +73,7 @@ async def shown(browser: Browser, proxy: CuttingProxy, script: str) -> AsyncIter
     page = await browser.new_page(bypass_csp=True)
     page.set_default_timeout(30_000)
     shown = Shown(page)
-    await page.goto(f"{proxy.url}/sdk/index.js")  # a page of this origin with nothing of ours running
-    await page.evaluate("document.body.replaceChildren(Object.assign(document.createElement('div'), { id: 'root' }))")
-    await page.add_script_tag(content=script, type="module")
+    await load(page, proxy.url, script)
     await page.wait_for_function("globalThis.told?.effects === 2")  # StrictMode runs each effect twice
     yield shown
     await page.close()

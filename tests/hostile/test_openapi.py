@@ -21,6 +21,7 @@ async def test_the_api_is_as_its_document_says(
     nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mesh_api.prefer.MOST_WAIT_S", 0)  # nobody is there to answer
+    monkeypatch.setattr("mesh_api.ui_streams.MOST_S", 0)
     async with served_api(nats_server.url) as api, within(220):
         client = api.context.mesh.connection.client
         program = await asyncio.create_subprocess_exec(

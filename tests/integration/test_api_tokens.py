@@ -57,9 +57,9 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 
 
 def calls(api: Api) -> list[tuple[str, str]]:
-    """Give every method and path under ``/api``."""
+    """Give every method and path under ``/api`` and ``/ai``."""
     routes = [route for route in api.app.router.routes if isinstance(route, APIRoute)]
-    ours = [route for route in routes if route.path.startswith("/api")]
+    ours = [route for route in routes if route.path.startswith(("/api/", "/ai/"))]
     guarded = [route for route in ours if isinstance(route, GuardedRoute)]
     assert [route.path for route in ours if route not in guarded] == ["/api/v1/logout"]
     return [
@@ -99,6 +99,7 @@ async def test_a_token_that_allows_nothing_gets_nothing(api: Api) -> None:
     bodies = {
         "/events": {"event_type": "agent.activity", "id": "a", "payload": {}},
         "/sessions": {"title": "t"},
+        "/ai/chat": {"id": "s", "message": {"id": "m", "role": "user", "parts": [{"type": "text", "text": "m"}]}},
         "/chat": {"message": "m"},
     }
     for method, path in calls(api):

@@ -11,6 +11,7 @@ import daena_mesh
 from daena_mesh.settings import load
 from mesh_api import (
     agents,
+    ai_chat,
     brain,
     chat,
     docs,
@@ -67,7 +68,16 @@ def create_app(settings: ApiSettings | None = None, *, with_page: bool = False) 
     app.add_middleware(Origins, settings=settings)
     app.add_middleware(Guard, max_request_bytes=settings.max_request_bytes, requests=requests)
     for router in (
-        *(chat.router, sessions.router, members.router, stops.router, events.router, brain.router, presence.router),
+        *(
+            chat.router,
+            ai_chat.router,
+            sessions.router,
+            members.router,
+            stops.router,
+            events.router,
+            brain.router,
+            presence.router,
+        ),
         *(agents.router, tasks.router, log_events.router, overview.router),
         *(login.router, login.open_router, health.router, docs.router),
     ):

@@ -7,7 +7,8 @@ for, in the log, so it may come from anywhere.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -20,7 +21,7 @@ from daena_mesh.layout import RECORDS
 from daena_mesh.subjects import check_id
 from mesh_api import access
 from mesh_api.bodies import ChatBody, answer, read
-from mesh_api.callers import caller_of
+from mesh_api.callers import Caller, caller_of
 from mesh_api.context import Context, context_of
 from mesh_api.facts import title_of
 from mesh_api.guarded_route import GuardedRoute
@@ -68,14 +69,50 @@ async def chat_with_agent(request: Request, agent_id: str) -> Response:
 async def _chat(request: Request, target: Target) -> Response:
     context, body, ids = context_of(request), await read(request, ChatBody), ids_of(request)
     session_id = ids.make("session") if body.session_id is None else check_id(body.session_id, "session_id")
+    body = msgspec.structs.replace(body, session_id=session_id)
     caller, wait_s = caller_of(request), wait_of(request.headers.getlist("prefer"))
     subject = f"chat.{session_id}.message"
     reads = () if wait_s is None else (subject, f"{subject}.*")
+    message_id = ids.make("message")
+    asked = await put(context, caller, body, target, ids, message_id=message_id, reads=reads)
+    if wait_s is None:
+        return answer(ChatAnswer(session_id=session_id, message_id=message_id, cursor=asked.cursor))
+    async with context.callers.while_admitted(caller):
+        event = await answer_to(context.mesh, asked.ask, since=asked.cursor, wait_s=wait_s)
+    said = None if event is None or is_refusal(event) else str(event.payload.get("content", ""))
+    return answer(
+        ChatAnswer(session_id=session_id, message_id=message_id, cursor=asked.cursor, response=said),
+        {"Preference-Applied": f"wait={wait_s}"},
+    )
+
+
+class Asked(NamedTuple):
+    """A question that was put, and where its message is stored."""
+
+    ask: Ask
+    cursor: str
+
+
+async def put(
+    context: Context,
+    caller: Caller,
+    body: ChatBody,
+    target: Target,
+    ids: Ids,
+    *,
+    message_id: str,
+    reads: Sequence[str],
+) -> Asked:
+    """Store what is said in the session of ``body``, and put it to ``target``; raises `Problem` and `MeshError`.
+
+    ``reads`` are the patterns that the caller must be allowed to read, to be shown the answer.
+    """
+    session_id = str(body.session_id)
+    subject = f"chat.{session_id}.message"
     may_at_once = caller.rights.may_write(subject) and caller.rights.may_read(reads)
     if not may_at_once:
         await access.check_join(context, caller, session_id, subject, reads)
     sender = caller.user or body.sender
-    message_id = ids.make("message")
     metadata = _metadata(body, target)
     payload = message_payload(session_id, sender, body.message, message_id, metadata)
     message = context.writer.draft("chat.message", session_id, payload, message_id)
@@ -96,15 +133,7 @@ async def _chat(request: Request, target: Target) -> Response:
             await access.check_read(context, caller, session_id, *reads)
     cursor = await say(context, message, ids)
     await context.asks.put(draft)
-    if wait_s is None:
-        return answer(ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor))
-    async with context.callers.while_admitted(caller):
-        event = await answer_to(context.mesh, ask, since=cursor, wait_s=wait_s)
-    said = None if event is None or is_refusal(event) else str(event.payload.get("content", ""))
-    return answer(
-        ChatAnswer(session_id=session_id, message_id=message_id, cursor=cursor, response=said),
-        {"Preference-Applied": f"wait={wait_s}"},
-    )
+    return Asked(ask, cursor)
 
 
 def _metadata(body: ChatBody, target: Target) -> dict[str, Any]:

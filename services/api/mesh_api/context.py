@@ -31,6 +31,7 @@ from mesh_api.silence import Silence
 from mesh_api.state_keeper import StateKeeper
 from mesh_api.stream_tender import StreamTender
 from mesh_api.survey import Surveys
+from mesh_api.ui_streams import UiStreams
 from mesh_api.unanswered import Unanswered
 from mesh_api.unfinished import Unfinished
 from mesh_api.upkeep import Upkeep
@@ -54,6 +55,7 @@ class Context:
         self.projector = Projector(self.mesh, self.upkeep, by_user=self.callers.asks_for_tokens)
         self.unfinished = Unfinished(self.mesh)
         self.tender = StreamTender(self.mesh, self.unfinished, ask_timeout_s=settings.ask_timeout_s)
+        self.ui_streams = UiStreams(self.mesh, self.unfinished, ask_timeout_s=settings.ask_timeout_s)
         self.state = StateKeeper(self.mesh)
         self.consumers = Consumers(self.mesh)
         self.serving = Serving(self.mesh, self.consumers.want)

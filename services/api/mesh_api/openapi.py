@@ -53,12 +53,16 @@ _PREFER = _header(
 _MATCH = _header("If-Match", "Do it only if the session still has this ETag.", {"type": "string"})
 
 
-def takes(cls: type[msgspec.Struct] | None, *, guarded: bool = False, waits: bool = False) -> dict[str, Any]:
-    """For ``openapi_extra``: the route takes this body and `Idempotency-Key`.
+def takes(
+    cls: type[msgspec.Struct] | None, *, guarded: bool = False, waits: bool = False, keyed: bool = True
+) -> dict[str, Any]:
+    """For ``openapi_extra``: the route takes this body and, where it is ``keyed``, `Idempotency-Key`.
 
     Also `If-Match` where it is ``guarded``, and `Prefer` where it ``waits``.
     """
-    extra: dict[str, Any] = {"parameters": [_KEY, *([_MATCH] if guarded else []), *([_PREFER] if waits else [])]}
+    extra: dict[str, Any] = {
+        "parameters": [*([_KEY] if keyed else []), *([_MATCH] if guarded else []), *([_PREFER] if waits else [])]
+    }
     if cls is not None:
         extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(cls)}}}
     return extra

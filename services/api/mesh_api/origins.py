@@ -13,7 +13,7 @@ from daena_mesh.origin import OriginPolicy, OriginSettings
 from daena_mesh.tokens import Keyring
 from mesh_api.problems import FOREIGN_PAGE, Problem
 
-_ASKED = "/api/"
+_ASKED = ("/api/", "/ai/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_PAGES = frozenset({"same-origin", "none"})
 _PREFLIGHT = {

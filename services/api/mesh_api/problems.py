@@ -47,6 +47,7 @@ class Kind(NamedTuple):
 
 
 UNAVAILABLE = Kind(503, "NATS does not answer", "unavailable")
+BUSY = Kind(503, "Too much at once", "busy")
 NOT_READY = Kind(503, "Not ready", "not-ready")
 CHANGED = Kind(412, "The session was changed by another writer", "precondition-failed")
 NOT_JSON = Kind(400, "The body is not JSON", "not-json")

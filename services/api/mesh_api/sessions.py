@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
-from daena_mesh.cursors import Positions
 from daena_mesh.errors import Conflict, DeletedSession, MeshUnavailable
 from daena_mesh.events import Event, Session
-from daena_mesh.layout import LETTERS, RECORDS, SIGNALS
+from daena_mesh.layout import RECORDS
 from daena_mesh.sessions import Allowed
 from daena_mesh.subjects import check_id
 from mesh_api import access
@@ -19,7 +18,8 @@ from mesh_api.bodies import NewMessage, NewSession, SessionChanges, answer, read
 from mesh_api.callers import caller_of
 from mesh_api.chat import say
 from mesh_api.context import Context, context_of
-from mesh_api.cursors import seq_of
+from mesh_api.cursors import before as begin_before
+from mesh_api.cursors import positions_of, seq_of
 from mesh_api.guarded_route import GuardedRoute
 from mesh_api.idempotency import check_same, ids_of
 from mesh_api.openapi import answers, takes
@@ -34,7 +34,6 @@ from mesh_api.session_answers import (
     SessionWithMessages,
     StoredMessage,
 )
-from mesh_api.text_streams import TextStream
 from mesh_api.writing import message_payload
 
 router = APIRouter(prefix="/api/v1/chat-history/sessions", tags=["sessions"], route_class=GuardedRoute)
@@ -126,7 +125,7 @@ async def get_session(
     if before is not None:
         seq_of(context, RECORDS, before, "before")
     state = await context.sessions.read(session_id)
-    cursors = await _positions(context)
+    cursors = await positions_of(context.mesh)
     events = await context.mesh.chat(session_id).history(limit + 1, before=before)
     page = events[-limit:]
     unfinished = await context.unfinished.of(session_id, {str(event.payload.get("message_id")) for event in events})
@@ -135,7 +134,7 @@ async def get_session(
         session=state.session,
         messages=[_stored(event) for event in page],
         cursors=str(cursors),
-        since=str(_before(cursors, unfinished)),
+        since=str(begin_before(cursors, unfinished)),
         next=page[0].cursor if len(events) > limit else None,
     )
     return answer(content, {"ETag": etag(state.seq)})
@@ -222,21 +221,6 @@ async def session_answer(
 def same_as(fields: dict[str, Any]) -> Callable[[Session], None]:
     """Raises `Problem` where a session has not these ``fields``."""
     return lambda session: check_same(msgspec.structs.asdict(session), fields)
-
-
-async def _positions(context: Context) -> Positions:
-    """Where both streams stand now."""
-    log = context.mesh.log
-    bounds = [await log.bounds(stream) for stream in (RECORDS, SIGNALS)]
-    return Positions(log.position(stream, last) for stream, (_, last) in zip((RECORDS, SIGNALS), bounds, strict=True))
-
-
-def _before(cursors: Positions, unfinished: list[TextStream]) -> Positions:
-    """Where a socket must begin to be shown all pieces of what is being written."""
-    signals = LETTERS[SIGNALS]
-    first = min((stream.first_seq - 1 for stream in unfinished), default=cursors[signals].seq)
-    here = cursors[signals]
-    return Positions({**cursors, signals: here._replace(seq=min(here.seq, first))}.values())
 
 
 def _listed(context: Context, row: Row) -> dict[str, Any]:
