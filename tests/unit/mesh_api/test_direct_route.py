@@ -77,5 +77,5 @@ def test_only_what_needs_nothing_injected_is_called_directly() -> None:
 def test_the_chat_calls_are() -> None:
     app = create_app(ApiSettings())
     chats = [route for route in app.router.routes if isinstance(route, DirectRoute) and route.path.endswith("/chat")]
-    assert len(chats) == 3
+    assert len(chats) == 4
     assert all(route.is_direct for route in chats)
