@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { hue } from "./format.js";
 import { connection } from "./store/link.js";
 import { call, loadMe, name, ownName, told } from "./store/me.js";
+import { Icon } from "./parts/icons.js";
 import { html, signal, useEffect, useRef, useState } from "./vendor/preact.js";
 
 const SOON_MS = 5 * 60_000;
@@ -115,7 +116,7 @@ export function You() {
   const who = name.value;
   return html`
     <button type="button" class="you" aria-label=${who ? `You are ${who}` : "Say who you are"} title=${who ? `You are ${who}` : "Say who you are"} onClick=${() => (isYouOpen.value = true)}>
-      <span class="avatar" style=${{ "--hue": hue(who) }} aria-hidden="true">${[...who][0]?.toUpperCase() ?? "?"}</span>
+      ${who ? html`<span class="avatar" style=${{ "--hue": hue(who) }} aria-hidden="true">${[...who][0]?.toUpperCase()}</span>` : html`<${Icon} name="agents" />`}
     </button>
     <dialog ref=${dialog} class="sheet" aria-labelledby="you-title" onClose=${() => (isYouOpen.value = false)}>
       <header class="sheet-head">

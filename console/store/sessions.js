@@ -31,6 +31,9 @@ function kindOf({ scope_type: type }) {
   return !type || type === "executive" ? "daena" : "others";
 }
 
+/** A text without the commonest marks of Markdown. @param {string} text */
+const plain = (text) => text.replace(/\*\*|`+|(?:^|(?<=\s))#{1,6}\s/g, "");
+
 export class SessionList {
   /** @type {Map<string, Entry & { updatedAt: number }>} */
   #entries = new Map();
@@ -151,7 +154,7 @@ export class SessionList {
     const entry = this.#entries.get(id);
     if (!entry || (entry.preview && at < entry.at)) return false;
     const { sender, content } = message;
-    entry.preview = `${this.isMe(sender) ? "You" : short(sender, 24)}: ${short(content, 120)}`;
+    entry.preview = `${this.isMe(sender) ? "You" : short(sender, 24)}: ${plain(short(content, 160))}`;
     entry.at = Math.max(entry.at, at || 0);
     return true;
   }

@@ -9,6 +9,9 @@ import { progressOf } from "./progress.js";
  * @property {string} status       `online`, `busy`, `offline`, another word, or empty where it never told
  * @property {boolean} there
  * @property {string} does         what it does now, in one line
+ * @property {string} reason       why it is offline, where somebody said so
+ * @property {string[]} serves     which questions it takes, such as `agent/scout` or `daena/vp`
+ * @property {number} since        milliseconds: when its activity was told
  * @property {number} at           milliseconds: when it was heard of last
  * @property {string | undefined} statusCursor
  * @property {string | undefined} activityCursor
@@ -45,6 +48,8 @@ export class MeshState {
    */
   constructor(compare, { agents = 1000, tasks = 500 } = {}) {
     this.compare = compare;
+    /** @type {Map<string, string>} by agent, the last thing that went wrong with what it worked on */
+    this.errors = new Map();
     this.mostAgents = agents;
     this.mostTasks = tasks;
   }
@@ -78,9 +83,12 @@ export class MeshState {
     for (const found of agents) {
       const agent = this.#agent(found.agent_id);
       // Its one cursor is that of its newest event: whatever else it told came before that.
-      if (!this.#isOld(found.cursor, agent.statusCursor)) this.#status(agent, found.status, found.cursor ?? agent.statusCursor);
+      if (!this.#isOld(found.cursor, agent.statusCursor)) {
+        this.#status(agent, found, found.cursor ?? agent.statusCursor);
+      }
       if (!this.#isOld(found.cursor, agent.activityCursor)) {
         if (found.activity !== null) agent.does = doing(found.activity);
+        agent.since = Math.max(agent.since, millis(found.last_seen));
         agent.activityCursor = found.cursor ?? agent.activityCursor;
       }
       agent.at = Math.max(agent.at, millis(found.last_seen));
@@ -93,6 +101,7 @@ export class MeshState {
   clear() {
     this.#agents.clear();
     this.#tasks.clear();
+    this.errors.clear();
   }
 
   /**
@@ -113,10 +122,11 @@ export class MeshState {
     const agent = this.#agent(id);
     if (type === "agent.status") {
       if (this.#isOld(cursor, agent.statusCursor)) return false;
-      this.#status(agent, payload.status, cursor);
+      this.#status(agent, payload, cursor);
     } else {
       if (this.#isOld(cursor, agent.activityCursor)) return false;
       agent.does = doing(payload.activity);
+      agent.since = millis(timestamp);
       agent.activityCursor = cursor;
     }
     // That it fell silent others have told.
@@ -134,15 +144,17 @@ export class MeshState {
   #agent(id) {
     let agent = this.#agents.get(id);
     if (!agent) {
-      agent = { id, status: "", there: false, does: "", at: 0, statusCursor: undefined, activityCursor: undefined };
+      agent = { id, status: "", there: false, does: "", reason: "", serves: [], since: 0, at: 0, statusCursor: undefined, activityCursor: undefined };
       this.#agents.set(id, agent);
     }
     return agent;
   }
 
-  /** @param {Agent} agent @param {unknown} status @param {string | undefined} cursor */
-  #status(agent, status, cursor) {
+  /** @param {Agent} agent @param {any} told @param {string | undefined} cursor */
+  #status(agent, { status, reason, serves }, cursor) {
     agent.status = short(status, 24);
+    agent.reason = short(reason, 80);
+    if (Array.isArray(serves)) agent.serves = serves.slice(0, 20).map((each) => short(each, 80));
     agent.there = agent.status !== "" && agent.status !== "offline";
     agent.statusCursor = cursor;
   }
@@ -153,6 +165,7 @@ export class MeshState {
     if (known && this.#isOld(cursor, known.cursor)) return;
     const status = short(told.status, 24);
     const open = !FINISHED.has(status);
+    if (status === "failed" && agent) this.errors.set(short(agent, 64), short(told.reason, 200) || `“${short(told.title, 80) || id}” failed.`);
     this.#tasks.set(id, {
       id,
       agent: short(agent, 64),
@@ -173,6 +186,7 @@ export class MeshState {
       [this.#tasks, this.mostTasks, () => this.tasks],
     ])) {
       // In strides, as sorting takes its time.
+      if (known === this.#agents) for (const id of this.errors.keys()) if (this.errors.size > most) this.errors.delete(id);
       if (known.size > most * 1.25) for (const { id } of listed().slice(most)) known.delete(id);
     }
   }

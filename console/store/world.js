@@ -6,6 +6,7 @@ import { onEvents, onGap } from "./events.js";
 import { session as kept } from "./kept.js";
 import { compareCursors, connection } from "./link.js";
 import { isMe } from "./me.js";
+import { Rates, makerOf } from "./rates.js";
 import { SessionList } from "./sessions.js";
 import { MeshState } from "./state.js";
 
@@ -27,6 +28,8 @@ export const unreadCount = computed(() => sessionList.value.reduce((sum, { unrea
 export const state = new MeshState(compareCursors);
 export const stateVersion = signal(0);
 export const stateAsked = asked();
+/** How many events each agent makes. */
+export const rates = new Rates();
 /** Those that are there first. */
 export const agents = computed(() => (stateVersion.value, state.agents));
 /** Open ones first. */
@@ -109,6 +112,8 @@ onEvents((events, news) => {
   let moved = false;
   events.forEach((event, index) => {
     if (state.apply(event)) changed = true;
+    const maker = makerOf(event.subject ?? "");
+    if (maker) rates.count(maker, Date.parse(event.timestamp ?? "") || Date.now());
     if (sessions.apply(event, news[index])) moved = true;
   });
   if (changed) stateVersion.value += 1;

@@ -38,12 +38,12 @@ async def show(page: Page, name: str) -> None:
 
 def agent(page: Page, name: str) -> Locator:
     """An agent's row."""
-    return page.locator("#agent-list li").filter(has=page.locator(".name", has_text=name))
+    return page.locator("#agent-list > li").filter(has=page.locator(".name", has_text=name))
 
 
 def task(page: Page, task_id: str) -> Locator:
     """A task's row."""
-    return page.locator(f'#task-list li[data-task="{task_id}"]')
+    return page.locator(f'#tasks li[data-task="{task_id}"]')
 
 
 @pytest.mark.promise("P-PAGE-6")

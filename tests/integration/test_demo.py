@@ -97,7 +97,7 @@ async def test_they_do_the_same_on_a_secured_mesh_and_nothing_is_refused(tmp_pat
     async with RunningMesh(tmp_path, "--secure", "--demo") as running, Demo(running, tmp_path) as demo:
         await eventually(lambda: demo.has_read(1), within_s=WITHIN_S)
         assert {agent["agent_id"] for agent in (await demo.read("/agents"))["agents"]} == {"reader", "librarian"}
-        assert "words.md, line 3" in await demo.ask("What are cursors?")
+        assert "words.md**, line 3" in await demo.ask("What are cursors?")
 
         async def first_question() -> bool:
             answer = await demo.get("/chat-history/sessions/demo")

@@ -72,7 +72,7 @@ export function Now() {
               <li key=${agent.id}>
                 <a href=${href("agents", [agent.id])}>
                   <span class="now-line"><b>${agent.id}</b><${Badge} status=${agent.status} /></span>
-                  <span class="tail">${agent.does || "\u00a0"}</span>
+                  <span class="tail">${agent.does || "—"}</span>
                 </a>
               </li>
             `,
