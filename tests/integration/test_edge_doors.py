@@ -264,7 +264,7 @@ async def test_what_a_client_says_before_it_is_answered_is_not_lost(shared_nats:
 
 
 async def test_who_never_finishes_a_handshake_is_sent_away(open_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "HEAD_WITHIN_S", 0.1)
+    monkeypatch.setattr(door.Door, "head_within_s", 0.1)
     for beginning in (b"", b"GET /ws/chat/s1 HTTP/1.1\r\nHost: x\r\n"):
         reader, writer = await asyncio.open_connection("127.0.0.1", open_pair.lean.port)
         writer.write(beginning)

@@ -12,7 +12,6 @@ import pytest
 import uvicorn
 from websockets.asyncio.client import connect
 
-from mesh_cli import http_heads
 from mesh_cli.http_heads import MOST_HEAD_BYTES, BoundedHeads
 from tests.support.deadlines import within
 
@@ -68,7 +67,7 @@ async def answer(port: int, *pieces: bytes) -> bytes:
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_heads, "HEAD_WITHIN_S", 0.2)
+    monkeypatch.setattr(BoundedHeads, "head_within_s", 0.2)
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])

@@ -11,6 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mesh_cli.one_write import OneWrite
+from mesh_edge.doorway import doorway_of
 
 HEAD_WITHIN_S = 10.0
 MOST_HEAD_BYTES = 64 * 1024
@@ -20,7 +21,9 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close
 
 
 class BoundedHeads(HttpToolsProtocol):
-    """Gives a client 10 s for the head of a request (RFC 9112, 2.1), from its first byte or from connecting on."""
+    """Gives a client so long for the head of a request (RFC 9112, 2.1), from its first byte or from connecting on."""
+
+    head_within_s = HEAD_WITHIN_S
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -88,7 +91,7 @@ class BoundedHeads(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_WITHIN_S, self._refuse, _TOO_SLOW)
+        self._deadline = self.loop.call_later(self.head_within_s, self._refuse, _TOO_SLOW)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -100,6 +103,9 @@ class BoundedHeads(HttpToolsProtocol):
         self._in_head = False
         self._flush()
         if not self.transport.is_closing():
+            if (doorway := doorway_of(self.config)) is not None:
+                reason = ("408", "slow") if answer is _TOO_SLOW else ("431", "head")
+                doorway.edge.counts.refused[reason] += 1
             self.transport.write(answer)
             self.transport.close()
 

@@ -49,7 +49,7 @@ async def serve(
         config = uvicorn.Config(
             ForwardedHeaders(app, settings.trusted_proxies) if by_forwarded else app,  # type: ignore[arg-type] # ASGI's
             lifespan="off",
-            http=FrontDoor,
+            http=front_door(settings.handshake_within_s),
             ws=HandoverProtocol,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
@@ -86,6 +86,12 @@ class FrontDoor(Door):
     """Answers plain WebSocket handshakes; all else has bounds on its heads."""
 
     usual = BoundedHeads
+
+
+def front_door(head_within_s: float) -> type[FrontDoor]:
+    """The same, where a head may take so long: uvicorn makes one for each connection, and tells it nothing of us."""
+    usual = type("Heads", (BoundedHeads,), {"head_within_s": head_within_s})
+    return type("Front", (FrontDoor,), {"__slots__": (), "head_within_s": head_within_s, "usual": usual})
 
 
 class _Server(uvicorn.Server):

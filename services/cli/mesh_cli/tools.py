@@ -172,7 +172,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="fanout, crowd, flood, direct, idle, connect, resume, stalled, latency, rest, emit; "
+            help="fanout, crowd, flood, direct, idle, connect, resume, stalled, latency, rest, emit, trust, slowloris; "
             "all, where none is named.",
         ),
     ] = None,

@@ -41,6 +41,8 @@ class Door(asyncio.Protocol):
 
     usual: type[HttpToolsProtocol] = HttpToolsProtocol
     """Who is handed what is no plain handshake."""
+    head_within_s = HEAD_WITHIN_S
+    """How long a client may take for its handshake."""
 
     __slots__ = (
         *("_app_state", "_config", "_data", "_deadline", "_edge", "_is_odd", "_lobby", "_loop", "_request"),
@@ -71,10 +73,10 @@ class Door(asyncio.Protocol):
         self._lobby: Lobby | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client is there, and has ten seconds for its handshake."""
+        """A client is there, and has `head_within_s` for its handshake."""
         self._transport = transport
         self._server_state.connections.add(self)  # type: ignore[arg-type]
-        self._deadline = self._loop.call_later(HEAD_WITHIN_S, self._too_slow)
+        self._deadline = self._loop.call_later(self.head_within_s, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """It has gone before it came in."""
@@ -248,6 +250,8 @@ class Door(asyncio.Protocol):
         return accepting(request.key, offers(request.knock.protocols), self._server_state.default_headers)
 
     def _too_slow(self) -> None:
+        if (doorway := doorway_of(self._config)) is not None:
+            doorway.edge.counts.refused["408", "slow"] += 1
         self._transport.write(_TOO_SLOW)
         self._transport.close()
 

@@ -44,6 +44,10 @@ class OriginSettings(TokenSettings, frozen=True, kw_only=True):
             "whoever connects."
         ),
     ] = "127.0.0.1"
+    handshake_within_s: Annotated[
+        float,
+        Meta(gt=0, le=300, description="How long the head of a request or handshake may take, in seconds; then 408."),
+    ] = 10.0
     proxy_header: Annotated[
         Literal["x-forwarded-for", "forwarded"],
         Meta(
