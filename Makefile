@@ -10,7 +10,7 @@ WORKERS = 2
 PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: help up install test fuzz chaos lint format wheel sbom lock docs types vendor clean
+.PHONY: help up install test fuzz chaos lint format wheel sbom audit lock docs types vendor clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,10 @@ sbom: install ## write dist/sbom.json: what is installed, as CycloneDX
 	@mkdir -p dist
 	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json $(BIN)/python
 	@echo "dist/sbom.json"
+
+# Needs the network. ARGS=--offline compares the pins with the oldest versions that are accepted, and asks nobody.
+audit: install ## ask a data base of known holes about what requirements.lock pins
+	@$(BIN)/python -m scripts.audit $(ARGS) 2>&1
 
 # Keeps what is pinned unless UPGRADE=--upgrade. Needs uv, the one tool that resolves for all platforms at once.
 lock: ## pin anew what pyproject.toml asks for, in requirements.lock and tests/adapters/requirements.lock

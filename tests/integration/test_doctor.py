@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,12 +18,14 @@ from daena_mesh.mesh import Mesh
 from daena_mesh.micro import Service
 from daena_mesh.nats_config import read_ports
 from daena_mesh.settings import MeshSettings
+from daena_mesh.tokens import Claims, Rights, mint
 from mesh_cli.doctor.examination import Places, examine
 from mesh_cli.doctor.finding import Finding
 from tests.support.cluster import NatsCluster
 from tests.support.commands import mesh as mesh_command
 from tests.support.commands import refused
 from tests.support.deadlines import eventually, within
+from tests.support.edge import provisioned_mesh, running_edge
 from tests.support.nginx import behind_nginx
 from tests.support.running_mesh import RunningMesh
 
@@ -53,6 +56,31 @@ async def test_a_mesh_that_is_well(mesh_up: RunningMesh) -> None:
     assert plain.returncode == 0
     assert "\x1b" not in plain.stdout
     assert plain.stdout.splitlines()[-1].endswith(" 0 to mend")
+
+
+@pytest.mark.promise("P-DOCTOR-1")
+async def test_weak_settings_are_named(mesh_up: RunningMesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ORIGINS": "*", "TOKEN_IN_QUERY": "true", "JWKS_URL": "https://127.0.0.1:9/keys"}.items():
+        monkeypatch.setenv(f"MESH_{name}", value)
+    users = tmp_path / "creds" / "users"
+    users.mkdir(parents=True)
+    (users / "scout.creds").write_text("…")
+    (users / "scout.creds").chmod(0o644)
+    found = by_check(await examined(mesh_up.nats_url, url=mesh_up.url, data_dir=tmp_path))
+    named = {"origins", "token in query", "token audience", "token issuer", "key files", "public keys"}
+    assert {name for name in named if found[name].level != "ok" and found[name].mend} == named
+    assert (found["packages"].level, found["nats-server binary"].level) == ("ok", "ok")
+
+
+@pytest.mark.promise("P-DOCTOR-1")
+async def test_a_token_that_is_good_for_long_is_told_of(nats_server: NatsServer) -> None:
+    key = "a key of tests, of thirty-two bytes"
+    shown = mint(Claims(sub="ada", exp=time.time() + 50 * 86_400, mesh=Rights((">",))), key.encode())
+    async with provisioned_mesh(nats_server.url), running_edge(nats_server.url, token_key=key) as edge:
+        async with edge.connect("/ws/events", additional_headers={"Authorization": f"Bearer {shown}"}):
+            found = by_check(await examined(nats_server.url))
+            assert (found["token lifetime"].level, "50 more days" in found["token lifetime"].seen) == ("warning", True)
+        await eventually(lambda: not edge.edge.longest_token_s)
 
 
 async def test_nobody_is_there() -> None:

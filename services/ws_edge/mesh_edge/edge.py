@@ -279,6 +279,11 @@ class Edge:
         topic = self._topics.get(name)
         return topic is not None and topic.is_at_rest
 
+    @property
+    def longest_token_s(self) -> float:
+        """For how long the token of some socket is still good."""
+        return self._expiry.longest_s
+
     def keep(self, link: Link, connections: set[Any]) -> None:
         """Let a link be one of the ``connections`` of a server until it is lost."""
         connections.add(link)

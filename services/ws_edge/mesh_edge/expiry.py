@@ -44,6 +44,11 @@ class Expiry:
             if not links:
                 del self._due[second]
 
+    @property
+    def longest_s(self) -> float:
+        """For how long the token of some link is good that is good for longest; 0 without any."""
+        return max(0.0, max(self._due, default=0) - time.time())
+
     def stop(self) -> None:
         """Close nobody any more."""
         if self._timer is not None:

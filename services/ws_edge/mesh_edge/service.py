@@ -25,6 +25,7 @@ def edge_service(edge: Edge) -> Service:
         return {
             "sockets": sum(1 for _ in edge.sockets()),
             "topics": sum(1 for _ in edge.topics()),
+            "longest_token_s": round(edge.longest_token_s),
             "refused": edge.counts.refused.total(),
             "latency": {"bounds_s": edge.latency.bounds, "counts": edge.latency.counts()},
         }

@@ -45,12 +45,13 @@ def checked_url(url: str) -> SplitResult:
         raise ConfigurationError("it is no URL")
     if "@" in parts.netloc:
         raise ConfigurationError("it must name no user and no password")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError("it must be https, or http on loopback: who changes keys on their way lets anybody in")
     return parts
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this very machine."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

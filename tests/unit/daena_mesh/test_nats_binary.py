@@ -11,9 +11,7 @@ import pytest
 
 from daena_mesh.errors import NatsServerError
 from daena_mesh.nats_binary import OLDEST_SUPPORTED, PACKAGE, find_binary, version_of
-
-PINNED = {("linux", "x86_64"): "dd9b8a99f78955e35108355176d2fe61269efb909698eb9fce3d5d81a70e2bda"}
-"""SHA-256 of the program in version 2.15.1 of the package; the lock pins the packages themselves, for all machines."""
+from mesh_cli.doctor.packages import PINNED
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,15 @@ from daena_mesh.settings import load
 from daena_mesh.tokens import Keyring, TokenSettings
 from mesh_cli.doctor.doors import judge_access, judge_doors, look_at_doors
 from mesh_cli.doctor.finding import Finding
-from mesh_cli.doctor.fleet import judge_fleet, look_at_fleet
+from mesh_cli.doctor.fleet import judge_fleet, look_at_fleet, look_at_tokens
+from mesh_cli.doctor.keys import judge_keys, look_at_keys
 from mesh_cli.doctor.machine import judge_open_files, most_open_files
 from mesh_cli.doctor.monitoring import judge_monitoring, look_at_monitoring
+from mesh_cli.doctor.packages import judge_binary, judge_packages, look_at_binary, versions
 from mesh_cli.doctor.server import judge_server, look_at_server
 from mesh_cli.doctor.streams import judge_clock, judge_epochs, judge_streams, look_at_stream
+from mesh_cli.doctor.weaknesses import judge_weaknesses, look_at_files, look_at_secrets
+from mesh_edge.settings import EdgeSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,7 @@ class Places:
 
 async def examine(places: Places) -> list[Finding]:
     """Look at everything; raises `ConfigurationError` where a setting cannot be read."""
+    edges = load(EdgeSettings, nats_url=places.nats_url)
     settings = load(TokenSettings, nats_url=places.nats_url)
     urls, credentials = whereabouts(settings)
     inbox = inbox_of(read_credentials(credentials) if credentials else None)
@@ -44,11 +50,18 @@ async def examine(places: Places) -> list[Finding]:
     connection.start()
     try:
         findings = await _examine_nats(connection, settings, places)
+        longest_s = await look_at_tokens(connection) if connection.state == "connected" else 0
     finally:
         await connection.close()
     doors = await look_at_doors(places.url)
     findings += judge_doors(places.url, doors)
     findings += judge_access(places.url, doors, _key_error(settings))
+    findings += judge_weaknesses(
+        places.url, edges, look_at_secrets(edges), look_at_files(edges, places.data_dir), longest_s
+    )
+    if settings.jwks_url:
+        findings += judge_keys(await look_at_keys(settings.jwks_url))
+    findings += judge_packages(versions()) + judge_binary(await asyncio.to_thread(look_at_binary))
     return findings + judge_open_files(most_open_files())
 
 

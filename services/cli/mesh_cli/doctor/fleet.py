@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from mesh_cli.doctor.finding import Finding, fine, problem, warning
 _WITHIN_S = 1.0
 _OURS = "mesh-"
 
+Told = TypeVar("Told", bound=msgspec.Struct)
+
 
 class Member(msgspec.Struct, frozen=True):
     """One process."""
@@ -24,9 +27,32 @@ class Member(msgspec.Struct, frozen=True):
     version: str = ""
 
 
+class _Figures(msgspec.Struct, frozen=True):
+    longest_token_s: float = 0
+
+
+class _Endpoint(msgspec.Struct, frozen=True):
+    data: _Figures = _Figures()
+
+
+class _Edge(msgspec.Struct, frozen=True):
+    endpoints: list[_Endpoint] = []
+
+
 async def look_at_fleet(connection: Connection) -> list[Member]:
     """Ask all; who has not answered within a second is not there."""
-    members: dict[str, Member] = {}
+    members = {member.id: member for member in await _ask_all(connection, "$SRV.INFO", Member)}
+    return sorted(members.values(), key=lambda member: (member.name, member.id))
+
+
+async def look_at_tokens(connection: Connection) -> float:
+    """For how many seconds the token of some socket is still good, on whatever edge."""
+    edges = await _ask_all(connection, "$SRV.STATS.mesh-edge", _Edge)
+    return max((endpoint.data.longest_token_s for edge in edges for endpoint in edge.endpoints), default=0)
+
+
+async def _ask_all(connection: Connection, subject: str, cls: type[Told]) -> list[Told]:
+    told: list[Told] = []
     enough = asyncio.Event()
 
     def give(reply: Reply | None) -> None:
@@ -34,13 +60,12 @@ async def look_at_fleet(connection: Connection) -> list[Member]:
             enough.set()
             return
         try:
-            member = msgspec.json.decode(reply.body, type=Member)
+            told.append(msgspec.json.decode(reply.body, type=cls))
         except msgspec.DecodeError:
             return
-        members[member.id] = member
 
     try:
-        token = connection.ask("$SRV.INFO", b"", give)
+        token = connection.ask(subject, b"", give)
     except MeshUnavailable:
         return []
     try:
@@ -50,7 +75,7 @@ async def look_at_fleet(connection: Connection) -> list[Member]:
         pass
     finally:
         connection.stop_asking(token)
-    return sorted(members.values(), key=lambda member: (member.name, member.id))
+    return told
 
 
 def judge_fleet(members: Sequence[Member], ours: str) -> list[Finding]:
