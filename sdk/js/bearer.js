@@ -6,16 +6,16 @@ const LEAST_MS = 500;
 const LOOK_EVERY_MS = 30_000;
 
 /**
- * Until when a token is good.
+ * What a token says.
  *
  * @param {string} token  a JSON Web Token
- * @returns {number} milliseconds since 1970 on the clock of who made it; NaN where it does not say
+ * @returns {Record<string, any>} nothing where it is none
  */
-export function expiryOf(token) {
+export function claimsOf(token) {
   try {
-    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).exp * 1_000;
+    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))) ?? {};
   } catch {
-    return NaN;
+    return {};
   }
 }
 
@@ -63,7 +63,7 @@ export class Bearer {
   /** A minute before it expires, or when two thirds of what is left have passed. */
   #plan() {
     this.stop();
-    const left = expiryOf(this.#token ?? "") - this.#ahead - Date.now();
+    const left = claimsOf(this.#token ?? "").exp * 1_000 - this.#ahead - Date.now();
     if (!(left > LEAST_MS)) return;
     this.#due = Date.now() + left - Math.min(LEAD_MS, left / 3);
     this.#wait();

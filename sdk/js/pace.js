@@ -8,6 +8,7 @@ export class Pace {
   /** @type {string[]} */ #waiting = [];
   /** @type {any} */ #timer;
   #may = MOST_AT_ONCE;
+  #countedAt = Date.now();
   #send;
 
   /** @param {(text: string) => void} send */
@@ -30,13 +31,16 @@ export class Pace {
   }
 
   #pump() {
-    for (; this.#may > 0 && this.#waiting.length > 0; this.#may -= 1) {
+    // By the clock and not by the timer, which comes once a second at most where the page is hidden.
+    const now = Date.now();
+    this.#may = Math.min(MOST_AT_ONCE, this.#may + Math.max(0, now - this.#countedAt) / EVERY_MS);
+    this.#countedAt = now;
+    for (; this.#may >= 1 && this.#waiting.length > 0; this.#may -= 1) {
       this.#send(/** @type {string} */ (this.#waiting.shift()));
     }
-    if (this.#may >= MOST_AT_ONCE) return;
+    if (!this.#waiting.length) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#may += 1;
       this.#pump();
     }, EVERY_MS);
   }

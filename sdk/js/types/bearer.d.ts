@@ -1,10 +1,10 @@
 /**
- * Until when a token is good.
+ * What a token says.
  *
  * @param {string} token  a JSON Web Token
- * @returns {number} milliseconds since 1970 on the clock of who made it; NaN where it does not say
+ * @returns {Record<string, any>} nothing where it is none
  */
-export function expiryOf(token: string): number;
+export function claimsOf(token: string): Record<string, any>;
 export class Bearer {
     /**
      * @param {import("./line.js").LineOptions["getToken"]} getToken
