@@ -61,11 +61,20 @@ class Tabs:
         for number in range(len(self.pages) + 1, len(self.pages) + count + 1):
             page = await context.new_page()
             self.pages[number] = page
-            page.on("websocket", lambda _, number=number: self.opened.append(number))
-            page.on("request", lambda request, number=number: "/sse/" in request.url and self.opened.append(number))
+            client = await context.new_cdp_session(page)
+            await client.send("Page.setBypassCSP", {"enabled": True})  # what is shown there is no page
+            self._watch(number, page)
             await page.goto(f"{self.url}/sdk/mesh.js")
             await page.evaluate(FOLLOW, [self.session, number, self._how])
             await until(page, "chat.state.state === 'connected'")
+
+    def _watch(self, number: int, page: Page) -> None:
+        def opened(url: str) -> None:
+            if "/ws" in url or "/sse/" in url:
+                self.opened.append(number)
+
+        page.on("websocket", lambda socket: opened(socket.url))
+        page.on("request", lambda request: opened(request.url))
 
     @property
     def leader(self) -> Page:
