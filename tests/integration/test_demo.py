@@ -72,7 +72,7 @@ async def test_agents_read_answer_and_watch(demo: Demo) -> None:
     (task,) = (await demo.read("/tasks"))["tasks"]
     assert (task["progress"]["done"], task["progress"]["total"]) == (2, 2)
 
-    said = "**1. docs/words.md**, line 3\n```markdown\nA cursor is the position of one event.\nClients resume from it."
+    said = "**1. docs/words.md, line 3**\n```markdown\nA cursor is the position of one event.\nClients resume from it."
     assert said in await demo.ask("What are cursors?")
     assert "Nothing in 2 files" in await demo.ask("zebra")
 
@@ -97,7 +97,7 @@ async def test_they_do_the_same_on_a_secured_mesh_and_nothing_is_refused(tmp_pat
     async with RunningMesh(tmp_path, "--secure", "--demo") as running, Demo(running, tmp_path) as demo:
         await eventually(lambda: demo.has_read(1), within_s=WITHIN_S)
         assert {agent["agent_id"] for agent in (await demo.read("/agents"))["agents"]} == {"reader", "librarian"}
-        assert "words.md**, line 3" in await demo.ask("What are cursors?")
+        assert "words.md, line 3" in await demo.ask("What are cursors?")
 
         async def first_question() -> bool:
             answer = await demo.get("/chat-history/sessions/demo")

@@ -44,7 +44,7 @@ def _place(number: int, passage: Passage, wanted: Sequence[str]) -> str:
         quoted = quoted[:_CHARS].rpartition(" ")[0] + " …"
     fence = "````" if "```" in quoted else "```"
     language = _LANGUAGES.get(passage.path.rpartition(".")[2], "")
-    return f"**{number}. {passage.path}**, line {passage.line + begin}\n{fence}{language}\n{quoted}\n{fence}"
+    return f"**{number}. {passage.path}, line {passage.line + begin}**\n{fence}{language}\n{quoted}\n{fence}"
 
 
 def best_line(lines: Sequence[str], wanted: Sequence[str]) -> int:

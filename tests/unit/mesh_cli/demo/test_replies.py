@@ -16,7 +16,7 @@ PASSAGE = Passage("docs/a.md", 10, "\n".join(LINES))
 def test_the_reply_names_file_and_line_and_quotes_it() -> None:
     text = reply("What is a cursor?", [Hit(PASSAGE, 1.0)], SHELF)
     quoted = "```markdown\nA cursor is a position.\nIt is text.\n```"
-    assert text == f"From 3 files of docs:\n\n**1. docs/a.md**, line 16\n{quoted}"
+    assert text == f"From 3 files of docs:\n\n**1. docs/a.md, line 16**\n{quoted}"
 
 
 def test_it_says_when_it_has_not_read_everything_or_found_nothing() -> None:
