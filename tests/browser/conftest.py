@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.support.chromium import FLAGS
+
+expect.set_options(timeout=30_000)  # on a busy machine a page takes its time
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -26,6 +26,7 @@ class UiChunks:
         self.is_ended = False
         self._question = question
         self._message_id = message_id
+        self._sender: Any = None
         self._assembly = Assembly()
         self._run = ""
         self._next = 0
@@ -54,22 +55,23 @@ class UiChunks:
         run, index, text = (payload.get(key) for key in ("run", "index", "text"))
         if not isinstance(index, int) or not isinstance(text, str) or not self._is_of(payload):
             return []
-        begun = self._begin(payload)
+        self._message_id = str(payload.get("message_id"))  # the answer's, from its first piece on
+        self._sender = payload.get("sender")
         if not self._assembly.take(str(run), index, text):
-            return begun
+            return []
         if run == self._run and index == self._next:  # nearly always
             self._next += 1
-            return [*begun, *self._add(text)]
+            return self._add(text)
         if index == 0 and not self._run:
             self._run, self._next = str(run), 1
-            return [*begun, *self._add(text)]
+            return self._add(text)
         self._run = ""  # each piece is compared with all that was shown, until it has caught up
         whole = self._assembly.text
         if self._shown.startswith(whole):
-            return begun
+            return []
         if self._assembly.is_whole:
             self._run, self._next = str(run), index + 1
-        return [*begun, *self._show(whole)]
+        return self._show(whole)
 
     def _is_of(self, payload: dict[str, Any]) -> bool:
         message_id = payload.get("message_id")
@@ -92,7 +94,9 @@ class UiChunks:
         metadata = event.payload.get("metadata")
         is_cut = isinstance(metadata, dict) and metadata.get("incomplete") is True
         reason = str(metadata.get("reason", "")) if isinstance(metadata, dict) else ""
-        chunks = [*self._begin(event.payload), *self._show(content)]
+        if not self._has_begun:
+            self._message_id, self._sender = str(event.payload.get("message_id")), event.payload.get("sender")
+        chunks = [*self._begin(), *self._show(content)]
         if is_cut and reason not in _ON_REQUEST:
             return [*chunks, *self.fail(f"The answer is incomplete: {reason or 'nobody says why'}.")]
         self.is_ended = True
@@ -103,12 +107,11 @@ class UiChunks:
 
     # -- chunks -------------------------------------------------------------------------------------------------
 
-    def _begin(self, payload: dict[str, Any]) -> list[Chunk]:
+    def _begin(self) -> list[Chunk]:
         if self._has_begun:
             return []
         self._has_begun = True
-        self._message_id = str(payload.get("message_id"))
-        told = {"sender": payload.get("sender")}
+        told = {"sender": self._sender}
         return [{"type": "start", "messageId": self._message_id, "messageMetadata": told}, {"type": "start-step"}]
 
     def _show(self, whole: str) -> list[Chunk]:
@@ -120,11 +123,11 @@ class UiChunks:
     def _add(self, text: str) -> list[Chunk]:
         if not text:
             return []
-        begun: list[Chunk] = []
+        begun = self._begin()
         if not self._is_open:
             self._is_open = True
             self._texts += 1
-            begun = [{"type": "text-start", "id": str(self._texts)}]
+            begun.append({"type": "text-start", "id": str(self._texts)})
         self._shown += text
         return [*begun, {"type": "text-delta", "id": str(self._texts), "delta": text}]
 

@@ -61,7 +61,8 @@ def types(chunks: list[Chunk]) -> list[str]:
 
 def test_pieces_and_their_end() -> None:
     stream = UiChunks(QUESTION)
-    made = [chunk for i, text in enumerate(["", "one ", "two "]) for chunk in stream.take(piece(i, text))]
+    assert stream.take(piece(0, "")) == [], "it is thought about"
+    made = [chunk for i, text in enumerate(["one ", "two "], 1) for chunk in stream.take(piece(i, text))]
     assert made[:2] == [
         {"type": "start", "messageId": ANSWER, "messageMetadata": {"sender": "daena"}},
         {"type": "start-step"},
