@@ -16,6 +16,9 @@ export const ROOMS = [
   { name: "activity", title: "Activity", icon: "activity", key: "a", load: () => import("./activity.js"), styles: ["activity.css"] },
   { name: "agents", title: "Agents", icon: "agents", key: "g", load: () => import("./agents.js"), styles: ["agents.css"] },
   { name: "tasks", title: "Tasks", icon: "tasks", key: "t", load: () => import("./tasks.js"), styles: ["tasks.css"] },
+  { name: "council", title: "Council", icon: "council", key: "o", load: () => import("./council.js"), styles: ["council.css"] },
+  { name: "brain", title: "Brain", icon: "brain", key: "b", load: () => import("./brain.js"), styles: ["../parts/chart.css", "brain.css"] },
+  { name: "mesh", title: "Mesh", icon: "mesh", key: "m", load: () => import("./mesh.js"), styles: ["../parts/chart.css", "mesh.css"] },
 ];
 
 /** @type {Map<string, Promise<void>>} */

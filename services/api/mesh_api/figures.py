@@ -16,12 +16,13 @@ _MOST_TEXT = 200
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """From publishing, by the publisher's clock, to the write to sockets, in milliseconds; estimated from a histogram.
 
-    Of the time since the look before; of all its life where nothing was measured since.
+    Of the time since the look before, where that is recent and something was measured since; else of all its life.
     """
 
     p50_ms: float
     p99_ms: float
     samples: int
+    is_recent: bool
 
 
 class EdgeFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,14 +218,16 @@ def latency_of(now: object, before: object) -> Latency | None:
     if not any(counts):
         return None
     old, old_bounds = _counts(before)
+    is_recent = False
     if old_bounds == bounds:
         since = [count - earlier for count, earlier in zip(counts, old, strict=True)]
         if any(since) and min(since) >= 0:
-            counts = since
+            counts, is_recent = since, True
     return Latency(
         p50_ms=round(1_000 * quantile(bounds, counts, 0.5), 2),
         p99_ms=round(1_000 * quantile(bounds, counts, 0.99), 2),
         samples=sum(counts),
+        is_recent=is_recent,
     )
 
 

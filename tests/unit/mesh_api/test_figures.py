@@ -103,10 +103,10 @@ def test_latency_is_of_the_time_since_the_look_before_or_of_all_where_nothing_ca
     assert latency_of(told(0, 0, 0), None) is None
     slow = latency_of(told(100, 10, 0), told(100, 0, 0))
     assert slow is not None
-    assert (slow.samples, slow.p50_ms) == (10, 5.5)
+    assert (slow.samples, slow.p50_ms, slow.is_recent) == (10, 5.5, True)
     every = latency_of(told(100, 0, 0), told(100, 0, 0))
     assert every is not None
-    assert (every.samples, every.p50_ms) == (100, 0.5)
+    assert (every.samples, every.p50_ms, every.is_recent) == (100, 0.5, False)
     anew = latency_of(told(4, 0, 0), told(100, 0, 0))
     assert anew is not None
     assert anew.samples == 4
