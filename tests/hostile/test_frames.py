@@ -43,7 +43,7 @@ def test_a_million_frames_neither_crash_nor_leak() -> None:
             messages, pending = parse(data, pending, LIMIT_BYTES)
         except ProtocolViolation as violation:
             codes[violation.code] += 1
-            messages, pending = violation.before, None
+            messages, pending = list(violation.before), None
             fed += 1
         for message in messages:
             said[type(message).__name__] += 1
