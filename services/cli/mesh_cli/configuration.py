@@ -13,6 +13,7 @@ from daena_mesh.settings import MeshSettings, Setting, describe
 from daena_mesh.tokens import TokenSettings
 from mesh_api.settings import ApiSettings
 from mesh_brain.settings import BrainSettings
+from mesh_cli.logs import LogSettings
 from mesh_edge.settings import EdgeSettings
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
@@ -25,6 +26,7 @@ SERVICES: Sequence[tuple[str, str, type[msgspec.Struct]]] = (
     ),
     ("Tokens", "Read by the API and the edges.", TokenSettings),
     ("Origins of pages", "Read by the API and the edges.", OriginSettings),
+    ("The log", "Read by the commands that serve.", LogSettings),
     ("The API", "Read by `mesh up` and `mesh api`.", ApiSettings),
     ("The edge", "Read by `mesh up` and `mesh edge`.", EdgeSettings),
     (

@@ -11,8 +11,8 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from daena_mesh.errors import InvalidId
+from daena_mesh.ids import rfc3339
 from mesh_edge.gate import Refusal
-from mesh_edge.manager import rfc3339
 from mesh_edge.metrics import route_of
 from mesh_edge.operators import Operators
 from mesh_edge.router import edge_of

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fastapi import WebSocket
 
 from daena_mesh.errors import ConfigurationError, InvalidEvent
 from daena_mesh.events import PAYLOADS
+from daena_mesh.ids import rfc3339
 from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import subject_for
@@ -224,8 +223,3 @@ def _object(value: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise InvalidEvent(f"what is sent must be a JSON object, not {type(value).__name__}")
     return dict(value)
-
-
-def rfc3339(at: float) -> str:
-    """A time in seconds since 1970 as clients read it."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -21,6 +21,12 @@ def now() -> str:
     return f"{_second(seconds)}.{milliseconds:03}Z"
 
 
+def rfc3339(at: float) -> str:
+    """A time in seconds since 1970 in the same form."""
+    seconds, milliseconds = divmod(int(at * 1_000), 1_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03}Z"
+
+
 @lru_cache(maxsize=2)
 def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

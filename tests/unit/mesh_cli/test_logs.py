@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from daena_mesh.errors import ConfigurationError
 from mesh_cli.logs import log_to_nobody, log_to_stderr
 
 
@@ -48,3 +51,31 @@ def test_quick_commands_log_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     log_to_nobody()
     logging.getLogger("daena_mesh").error("nothing")
     assert capsys.readouterr().err == ""
+
+
+def test_for_a_machine_each_line_is_an_object(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESH_LOG_FORMAT", "json")
+    monkeypatch.setattr("sys.argv", ["mesh", "--verbose", "edge"])
+    log_to_stderr()
+    log = logging.getLogger("daena_mesh")
+    log.warning("said %s", "\x1b[2J\nand more")
+    try:
+        raise ValueError("what for")
+    except ValueError:
+        log.exception("it failed")
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert first["message"] == "said \x1b[2J\nand more"
+    assert (first["level"], first["logger"], first["command"], first["pid"]) == (
+        "warning", "daena_mesh", "edge", os.getpid()
+    )  # fmt: skip
+    assert first["timestamp"].endswith("Z")
+    assert second["error"] == "ValueError"
+    assert second["traceback"].endswith("ValueError: what for")
+
+
+def test_another_format_is_refused_by_the_name_of_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESH_LOG_FORMAT", "xml")
+    with pytest.raises(ConfigurationError, match="MESH_LOG_FORMAT"):
+        log_to_stderr()
