@@ -132,10 +132,19 @@ export class Mesh extends Lined {
   }
 
   /** What the server did not understand, or refused: of a topic where the id says so. @param {any} what */
-  #failed({ id = "", message = "" }) {
+  #failed({ id = "", message: reason = "", retry_after_ms: retryInMs = null }) {
     const name = id.slice(1);
     if (id[0] === "-") return this.#ended(name);
-    if (id[0] === "+") this.#topics.get(name)?.enter({ state: "failed", reason: message, retryInMs: null, degraded: false });
+    const shared = id[0] === "+" && this.#topics.get(name);
+    if (!shared) return;
+    const state = retryInMs === null ? "failed" : shared.wasConnected() ? "recovering" : "connecting";
+    shared.enter({ state, reason, retryInMs, degraded: false });
+    if (retryInMs !== null) setTimeout(() => this.#retry(name, shared), retryInMs);
+  }
+
+  /** @param {string} name @param {Shared} shared */
+  #retry(name, shared) {
+    if (this.#topics.get(name) === shared && shared.state.retryInMs !== null) this.#subscribe(name, shared);
   }
 
   /** @param {any} frame */

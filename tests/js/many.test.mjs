@@ -282,3 +282,22 @@ test("sends over the same socket", async (t) => {
   FakeSocket.last.receive({ event_type: "ack", payload: { id: "c1", cursor: "Rk3f-1", duplicate: false } });
   assert.equal((await sent).cursor, "Rk3f-1");
 });
+
+test("a topic that cannot be judged at the moment is asked for again, and once only", async (t) => {
+  const { mesh } = await opened(t);
+  const one = mesh.follow("chat_one");
+  FakeSocket.last.hello();
+  FakeSocket.last.took;
+  const payload = { code: "unavailable", message: "not known yet", topic: "chat_one", id: "+chat_one", retry_after_ms: 1_000 };
+  FakeSocket.last.receive({ event_type: "error", payload });
+  assert.deepEqual([one.state.state, one.state.reason, one.state.retryInMs], ["connecting", "not known yet", 1_000]);
+  mock.timers.tick(999);
+  assert.deepEqual(FakeSocket.last.took, []);
+  mock.timers.tick(1);
+  assert.deepEqual(FakeSocket.last.took, [{ type: "subscribe", topic: "chat_one" }]);
+  FakeSocket.last.receive({ event_type: "error", payload });
+  FakeSocket.last.greet("chat_one");
+  assert.equal(one.state.state, "connected");
+  mock.timers.tick(2_000);
+  assert.deepEqual(FakeSocket.last.took, []);
+});

@@ -21,6 +21,8 @@ class NatsProxy:
         """How many messages were lost."""
         self.delay_s = 0.0
         """How much later than it came something is passed on."""
+        self.accepts = True
+        """Whether connections that are made from now on reach the server."""
         self.connections = 0
         """How many connections were made in all."""
         self._port = port
@@ -43,6 +45,9 @@ class NatsProxy:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        if not self.accepts:
+            writer.transport.abort()
+            return
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:

@@ -119,7 +119,7 @@ class Arrivals:
                 if asked.epoch == follower.position(stream).epoch:
                     ends[stream] = min(ends[stream], asked.seq)
             try:
-                begin = await before_newest(self._log, follower.filters, count, ends)
+                begin = await before_newest(self._log, topic.shown, count, ends)
             except MeshUnavailable as error:
                 _log.info("a look into the history waits: %s", error)
                 await asyncio.sleep(_RETRY_S)

@@ -37,8 +37,8 @@ class Chunk:
         frames, at = [], dict(positions)
         for message in read.messages:
             at[message.stream] = message.seq
-            if is_notice(message):
-                continue  # it was for who was there
+            if is_notice(message) or topic.hides(message):
+                continue  # the former was for who was there
             try:
                 frames.append(topic.frame(message, None, at))
             except Poison:
@@ -53,6 +53,8 @@ async def read_behind(positions: dict[str, int], topic: Topic, log: Log, *, were
     reach = {stream: chain.seen for stream, chain in topic.chains()}
     try:
         if were_live and not await _has_all(reach, topic):
+            return None
+        if not topic.may_be_read:
             return None
         read = await log.replays.read(topic.follower.filters, positions, reach=reach, most_bytes=CHUNK_BYTES)
     except MeshUnavailable as error:

@@ -78,6 +78,10 @@ class Conversation:
             if ends:
                 self._client.close(ends)
 
+    def refuse(self, refused: Refused, client_id: str | None) -> None:
+        """Answer a message that could not be judged at once."""
+        self._refuse(refused, client_id, closing.BAD_REQUEST)
+
     def _refuse(self, refused: Refused, client_id: str | None, ends: Closing) -> None:
         self._client.send(error_frame(refused, client_id))
         if not self._budget.spend():

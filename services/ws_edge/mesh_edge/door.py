@@ -196,6 +196,12 @@ class Door(asyncio.Protocol):
             lobby.leave(self._line_up)
 
     def _enter(self, edge: Edge, request: Request) -> None:
+        try:
+            edge.check_circle(request.follow.name, self._visitor)
+        except (Refusal, Denied) as refused:
+            self._leave_lobby()
+            self._refuse(edge, request, refused)
+            return
         self._leave()
         try:
             socket = edge.enter(

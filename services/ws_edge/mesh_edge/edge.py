@@ -16,6 +16,7 @@ from daena_mesh.histogram import Histogram
 from daena_mesh.loop_lag import watch_loop
 from daena_mesh.mesh import Mesh
 from daena_mesh.revocations import Revocations
+from daena_mesh.sessions import SessionStore
 from mesh_edge import closing
 from mesh_edge.closing import Closing
 from mesh_edge.conversation import Rules
@@ -27,7 +28,8 @@ from mesh_edge.event_stream import EventStream, ResponseTransport
 from mesh_edge.expiry import Expiry
 from mesh_edge.fanout import Turn
 from mesh_edge.follow import Follow
-from mesh_edge.gate import Denied, Gate, Refusal
+from mesh_edge.gate import UNSURE, Denied, Gate, Refusal
+from mesh_edge.guarded import GuardedTopic
 from mesh_edge.link import NOBODY, Link, Visitor
 from mesh_edge.lobby import Lobby
 from mesh_edge.manager import ConnectionManager
@@ -81,6 +83,7 @@ class Edge:
         """The connections of each server through which sockets came, so that none keeps a reference of its own."""
         self._visitors: dict[Visitor, Visitor] = {}
         self._expiry = Expiry()
+        self._sessions = SessionStore(self.mesh)
         self.presence = Presence(self.mesh, self.edge_id, linger_s=settings.presence_linger_s)
         self.service = edge_service(self)
         turn = Turn(self.mesh.connection)
@@ -250,7 +253,8 @@ class Edge:
 
     def renew(self, link: Link, token: str) -> Closing | None:
         """A client shows a fresh token for what it follows; gives why to close it, if that does not do."""
-        patterns = [pattern for reader in link.readers for pattern in reader.topic.key.patterns]
+        names = [reader.topic.key for reader in link.readers]
+        patterns = [pattern for name in names if not name.circle for pattern in name.patterns]
         try:
             visitor = self.gate.renew(link.visitor, token, patterns, time.time())
         except Denied as denied:
@@ -273,6 +277,17 @@ class Edge:
     def lobby(self, name: TopicName) -> Lobby:
         """Where the clients of a topic wait that are about to `enter`; its topic is followed from now on."""
         return self.topic(name).lobby
+
+    def check_circle(self, name: TopicName, visitor: Visitor) -> None:
+        """Whether a session belongs to who waited for its topic, where that counts; raises `Denied` and `Refusal`."""
+        if not name.circle:
+            return
+        topic = self._topics.get(name)
+        why = UNSURE if topic is None else topic.refusal(visitor.user)
+        if why is closing.FORBIDDEN:
+            raise Denied(why)
+        if why is not None:
+            raise Refusal(503, why.reason, {"Retry-After": "1"}, reason="members")
 
     def is_at_rest(self, name: TopicName) -> bool:
         """Whether a topic is followed already, and has nobody wait."""
@@ -333,9 +348,12 @@ class Edge:
         if (topic := self._topics.get(name)) is None:
             if not self._topics:
                 self._notices = self.mesh.connection.subscribe("live.system.all.notice", self._notice_to_all)
-            topic = self._topics[name] = Topic(name, self._context)
+            topic = self._topics[name] = self._make(name)
             topic.start()
         return topic
+
+    def _make(self, name: TopicName) -> Topic:
+        return GuardedTopic(name, self._context, self._sessions) if name.circle else Topic(name, self._context)
 
     def _notice_to_all(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
         for topic in self.topics():
@@ -344,7 +362,8 @@ class Edge:
 
     def _linger(self, topic: Topic) -> None:
         loop = asyncio.get_running_loop()
-        self._lingering[topic.key] = loop.call_later(self.settings.linger_s, self._forget, topic)
+        linger_s = self.settings.linger_s if topic.lingers else 0
+        self._lingering[topic.key] = loop.call_later(linger_s, self._forget, topic)
 
     def _forget(self, topic: Topic) -> None:
         self._lingering.pop(topic.key, None)

@@ -74,6 +74,9 @@ class Silent(Denied):
         super().__init__(closing.UNAUTHENTICATED)
 
 
+UNSURE = closing.RESTART._replace(reason="who may follow this session is not known at the moment")
+"""As if the edge restarted: whoever comes back is asked again."""
+
 _CROWDED_S = 10
 _BLIND_S = 5
 _STATUSES = {closing.UNAUTHENTICATED: 401, closing.FORBIDDEN: 403, closing.TOO_MANY: 429}

@@ -155,6 +155,10 @@ class Link(asyncio.BaseProtocol):
             self.stuck_since = now, taken
         return now - self.stuck_since[0] >= limit_s
 
+    def expel(self, reader: Reader, why: Closing) -> None:  # noqa: ARG002 - others have more than one
+        """It may not follow one of its topics any longer."""
+        self.close(why)
+
     # -- its end ------------------------------------------------------------------------------------------------
 
     def leave(self) -> None:

@@ -68,9 +68,11 @@ class Outgoing:
         except Refused as refused:
             item = refused
         if isinstance(item, Draft) and item.is_fleeting:
-            if self._may_type(item.subject.id, time.monotonic()):
+            if not self._may_type(item.subject.id, time.monotonic()):
+                return
+            if item.belonging is None:
                 self._desk.pass_on(item)
-            return
+                return
         self._waiting.append((message.id, item))
         if self._working is None:
             self._working = asyncio.create_task(self._work(), name="what a client sent")
@@ -115,11 +117,13 @@ class Outgoing:
             self._client.send(control_frame("ack", payload=payload, timestamp=now()))
 
 
-def error_frame(refused: Refused, client_id: str | None) -> bytes:
-    """The frame that tells why something was refused."""
+def error_frame(refused: Refused, client_id: str | None, topic: str | None = None) -> bytes:
+    """The frame that tells why something was refused, or that a ``topic`` has ended."""
     payload: dict[str, object] = {"code": refused.code, "message": str(refused)}
     if client_id is not None:
         payload["id"] = client_id
+    if topic is not None:
+        payload["topic"] = topic
     if refused.retry_after_ms is not None:
         payload["retry_after_ms"] = refused.retry_after_ms
     return control_frame("error", payload=payload, timestamp=now())

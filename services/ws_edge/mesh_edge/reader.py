@@ -48,11 +48,15 @@ class Reader:
         if self.link.has_room(len(data)):
             self.link.send(data)
         else:
-            self.topic.set_aside(self)
             self.topic.counts.fell_behind += 1
-            self._end_live(before)
-            if self.link.is_drained:  # it had room, but not for so much at once
-                self.topic.catch_up.go_on(self)
+            self.fall_behind(before)
+
+    def fall_behind(self, before: dict[str, int]) -> None:
+        """Follow live no longer: it is served from the log, behind ``before``."""
+        self.topic.set_aside(self)
+        self._end_live(before)
+        if self.link.is_drained:  # it had room, but not for so much at once
+            self.topic.catch_up.go_on(self)
 
     def jump(self, stream: str, seq: int) -> None:
         """What lay before ``seq`` cannot be had."""

@@ -108,6 +108,7 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
         follow = edge.gate.shown(visitor, follow)
         async with _waiting(edge, follow):
             edge.gate.last_look(knock, visitor)
+            edge.check_circle(follow.name, visitor)
             socket = await edge.manager.connect(websocket, connection_id, follow=follow, visitor=visitor)
             edge.gate.entered(socket, knock)
     except Refusal as refusal:
@@ -148,6 +149,7 @@ async def _stream(request: Request, connection_id: str) -> Response:
 
         async with _waiting(edge, follow):
             edge.gate.last_look(knock, visitor)
+            edge.check_circle(follow.name, visitor)
             origin = request.headers.get("origin")
             return EventStreamResponse(
                 enter, {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}

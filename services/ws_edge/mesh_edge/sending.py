@@ -19,9 +19,12 @@ from daena_mesh.events import PAYLOADS
 from daena_mesh.ids import dedup_id, derived_id, now, uuid7
 from daena_mesh.layout import RECORDS, TTL_S
 from daena_mesh.log import Ack
+from daena_mesh.membership import Circle, circle_of, may_write
 from daena_mesh.mesh import Mesh
 from daena_mesh.permissions import EDGE, templates
+from daena_mesh.sessions import SessionStore
 from daena_mesh.subjects import MAX_TOKENS, Subject, check_pattern, matches
+from daena_mesh.tokens import Rights
 from mesh_edge.client_messages import ClientId
 
 DEADLINE_S = 5.0
@@ -64,6 +67,8 @@ class Draft(NamedTuple):
     body: bytes
     received: float
     """When it came in, by the monotonic clock."""
+    belonging: str | None = None
+    """Who must belong to the session, for no pattern allows it."""
 
     @property
     def is_fleeting(self) -> bool:
@@ -112,12 +117,13 @@ class Desk:
         self.outcomes: Counter[str] = Counter()
         """What became of what was sent: ``stored``, ``duplicate``, ``passed_on``, or why it was not."""
         self._mesh = mesh
+        self._sessions = SessionStore(mesh)
         self._allowed: list[str] | None = templates(mesh.layout)[EDGE]["pub"]["allow"] if mesh.role == EDGE else None
         """What NATS lets an edge publish, where it has credentials that are for nothing else."""
 
     def draft(self, message: SendMessage, author: Author) -> Draft:
         """Check what a client sends; raises `Refused`."""
-        subject = self._subject(message.subject, author)
+        subject, belonging = self._subject(message.subject, author)
         event_id = derived_id("sent", str(subject), author.user or "", message.id) if message.id else uuid7()
         payload = _completed(subject, message.payload, author.user, event_id)
         try:
@@ -139,9 +145,10 @@ class Desk:
         most = self._mesh.settings.max_body_bytes
         if len(body) > most:
             raise Refused("too_large", f"the event has {len(body)} bytes, {most} are allowed")
-        return Draft(subject, stream, message.id, event_id, payload, body, time.monotonic())
+        return Draft(subject, stream, message.id, event_id, payload, body, time.monotonic(), belonging)
 
-    def _subject(self, text: str, author: Author) -> Subject:
+    def _subject(self, text: str, author: Author) -> tuple[Subject, str | None]:
+        """The subject, and who must belong to its session, if anybody."""
         try:
             if len(text) > _MOST_SUBJECT or text.count(".") >= MAX_TOKENS:
                 raise InvalidSubject("the subject is too long")
@@ -150,12 +157,14 @@ class Desk:
             raise Refused("bad_subject", str(error)) from None
         if (why := _SERVICES_ONLY.get(subject.domain)) is not None:
             raise Refused("not_allowed", f"nothing can be sent on {text!r}: {why}")
+        belonging = None
         if not any(matches(pattern, text) for pattern in author.may_write):
-            allowed = ", ".join(author.may_write[:5]) or "nothing"
-            raise Refused("not_allowed", f"nothing may be sent here on {text!r}; allowed: {allowed[:200]}")
+            if not may_write(Rights(), author.user, text, subject.id, Circle(author.user)):
+                raise _not_allowed(text, author.may_write)
+            belonging = author.user
         if author.user is not None and subject.author not in {None, author.user}:
             raise Refused("not_allowed", f"{text!r} names another author than the one of the token")
-        return self._within_rights(subject)
+        return self._within_rights(subject), belonging
 
     def _within_rights(self, subject: Subject) -> Subject:
         """The subject on which NATS lets this edge publish: with its credentials it may not end one with a name.
@@ -196,7 +205,9 @@ class Desk:
     async def _append(self, draft: Draft) -> Ack:
         log, subject = self._mesh.log, str(draft.subject)
         await log.connection.wait_ready(DEADLINE_S)
-        if draft.subject.event_type == "chat.message":
+        if draft.belonging is not None:
+            await self._check_circle(draft)
+        elif draft.subject.event_type == "chat.message":
             await self._check_session(draft)
         ack = await log.append(
             subject,
@@ -210,6 +221,11 @@ class Desk:
         if ack.duplicate:
             await self._check_same(draft, ack)
         return ack
+
+    async def _check_circle(self, draft: Draft) -> None:
+        state = await self._sessions.state(draft.subject.id)
+        if not circle_of(state and state.session).includes(draft.belonging):
+            raise _not_allowed(str(draft.subject), ())
 
     async def _check_session(self, draft: Draft) -> None:
         if await self._mesh.log.last(RECORDS, f"session.{draft.subject.id}.deleted") is not None:
@@ -233,6 +249,11 @@ class Desk:
             before = {}
         if before != msgspec.json.decode(msgspec.json.encode(draft.payload)):
             raise Refused("id_reused", f"the id {draft.client_id!r} was used for another event; a UUID never is")
+
+
+def _not_allowed(text: str, may_write: tuple[str, ...]) -> Refused:
+    allowed = ", ".join(may_write[:5]) or "nothing"
+    return Refused("not_allowed", f"nothing may be sent here on {text!r}; allowed: {allowed[:200]}")
 
 
 def _completed(subject: Subject, given: dict[str, Any], user: str | None, event_id: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from mesh_edge.auth import read_auth
 from mesh_edge.closing import Closing
 from mesh_edge.credentials import Knock
 from mesh_edge.follow import Follow
-from mesh_edge.gate import Denied, Refusal
+from mesh_edge.gate import UNSURE, Denied, Refusal
 from mesh_edge.lobby import Lobby
 from mesh_edge.messages import Message, Text
 from mesh_edge.socket import WebSocket
@@ -124,6 +124,15 @@ class Stranger(WebSocket):
         if self._closing:
             return
         edge, visitor, connections = self._edge, self.visitor, self._connections
+        try:
+            if self._follow is not None:
+                edge.check_circle(self._follow.name, visitor)
+        except Denied as denied:
+            self._refuse(denied.why)
+            return
+        except Refusal:
+            self._refuse(UNSURE)
+            return
         socket: WebSocket
         if self._follow is None:
             socket = edge.enter_many(self.transport, visitor=visitor, connections=connections)

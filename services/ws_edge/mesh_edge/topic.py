@@ -19,7 +19,9 @@ from daena_mesh.ids import now
 from daena_mesh.layout import LETTERS, SIGNALS, STREAM_OF_LETTER
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
+from daena_mesh.want import Filters
 from mesh_edge.catchup import CatchUp
+from mesh_edge.closing import Closing
 from mesh_edge.control import connection_text, gap_text
 from mesh_edge.counts import Counts
 from mesh_edge.envelope import event_text, is_notice
@@ -71,7 +73,7 @@ class Topic(Fanout):
         self._prefixes: dict[str, bytes] = {}
         self._lobby: Lobby | None = None
         self._is_open = False
-        self.follower = Follower(context.log, name.patterns, self)
+        self.follower = Follower(context.log, name.followed, self)
         self._catch_up: CatchUp | None = None
         self._notices: Subscription | None = None
         if not self.has_all_notices:
@@ -99,6 +101,29 @@ class Topic(Fanout):
     def has_all_notices(self) -> bool:
         """Whether every notice is among its subjects."""
         return ">" in self.key.patterns
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it is followed for a while after its last reader has left."""
+        return True
+
+    def refusal(self, user: str | None) -> Closing | None:  # noqa: ARG002 - all of its readers may: that was asked
+        """Why ``user`` may not follow; None where they may."""
+        return None
+
+    @property
+    def may_be_read(self) -> bool:
+        """Whether its readers may be given what the log has."""
+        return True
+
+    @property
+    def shown(self) -> Filters:
+        """For each stream the patterns of what it shows."""
+        return self.follower.filters
+
+    def hides(self, message: Stored) -> bool:  # noqa: ARG002 - this one has nothing to hide
+        """Whether a message that it follows is shown to nobody."""
+        return False
 
     # -- who is on the way ---------------------------------------------------------------------------------------
 

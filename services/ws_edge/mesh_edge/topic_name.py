@@ -13,6 +13,7 @@ from mesh_edge.wire import FRAMES, Wire
 
 EVENTS = "events"
 COUNCIL = "council"
+CHAT = "chat"
 _MOST_KNOWN = 1_024
 _MOST_GRANTED = 64
 
@@ -26,6 +27,16 @@ class TopicName(NamedTuple):
     """The subjects that it carries."""
     wire: Wire = FRAMES
     """How it travels to clients."""
+    circle: str = ""
+    """The session to whose owner and members alone it is shown; empty: to whom their patterns allow it."""
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The subjects that are followed for it."""
+        if not self.circle:
+            return self.patterns
+        own = f"session.{self.circle}.>"
+        return (*(pattern for pattern in self.patterns if not covers(own, pattern)), own)
 
     def narrowed(self, event_types: Sequence[str]) -> TopicName:
         """The same with these event types alone, such as ``chat.message``; raises `InvalidSubject`."""
@@ -36,10 +47,14 @@ class TopicName(NamedTuple):
     def granted(self, read: Sequence[str]) -> TopicName | None:
         """The same for who may read ``read`` alone; None where that does not do.
 
-        Of `events`, which is all there is, they are shown what they may read. Any other topic is shown as a whole.
+        Of `events`, which is all there is, they are shown what they may read. Any other topic is shown as a whole: that
+        of a session to its owner and members, if it is not allowed them anyway.
         """
         if Rights(tuple(read)).may_read(self.patterns):
             return self
+        kind, _, ident = self.name.partition("_")
+        if kind == CHAT:
+            return self._replace(circle=ident)
         if self.name != EVENTS or len(read) > _MOST_GRANTED:
             return None
         both = (intersection(mine, pattern) for pattern in read if _is_pattern(pattern) for mine in self.patterns)
@@ -91,7 +106,7 @@ def topic_of(connection_id: str) -> TopicName:
         return events()
     if connection_id == COUNCIL:
         return council()
-    if kind == "chat":
+    if kind == CHAT:
         return chat(ident)
     if kind == "agent":
         return agent(ident)

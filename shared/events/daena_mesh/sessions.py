@@ -101,6 +101,13 @@ class SessionStore:
         state, _ = await self._look(session_id)
         return _known(session_id, state)
 
+    async def state(self, session_id: str) -> SessionState | None:
+        """What the session's newest event says, from the stream's leader; None where there never was one.
+
+        Raises `InvalidId` and `MeshUnavailable`.
+        """
+        return (await self._look(session_id))[0]
+
     async def _look(self, session_id: str) -> tuple[SessionState | None, int]:
         """What the session's newest event says, and the last sequence on its subjects.
 

@@ -63,6 +63,11 @@ def test_a_topic_is_allowed_when_all_it_carries_may_be_read(read: tuple[str, ...
                 "browser/1", "ada", ("chat.s1.message",), until=NOW + 60, token_id=token_id(knock.authorization)
             )
             continue
+        if topic.name == "chat_s1":  # whether it belongs to them is known by the log alone
+            visitor = strict.authorize(knock, topic, NOW)
+            assert visitor.may_read == read
+            assert strict.shown(visitor, Follow(topic)).name == topic._replace(circle="s1")
+            continue
         with pytest.raises(Denied) as denied:
             strict.authorize(knock, topic, NOW)
         assert denied.value.why == closing.FORBIDDEN
@@ -229,4 +234,16 @@ def test_types_narrow_what_may_be_read() -> None:
     found = messages.granted(("chat.s1.>", "agent.>"))
     assert found is not None
     assert found.patterns == ("chat.s1.message", "chat.s1.message.*")
-    assert chat("s1").granted(("chat.s1.>",)) is None
+    assert council().granted(("chat.s1.>",)) is None
+
+
+@pytest.mark.promise("P-MEMBERS-2")
+def test_a_session_that_no_pattern_allows_is_followed_for_what_it_says_of_itself_too() -> None:
+    whole = chat("s_1").granted(("chat.s_1.>",))
+    assert whole == TopicName("chat_s_1", ("chat.s_1.>", "session.s_1.>"), circle="s_1")
+    assert whole.followed == whole.patterns
+    narrow = chat("s1").narrowed(["chat.message", "session.updated"]).granted(())
+    assert narrow is not None
+    assert narrow.followed == ("chat.s1.message", "chat.s1.message.*", "session.s1.>")
+    assert narrow.patterns == (*narrow.followed[:2], "session.s1.updated", "session.s1.updated.*")
+    assert chat("s1").followed == chat("s1").patterns

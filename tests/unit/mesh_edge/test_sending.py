@@ -122,10 +122,22 @@ def test_a_token_allows_what_its_patterns_cover_and_a_stream_takes() -> None:
     token = Author("ada", ("chat.s1.*", "council.c1.update", "ask.>", "weather.>"))
     for subject in ("chat.s1.reaction", "chat.s1.message", "council.c1.update"):
         assert str(draft(subject, {"content": "hi", "update": 1}, author=token).subject) == subject
-    assert refusal("chat.s2.message", author=token) == "not_allowed"
+    assert refusal("chat.s2.reaction", author=token) == "not_allowed"
     assert refusal("ask.daena.vp", author=token) == "bad_subject"
     assert refusal("weather.rome.report", author=token) == "bad_subject"
-    assert refusal("chat.s1.message", author=Author("ada", ())) == "not_allowed"
+    assert refusal("chat.s1.reaction", author=Author("ada", ())) == "not_allowed"
+
+
+@pytest.mark.promise("P-MEMBERS-2")
+def test_what_no_pattern_allows_may_be_sent_by_who_belongs_to_the_session() -> None:
+    member = Author("ada", ("chat.s2.*", "council.>"))
+    for subject in ("chat.s1.message", "chat.s1.typing", "chat.s1.stop", "chat.s1.message.ada"):
+        assert draft(subject, author=member).belonging == "ada"
+        assert refusal(subject, author=Author(None, ())) == "not_allowed"
+    for subject in ("chat.s2.message", "council.c1.update"):
+        assert draft(subject, {"content": "hi", "update": 1}, author=member).belonging is None
+    for subject in ("chat.s1.delta", "chat.s1.message.bob", "agent.a1.activity", "session.s1.updated"):
+        assert refusal(subject, author=member) == "not_allowed"
 
 
 @pytest.mark.parametrize(
