@@ -98,6 +98,20 @@ async def test_who_was_removed_may_do_nothing_any_more(api: Api) -> None:
     assert session_id in await listed(api, EVE)
 
 
+async def test_the_log_of_a_session_is_read_by_whom_it_belongs_to(api: Api) -> None:
+    session_id = await begun(api)
+    await share(api, session_id, add=["bob"])
+    await done(api, ADA, "POST", f"{SESSIONS}/{session_id}/messages", {"content": "hi"})
+    path = f"/api/v1/events?subject=chat.{session_id}.>&subject=session.{session_id}.*"
+    events = (await done(api, BOB, "GET", path))["events"]
+    assert [event["event_type"] for event in events] == ["session.created", "session.updated", "chat.message"]
+    other = await begun(api)
+    eve = token(("agent.eve.>",), sub="eve")
+    assert (await done(api, eve, "GET", f"{path}&subject=agent.eve.>"))["events"] == []
+    for foreign in (f"chat.{other}.>", "chat.>", ">", "chat.never-was.>"):
+        assert problem(await ask(api, BOB, "GET", f"/api/v1/events?subject={foreign}")) == FORBIDDEN
+
+
 async def test_a_message_to_no_session_begins_one_that_is_the_senders(api: Api) -> None:
     said = await done(api, ADA, "POST", "/api/v1/daena/chat", {"message": "hello"})
     session = await done(api, ADA, "GET", f"{SESSIONS}/{said['session_id']}")

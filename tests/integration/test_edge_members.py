@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
@@ -17,11 +18,13 @@ from daena_mesh.chain import Hold
 from daena_mesh.embedded import NatsServer
 from daena_mesh.ids import uuid7
 from daena_mesh.layout import SIGNALS
-from daena_mesh.sessions import SessionStore
+from daena_mesh.sessions import SessionState, SessionStore
+from mesh_api.settings import ApiSettings
 from mesh_edge.door import Door
 from mesh_edge.edge import Edge
 from mesh_edge.guarded import GuardedTopic
-from tests.integration.test_api_tokens import KEY, token
+from tests.integration.test_api_tokens import KEY, done, token
+from tests.support.api import SESSIONS, running_api
 from tests.support.deadlines import eventually, within
 from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
 from tests.support.event_source import event_source
@@ -69,8 +72,8 @@ async def world(shared_nats: NatsServer) -> AsyncIterator[World]:
     url = shared_nats.url
     async with (
         provisioned_mesh(url) as mesh,
-        running_edge(url, token_key=KEY) as route,
-        running_edge(url, token_key=KEY, http=Door) as lean,
+        running_edge(url, token_key=KEY, linger_s=600) as route,  # whoever was let in nowhere leaves nothing behind
+        running_edge(url, token_key=KEY, linger_s=600, http=Door) as lean,
     ):
         yield World(mesh, [route, lean], SessionStore(mesh))
 
@@ -161,6 +164,24 @@ async def test_a_member_is_shown_everything_and_nothing_after_its_removal(world:
                 *["session.updated"] * 2,
                 "chat.message",
             ]
+
+
+async def test_a_session_is_shared_and_taken_back_by_rest(shared_nats: NatsServer, world: World) -> None:
+    settings = ApiSettings(nats_url=shared_nats.url, token_key=KEY)
+    async with running_api(shared_nats.url, settings=settings) as api, AsyncExitStack() as stack:
+        ada = token((), ("session.*.created",), sub="ada")
+        session_id = (await done(api, ada, "POST", SESSIONS, {"title": "hers"}))["session_id"]
+        path, members = f"/ws/chat/{session_id}", f"{SESSIONS}/{session_id}/members"
+        assert await turned_away(world, 0, path, "bob")
+        await done(api, ada, "POST", members, {"add": ["bob"]})
+        bobs = [await stack.enter_async_context(world.connect(edge, path, "bob")) for edge in (0, 1)]
+        await done(api, ada, "POST", "/api/v1/daena/chat", {"message": "hello", "session_id": session_id})
+        for bob in bobs:
+            assert said([await bob.event()]) == ["hello"]
+        await done(api, ada, "POST", members, {"remove": ["bob"]})
+        await done(api, ada, "POST", "/api/v1/daena/chat", {"message": "after", "session_id": session_id})
+        for bob in bobs:
+            assert await ended(bob) == []
 
 
 async def test_who_belongs_nowhere_is_let_in_nowhere_and_edges_follow_nothing_for_them(world: World) -> None:
@@ -283,6 +304,32 @@ async def test_while_the_log_has_to_be_read_nobody_is_shown_anything(world: Worl
             assert said([await late.event()]) == ["second"]
         await world.sessions.share(session_id, remove=["bob"])
         assert not [frame for frame in await ended(bob) if frame["event_type"] == "chat.message"]
+
+
+@pytest.mark.parametrize("unsubscribes", [True, False])
+async def test_who_leaves_before_it_is_known_leaves_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, unsubscribes: bool
+) -> None:
+    session_id = await world.begun("bob")
+    answers, ask = asyncio.Event(), SessionStore.state
+
+    async def state(sessions: SessionStore, ident: str) -> SessionState | None:
+        await answers.wait()
+        return await ask(sessions, ident)
+
+    monkeypatch.setattr(SessionStore, "state", state)
+    edge = world.edges[0].edge
+    async with world.connect(0, "/ws", "bob", ledger=Many()) as many:
+        await tell(many, type="subscribe", topic=f"chat_{session_id}")
+        assert await many.pong() == []
+        if unsubscribes:
+            await tell(many, type="unsubscribe", topic=f"chat_{session_id}")
+            assert (await many.frame())["payload"]["status"] == "disconnected"
+            await world.rid_of(0, session_id)
+            assert await many.pong() == []
+    await eventually(lambda: not list(edge.sockets()))
+    answers.set()
+    await world.rid_of(0, session_id)
 
 
 async def test_a_fresh_token_keeps_what_belongs_to_its_user(world: World) -> None:

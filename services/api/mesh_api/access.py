@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from daena_mesh.errors import DeletedSession, UnknownSession
 from daena_mesh.events import Session
-from daena_mesh.membership import NOBODY, Circle, circle_of, may_read, may_share, may_write
+from daena_mesh.membership import NOBODY, Circle, circle_of, may_read, may_share, may_write, session_of
 from daena_mesh.sessions import Allowed
 from mesh_api.callers import Caller
 from mesh_api.context import Context
@@ -26,6 +26,22 @@ async def check_read(context: Context, caller: Caller, session_id: str, *pattern
         circle = await _circle(context, caller, session_id) or NOBODY
         if not may_read(caller.rights, caller.user, wanted, session_id, circle):
             caller.check_read(*wanted)
+
+
+async def readable(context: Context, caller: Caller, patterns: Sequence[str]) -> tuple[str, ...]:
+    """The patterns for what they may read of what ``patterns`` match; of a session that is theirs all that was asked.
+
+    Raises `Problem` where that is nothing, or takes too many patterns to say.
+    """
+    own: list[str] = []
+    others: list[str] = []
+    theirs: dict[str, bool] = {}
+    for pattern in patterns:
+        session_id = None if caller.rights.may_read((pattern,)) else session_of(pattern)
+        if session_id is not None and session_id not in theirs:
+            theirs[session_id] = (await _circle(context, caller, session_id) or NOBODY).includes(caller.user)
+        (own if session_id is not None and theirs[session_id] else others).append(pattern)
+    return (*own, *(caller.readable(others) if others else ()))
 
 
 async def check_write(context: Context, caller: Caller, session_id: str, subject: str) -> None:

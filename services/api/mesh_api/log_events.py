@@ -18,6 +18,7 @@ from daena_mesh.layout import LETTERS, epoch_subject
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, kind_of
 from daena_mesh.subjects import check_pattern
+from mesh_api import access
 from mesh_api.bodies import answer
 from mesh_api.callers import caller_of
 from mesh_api.context import context_of
@@ -121,7 +122,7 @@ async def list_events(
     for pattern in wanted:
         if not log.layout.split([pattern]):
             log.layout.stream_of(pattern)  # says what would help
-    filters = log.layout.split(caller.readable(wanted))
+    filters = log.layout.split(await access.readable(context, caller, wanted))
     await context.mesh.connection.wait_ready(context.settings.api_wait_s)
     if before is not None:
         named = await _sequences(log, Positions.parse(before), "before")

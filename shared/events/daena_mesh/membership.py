@@ -66,9 +66,10 @@ def may_share(rights: Rights, user: str | None, session_id: str, circle: Circle)
 
 
 def session_of(subject: str) -> str | None:
-    """The session in whose topic ``subject`` is; None for others."""
+    """The one session that a subject, or a pattern, is about; None for none or several."""
     domain, _, rest = subject.partition(".")
-    return rest.partition(".")[0] if domain in {"chat", "session"} else None
+    ident = rest.partition(".")[0]
+    return ident if domain in {"chat", "session"} and ident not in {"", "*", ">"} else None
 
 
 def shared(session: Session, add: Iterable[str], remove: Iterable[str]) -> list[str]:

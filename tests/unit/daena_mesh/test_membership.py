@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from daena_mesh.errors import InvalidEvent
 from daena_mesh.events import Session
-from daena_mesh.membership import MOST_MEMBERS, NOBODY, Circle, circle_of, may_read, may_share, may_write, shared
+from daena_mesh.membership import (
+    MOST_MEMBERS,
+    NOBODY,
+    Circle,
+    circle_of,
+    may_read,
+    may_share,
+    may_write,
+    session_of,
+    shared,
+)
 from daena_mesh.subjects import matches
 from daena_mesh.tokens import Rights
 
@@ -98,6 +108,20 @@ def test_members_come_and_go_and_a_repetition_changes_nothing(
     assert set(members) == ({*have, *add} - {*remove, "ada"})
     assert len(set(members)) == len(members)
     assert shared(session(members=tuple(members)), add, remove) == members
+
+
+@pytest.mark.parametrize(
+    ("pattern", "session_id"),
+    [
+        ("chat.s1.>", "s1"),
+        ("session.s1.updated", "s1"),
+        ("chat.*.message", None),
+        ("chat.>", None),
+        ("agent.s1.>", None),
+    ],
+)
+def test_a_pattern_is_about_one_session_or_none(pattern: str, session_id: str | None) -> None:
+    assert session_of(pattern) == session_id
 
 
 def test_a_session_that_is_not_there_belongs_to_nobody() -> None:
