@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from daena_mesh.errors import ConfigurationError, InvalidToken
+from daena_mesh.fetching import fetch
 from daena_mesh.jwks import Jwks
 from daena_mesh.public_keys import PublicKeys, read_pem
 from daena_mesh.settings import load
@@ -164,6 +165,19 @@ async def test_keys_of_a_file_count_beside_those_of_the_address() -> None:
             assert await settled(keyring, given.token())
             assert keyring.awaited(given.token().encode()) is None
             assert keyring.awaited(Signer("ES256", "third").token().encode()) is jwks
+
+
+async def test_whoever_asks_too_early_waits_and_an_end_lets_them_go() -> None:
+    async with key_server(Signer("ES256", "k")) as server, key_server() as other:
+        jwks = Jwks(server.url, pause_s=FOR_EVER_S)
+        async with running(jwks):
+            await eventually(lambda: jwks.is_known)
+            waits = asyncio.create_task(jwks.fetched())
+            for _ in range(20):
+                await fetch(other.url)
+            assert (len(server.asked), waits.done()) == (1, False)
+        async with within():
+            await waits
 
 
 async def test_an_end_lets_everybody_go() -> None:
