@@ -205,3 +205,37 @@ async def test_who_is_no_trusted_proxy_cannot_say_that_it_is_somebody_else(
     ):
         refused = group.create_task(is_crowded(url, two))
     assert refused.result()
+
+
+@module_loop
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (masked(0x81, b'{"type":"ping"}'), b'"event_type":"pong"'),
+        (masked(0x81, b"\xff\xfe"), closing.INVALID_DATA.code.to_bytes(2, "big")),
+        (b"\xff\xff\xff\xff", closing.PROTOCOL_ERROR.code.to_bytes(2, "big")),
+        (masked(0x88, b""), b"\x88\x00"),
+    ],
+    ids=["a message", "invalid utf-8", "no frame", "a close"],
+)
+async def test_what_comes_in_one_piece_with_an_odd_handshake_is_read_once_it_is_in(
+    shared_mesh: RunningMesh, said: bytes, told: bytes
+) -> None:
+    lines = len(shared_mesh.log)
+    reader, writer = await asyncio.open_connection("127.0.0.1", shared_mesh.port)
+    head = (
+        "GET /ws/chat/early?odd=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    try:
+        writer.write(head.encode() + said)
+        answer = b""
+        async with within():
+            while told not in answer:
+                data = await reader.read(65_536)
+                assert data, answer
+                answer += data
+        assert answer.startswith(b"HTTP/1.1 101 ")
+    finally:
+        writer.close()
+    assert shared_mesh.log[lines:] == ""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 HAND_OVER = "mesh.hand_over"
 """The key in the ``extensions`` of an ASGI scope under which `HandoverProtocol.hand_over` is found."""
 
+_MOST_EARLY_BYTES = 65_536
+
 Take = Callable[[asyncio.Transport, set[Any]], "WebSocket"]
 """Is given the transport, and the connections of its server."""
 
@@ -42,6 +44,8 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         # Browsers offer compression always, and uvicorn takes it by default; a handed-over socket has none.
         self.conn.available_extensions = []
+        self._early: bytes | None = b""
+        """What came behind the handshake before it was answered; None once it was. uvicorn would stumble over it."""
 
     def handle_connect(self, event: Any) -> None:
         """A handshake is there."""
@@ -51,6 +55,11 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """More of it. A handshake that cannot be read, such as one with an endless line, uvicorn would never answer."""
+        if self.handshake_initiated and self._early is not None:
+            self._early += data
+            if len(self._early) > _MOST_EARLY_BYTES:
+                self.transport.abort()
+            return
         super().data_received(data)
         if not self.handshake_initiated and self.conn.handshake_exc is not None and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
@@ -75,13 +84,24 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
             said = self.queue.get_nowait()
             if said["type"] == "websocket.receive" and (text := said.get("text")) is not None:
                 socket.text_received(text)
+        early, self._early = self._early, None
+        if early:
+            socket.data_received(early)
         if self.read_paused:
             transport.resume_reading()
         return socket
 
+    def _let_in(self) -> None:
+        """It was accepted, and not handed over at once: from here on it is uvicorn's."""
+        early, self._early = self._early, None
+        if early and not self.transport.is_closing():
+            super().data_received(early)
+
     async def send(self, message: Any) -> None:
         """Send; an answer that refuses the handshake completes it."""
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.loop.call_soon(self._let_in)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
             self.handshake_complete = True
 
