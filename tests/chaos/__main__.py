@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mesh_cli.loop import allow_many_sockets
 from tests.chaos.director import Outcome, perform
-from tests.chaos.faults import all_faults
+from tests.chaos.faults import all_faults, random_pairs
 from tests.chaos.load import Amounts
 from tests.chaos.report import is_good, targets, write
 
@@ -32,7 +32,7 @@ def main() -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10_000)
     faults = [f for f in all_faults() if not options.only or any(part in f.name for part in options.only)]
     chance = random.Random(seed)
-    acts = [[fault] for fault in faults] + [chance.sample(all_faults(), 2) for _ in range(options.pairs)]
+    acts = [[fault] for fault in faults] + random_pairs(options.pairs, chance)
     allow_many_sockets()
     amounts = Amounts(clients=options.clients, rate=options.rate, sessions=options.sessions)
     begun = time.monotonic()

@@ -16,7 +16,7 @@ import nats
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from tests.chaos.checker import Finding, check
-from tests.chaos.faults import Fault, Scene
+from tests.chaos.faults.fault import Fault, Scene
 from tests.chaos.ledger import Track, View
 from tests.chaos.load import Amounts, Load
 from tests.chaos.report import p99
@@ -226,7 +226,7 @@ class _Watch:
 
 
 async def _check(stage: Stage, load: Load, spectators: Spectators, outcome: Outcome) -> None:
-    views = [*spectators.views(), *await _log(stage, load)]
+    views = [*spectators.views(), *await _log(stage, load, is_whole=not any(act.may_tell for act in outcome.acts))]
     for view in views:
         outcome.findings += check(load.books[view.subject], view, is_ordered=load.is_ordered(view.subject))
     outcome.refused = load.refused
@@ -237,8 +237,8 @@ async def _check(stage: Stage, load: Load, spectators: Spectators, outcome: Outc
     outcome.log = sum(1 for view in views if view.onlooker == "the log" for _ in view.track.items())
 
 
-async def _log(stage: Stage, load: Load) -> list[View]:
-    """What the log itself has of RECORDS, read by a consumer of nats-py."""
+async def _log(stage: Stage, load: Load, *, is_whole: bool) -> list[View]:
+    """What the log itself has of RECORDS, read by a consumer of nats-py; where it is not whole, from its beginning."""
     tracks = {subject: Track() for subject in load.books if load.is_record(subject)}
     js = stage.operator.connection.client.jetstream(timeout=20)
     config = ConsumerConfig(
@@ -258,7 +258,11 @@ async def _log(stage: Stage, load: Load) -> list[View]:
                     track.saw(content)
         waiting -= len(messages)
     await reading.unsubscribe()
-    return [View("the log", subject, 0, track) for subject, track in tracks.items()]
+    return [View("the log", subject, 0 if is_whole else _begin(track), track) for subject, track in tracks.items()]
+
+
+def _begin(track: Track) -> int:
+    return next((number for number in track.items() if isinstance(number, int)), 0)
 
 
 def _content(body: bytes) -> int:

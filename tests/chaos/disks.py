@@ -19,7 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-SIZE_MIB = 192
+from tests.support.deadlines import eventually_sync
+
+SIZE_MIB = 1_024
 
 
 def can_mount_disks() -> bool:
@@ -63,14 +65,17 @@ class Disks:
         _run("cp", "--sparse=always", str(self._image(name)), str(self._image(name)) + ".cut")
 
     def replace(self, name: str) -> None:
-        """Go on with what was kept; the disk must not be in use."""
-        _run("umount", str(self.path(name)))
+        """Go on with what was kept."""
+        eventually_sync(lambda: _went_well("umount", str(self.path(name))), within_s=20)  # somebody may just be going
         Path(f"{self._image(name)}.cut").replace(self._image(name))
         self._mount(name)
 
     def fill(self, name: str) -> None:
         """Leave no room."""
+        free = shutil.disk_usage(self.path(name)).free
         with (self.path(name) / "ballast").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, free - 1_000_000))
+            file.seek(0, os.SEEK_END)
             block = b"\xa5" * 65_536
             try:
                 while True:
@@ -94,6 +99,10 @@ class Disks:
             _run("umount", "-l", str(self.path(name)), check=False)
             self._image(name).unlink(missing_ok=True)
             Path(f"{self._image(name)}.cut").unlink(missing_ok=True)
+
+
+def _went_well(*command: str) -> bool:
+    return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
 
 
 def _run(*command: str, check: bool = True) -> None:

@@ -52,10 +52,19 @@ class Spectator(Member):
         self.tracks: dict[str, Track] = {}
         self.newest_number: dict[str, int] = {}
         self.owed_from: dict[str, int] = {}
+        self.is_absent = False
+        """It stays away until it is called."""
+        self.counted_from = 0.0
+        """What it lacks is counted from this moment on."""
         self.dropped = 0
         """Events that it knew already."""
         self.unfit = 0
         """How often a frame did not follow what it had."""
+
+    def cut_off(self) -> None:
+        """End its connection, without a word."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Come back."""
@@ -97,8 +106,7 @@ class Spectator(Member):
         known = self._newest.get(letter, "")
         if known and frame.prev and frame.prev != known and _is_newer(frame.prev, known):
             self.unfit += 1
-            assert self._transport is not None
-            self._transport.abort()  # and resume from what it has
+            self.cut_off()  # and resume from what it has
             return
         if known and not _is_newer(frame.cursor, known):
             self.dropped += 1
@@ -153,7 +161,7 @@ class Spectators(Crowd):
 
     def away(self) -> int:
         """How many are not well."""
-        return sum(not spectator.well for spectator in self.spectators)
+        return sum(not (spectator.well or spectator.is_absent) for spectator in self.spectators)
 
     def staleness(self, now: float, is_counted: Callable[[str], bool]) -> list[float]:
         """For how long each has owed to it what was acknowledged, in seconds."""
@@ -166,12 +174,35 @@ class Spectators(Crowd):
         ]
 
     def _stale(self, spectator: Spectator, subject: str, now: float) -> float:
+        if spectator.is_absent:
+            return 0.0
         acked_at = self._books[subject].acked_at
         following = spectator.newest_number.get(subject, spectator.owed_from.get(subject, 0) - 1) + 1
-        return max(0.0, now - acked_at[following]) if following < len(acked_at) else 0.0
+        if following >= len(acked_at):
+            return 0.0
+        return max(0.0, now - max(acked_at[following], spectator.counted_from))
 
-    def storm(self, share: float) -> None:
+    def storm(self, share: float, chance: random.Random) -> None:
         """Cut off this share of all, who come back at once."""
-        for spectator in random.sample(self.spectators, int(share * len(self.spectators))):
-            if spectator._transport is not None:
-                spectator._transport.abort()
+        for spectator in chance.sample(self.spectators, int(share * len(self.spectators))):
+            spectator.cut_off()
+
+    def send_away(self, share: float, chance: random.Random) -> list[Spectator]:
+        """Cut off this share of all, who do not come back until they are called."""
+        absent = chance.sample(self.spectators, int(share * len(self.spectators)))
+        for spectator in absent:
+            spectator.is_absent = True
+            spectator.cut_off()
+        return absent
+
+    def call_back(self, absent: Sequence[Spectator]) -> None:
+        """Let them come back."""
+        for spectator in absent:
+            spectator.is_absent = False
+            spectator.counted_from = time.monotonic()
+            self.send(spectator)
+
+    def send(self, member: Member) -> None:
+        """Let one connect."""
+        if not (isinstance(member, Spectator) and member.is_absent):
+            super().send(member)

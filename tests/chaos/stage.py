@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
 import msgspec
 
 from daena_mesh.errors import MeshError
@@ -23,6 +24,7 @@ from mesh_cli.cluster.certificates import ensure_certificate
 from mesh_cli.cluster.node import Node
 from mesh_cli.cluster.running import HOST, Cluster, free_ports
 from mesh_cli.cluster.topology import APIS, EDGES, NODES, Topology, on_loopback, usual_nats_ports
+from tests.chaos.clocks import Clocks, can_step_clocks
 from tests.chaos.disks import Disks, can_mount_disks
 from tests.chaos.network import Network, can_make_networks
 from tests.support.deadlines import eventually
@@ -33,12 +35,14 @@ NODE_NAMES = tuple(f"n{number + 1}" for number in range(NODES))
 class Stage:
     """A context manager; ``network`` and ``disks`` are None where this machine does not allow them."""
 
-    def __init__(self, folder: Path, *, variables: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *, variables: dict[str, str] | None = None, services: bool = True) -> None:
         self._folder = folder
         self._variables = variables or {}
+        self._has_services = services
         self._stack = AsyncExitStack()
         self.network: Network | None = None
         self.disks: Disks | None = None
+        self.clocks: Clocks | None = None
         self.cluster: Cluster
         self.operator: Mesh
         """A connection of the test's own, to look at streams with."""
@@ -58,15 +62,18 @@ class Stage:
 
     async def _enter(self) -> None:
         topology = self._topology()
-        self.cluster = await self._stack.enter_async_context(Cluster(topology))
+        self.cluster = await self._stack.enter_async_context(Cluster(topology, services=self._has_services))
         async with asyncio.timeout(90):
             await self.cluster.ready()
-        self.operator = await self._stack.enter_async_context(self.mesh("operator"))
+        self.operator = self.mesh("operator", provisions=not self._has_services)
+        await self._stack.enter_async_context(self.operator)
 
     def _topology(self) -> Topology:
         names = [*NODE_NAMES, *(f"api-{n + 1}" for n in range(APIS)), *(f"edge-{n + 1}" for n in range(EDGES))]
         if can_make_networks():
             self.network = self._stack.enter_context(Network(names))
+        if can_step_clocks():
+            self.clocks = Clocks(self._folder)
         if can_mount_disks():
             self.disks = self._stack.enter_context(Disks(self._folder, NODE_NAMES))
         ports = usual_nats_ports(4222) if self.network else free_ports(3 * NODES)
@@ -79,17 +86,21 @@ class Stage:
             network = self.network
             nodes = [replace(n, host=network.address(n.name), launcher=network.launcher(n.name)) for n in nodes]
             addresses += [node.host for node in nodes]
-            launchers: dict[str, Sequence[str]] = {name: network.launcher(name) for name in names[NODES:]}
-            topology = replace(topology, launchers=launchers)
+        launchers: dict[str, Sequence[str]] = {name: self._launcher(name) for name in names[NODES:]}
         certificate = ensure_certificate(self._folder / "tls", addresses)
-        return replace(topology, nodes=nodes, certificate=certificate, variables=self._variables)
+        return replace(topology, nodes=nodes, launchers=launchers, certificate=certificate, variables=self._variables)
 
-    def mesh(self, name: str, turn: int = 0) -> Mesh:
+    def _launcher(self, name: str) -> tuple[str, ...]:
+        parts = (self.network, self.clocks)
+        return tuple(word for part in parts if part is not None for word in part.launcher(name))
+
+    def mesh(self, name: str, turn: int = 0, *, provisions: bool = False) -> Mesh:
         """A connection of an agent, which looks at another node first for each ``turn``."""
         urls = self.cluster.topology.nats_urls
         known = self.cluster.topology.settings
         turned = ",".join([*urls[turn % NODES :], *urls[: turn % NODES]])
-        return Mesh(MeshSettings(nats_url=turned, nats_ca=known["MESH_NATS_CA"], replicas=3), name=name, wait_s=20)
+        settings = MeshSettings(nats_url=turned, nats_ca=known["MESH_NATS_CA"], replicas=3)
+        return Mesh(settings, name=name, wait_s=20, provisions=provisions)
 
     def node(self, name: str) -> Node:
         """The nats-server of that name."""
@@ -115,6 +126,33 @@ class Stage:
         reply = await self.operator.connection.request(f"$JS.API.STREAM.INFO.{name}", b"", timeout_s=2)
         info: dict[str, Any] = msgspec.json.decode(reply.body)
         return info
+
+    async def node_of(self, service: str) -> str:
+        """The node that an API or an edge is connected to."""
+        wanted = f"mesh-{service.partition('-')[0]}/"
+        assert self.network is not None
+        address = self.network.address(service)
+        async with httpx.AsyncClient(timeout=5) as http:
+            for node in self.cluster.nodes:
+                listed = (await http.get(f"{node.monitoring_url}/connz")).json()["connections"]
+                if any(c["ip"] == address and c.get("name", "").startswith(wanted) for c in listed):
+                    return node.name
+        raise AssertionError(f"{service} is connected to no node")
+
+    async def limit(self, stream: str, max_bytes: int) -> None:
+        """Change how much a stream keeps."""
+        config = {**(await self.stream(stream))["config"], "max_bytes": max_bytes}
+        await self._ask(f"UPDATE.{stream}", config)
+
+    async def delete(self, stream: str) -> None:
+        """Delete a stream."""
+        await self._ask(f"DELETE.{stream}", {})
+
+    async def _ask(self, verb: str, request: dict[str, Any]) -> None:
+        body = msgspec.json.encode(request)
+        reply = await self.operator.connection.request(f"$JS.API.STREAM.{verb}", body, timeout_s=10)
+        answer = msgspec.json.decode(reply.body)
+        assert "error" not in answer, answer
 
     async def all_copies(self) -> None:
         """Return once every stream has three copies that are up to date."""

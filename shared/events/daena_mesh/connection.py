@@ -22,6 +22,7 @@ from nats.aio.client import Client
 
 from daena_mesh.credential_renewal import Renewal
 from daena_mesh.errors import MeshError, MeshUnavailable
+from daena_mesh.peers import Peers
 from daena_mesh.tap import Handler, Shortcut, Tap, TapTransport
 
 State = Literal["connecting", "connected", "degraded", "closed"]
@@ -193,6 +194,12 @@ class Connection:
         if self._state == "connected":
             self._change("degraded", reason)
 
+    def leave(self, reason: str) -> None:
+        """Go to another server, where one is known."""
+        if self._tap is not None and self._client is not None and len(self._urls) > 1:
+            _log.warning("%s: leaves its server: %s", self.name, reason)
+            self._lost(self._client)
+
     def restore(self) -> None:
         """The leaders answer again."""
         if self._state == "degraded" and self._ready.is_set():
@@ -252,7 +259,13 @@ class Connection:
         if self._renewal is not None:
             self._renewal.begin()
         self._client = client = Client()
-        transport = TapTransport(self._handlers, self.shortcuts, lambda: self._lost(client))
+        peers = Peers()
+
+        def informed(info: bytes) -> None:
+            if peers.are_gone(info):
+                self.leave("its server is alone, without its peers")
+
+        transport = TapTransport(self._handlers, self.shortcuts, lambda: self._lost(client), informed)
         client._transport = transport  # noqa: SLF001 - held by a test against the pinned version
         await client.connect(
             url,

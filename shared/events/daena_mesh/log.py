@@ -7,6 +7,7 @@ The head of what one reads comes from the stream's leader; batches come from any
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,8 +28,11 @@ from daena_mesh.replays import Replays
 from daena_mesh.settings import MeshSettings
 from daena_mesh.shared_run import SharedRun
 
-_ATTEMPT_S = 2.0
+_ATTEMPT_S = 1.0
 _RETRY_S = 0.05
+_FIRST_ANSWER_S = 0.4
+_LEADERS_S = 4.0
+_MOST_SILENT_S = 10.0
 _CONFLICTS = frozenset({10071, 10164})
 _TRY_AGAIN = frozenset({10158, 10008, 10077})
 
@@ -135,21 +139,40 @@ class Log(StreamReader):
 
     async def reconnected(self) -> None:
         """For `Connection.on_up`: learn the epochs, and have followers heal. Raises `MeshUnavailable`."""
-        await self.learn_epochs()
+        await self._learn_epochs_soon()
         self._tell()
+
+    async def _learn_epochs_soon(self) -> None:
+        """Learn them. While a cluster chooses its leaders nobody answers: then ask again often, by this connection."""
+        answer_s, until = _FIRST_ANSWER_S, time.monotonic() + _LEADERS_S
+        while self.connection.is_clustered and time.monotonic() < until:
+            with contextlib.suppress(TimeoutError, MeshUnavailable):
+                async with asyncio.timeout(answer_s):
+                    await self.learn_epochs()
+                    return
+            if not self.connection.is_connected:
+                break
+            answer_s = min(2 * answer_s, 2.0)
+            await asyncio.sleep(_RETRY_S)
+        await self.learn_epochs()
 
     async def watch_leaders(self, interval_s: float = 2.0) -> None:
         """For ever: notice leaders that do not answer through a connection that looks well, and new epochs."""
+        heard = time.monotonic()
         while True:
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(interval_s if self.connection.state == "connected" else interval_s / 4)
             if not self.connection.is_connected:
+                heard = time.monotonic()
                 continue
             before = self._lives()
             try:
                 await self.learn_epochs()
             except MeshUnavailable as error:
                 self.connection.degrade(str(error))
+                if self.connection.is_clustered and time.monotonic() - heard > _MOST_SILENT_S:
+                    self.connection.leave(str(error))
                 continue
+            heard = time.monotonic()
             was_degraded = self.connection.state == "degraded"
             self.connection.restore()
             if was_degraded or before != self._lives():

@@ -30,8 +30,12 @@ class Shortcut(Protocol):
 
 
 _USER_TIMEOUT_MS = 6_000
-_H, _M = b"HM"
+_H, _M, _I = b"HMI"
 _log = logging.getLogger(__name__)
+
+
+def _ignore(_info: bytes) -> None:
+    """Who is told nothing of the server needs nothing."""
 
 
 class Tap(asyncio.Protocol):
@@ -43,8 +47,11 @@ class Tap(asyncio.Protocol):
         handlers: dict[bytes, Handler],
         shortcuts: dict[bytes, Shortcut],
         lost: Callable[[], None],
+        informed: Callable[[bytes], None] = _ignore,
     ) -> None:
         """``handlers`` maps the ids of subscriptions to what takes their messages; ``lost`` is told at the end.
+
+        ``informed`` is given the JSON by which the server tells of itself, also when that changes.
 
         ``shortcuts`` has what is asked first, by subject and id, such as ``live.chat.s1.message L5``.
         """
@@ -52,6 +59,7 @@ class Tap(asyncio.Protocol):
         self._handlers = handlers
         self._shortcuts = shortcuts
         self._lost = lost
+        self._informed = informed
         self._rest = b""
         self._after_turn: list[Callable[[], None]] = []
         self.is_handling = False
@@ -140,6 +148,8 @@ class Tap(asyncio.Protocol):
                     _log.exception("a message on %.80r could not be handled", which)
             else:  # INFO, PING, PONG, +OK, -ERR
                 end = eol - 1
+                if kind == _I:
+                    self._informed(data[start + 5 : eol])
                 self._inner.data_received(data[start : end + 2])
             start = end + 2
         return data[start:]
@@ -157,13 +167,23 @@ class TapTransport(TcpTransport):
     """nats-py's TCP transport with a `Tap` in it, and a bound on how long written bytes may stay unacknowledged."""
 
     def __init__(
-        self, handlers: dict[bytes, Handler], shortcuts: dict[bytes, Shortcut], lost: Callable[[], None]
+        self,
+        handlers: dict[bytes, Handler],
+        shortcuts: dict[bytes, Shortcut],
+        lost: Callable[[], None],
+        informed: Callable[[bytes], None] = _ignore,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._handlers = handlers
         self._shortcuts = shortcuts
         self._lost = lost
+        self._informed = informed
         self.tap: Tap | None = None
+
+    def close(self) -> None:
+        """Close the socket. It counts as lost at once: TLS would wait half a minute for a frozen server's farewell."""
+        super().close()  # type: ignore[no-untyped-call]
+        self._lost()
 
     def __bool__(self) -> bool:
         return True  # or nats-py would make a transport of its own
@@ -173,7 +193,7 @@ class TapTransport(TcpTransport):
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
         inner = asyncio.StreamReaderProtocol(reader)
-        self.tap = Tap(inner, self._handlers, self._shortcuts, self._lost)
+        self.tap = Tap(inner, self._handlers, self._shortcuts, self._lost, self._informed)
         tap = self.tap
         async with asyncio.timeout(connect_timeout):
             transport, _ = await loop.create_connection(lambda: tap, uri.hostname or "", uri.port or 4222)
@@ -195,7 +215,7 @@ class TapTransport(TcpTransport):
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
         inner = asyncio.StreamReaderProtocol(reader)
-        tap = Tap(inner, self._handlers, self._shortcuts, self._lost)
+        tap = Tap(inner, self._handlers, self._shortcuts, self._lost, self._informed)
         host = uri if isinstance(uri, str) else uri.hostname
         async with asyncio.timeout(connect_timeout):
             transport = await loop.start_tls(self._io_writer.transport, tap, ssl_context, server_hostname=host)

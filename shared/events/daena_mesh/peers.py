@@ -1,0 +1,37 @@
+"""Whether the server at the other end still has peers: it tells by INFO with whom it makes a cluster.
+
+A server that lost them all is cut off, or they are dead. Connections to it stay well, and nothing comes through them
+any more; a leader of streams among such servers answers for some seconds longer. Specification: NATS client protocol,
+INFO, https://docs.nats.io/reference/reference-protocols/nats-protocol
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class _Info(msgspec.Struct):
+    connect_urls: Sequence[str] = ()
+
+
+_decode = msgspec.json.Decoder(_Info).decode
+
+
+class Peers:
+    """What one connection was told of them."""
+
+    def __init__(self) -> None:
+        self._had_some = False
+
+    def are_gone(self, info: bytes) -> bool:
+        """Take in the JSON of an INFO, and tell whether all peers went away that there were on this connection."""
+        try:
+            known = len(_decode(info).connect_urls)
+        except msgspec.DecodeError:
+            return False
+        if known > 1:
+            self._had_some = True
+            return False
+        return self._had_some

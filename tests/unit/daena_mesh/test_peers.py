@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import json
+
+from daena_mesh.peers import Peers
+
+
+def info(*urls: str) -> bytes:
+    return json.dumps({"server_id": "x", "connect_urls": urls}).encode()
+
+
+def test_a_server_that_lost_all_of_its_peers_is_alone() -> None:
+    peers = Peers()
+    assert not peers.are_gone(info("a:1", "b:1", "c:1"))
+    assert not peers.are_gone(info("a:1", "b:1"))
+    assert peers.are_gone(info("a:1"))
+
+
+def test_one_that_never_had_any_is_not_left() -> None:
+    peers = Peers()
+    assert not peers.are_gone(b'{"server_id": "x"}')
+    assert not peers.are_gone(info("a:1"))
+
+
+def test_what_is_no_json_tells_nothing() -> None:
+    peers = Peers()
+    assert not peers.are_gone(info("a:1", "b:1"))
+    assert not peers.are_gone(b"{")
