@@ -80,7 +80,7 @@ class Mesh:
         self.log = Log(self.connection, self.layout, settings, patience_s=wait_s, door=door)
         self._provisions = provisions
         if provisions:
-            self.connection.on_up(lambda: provision(self.connection, self.layout, settings))
+            self.connection.on_up(lambda: provision(self.connection, self.layout, settings, self.log.epochs))
         self.connection.on_up(self.log.reconnected)
         self.wait_s = wait_s
         self._outbox = Outbox(self._store)

@@ -5,9 +5,12 @@ Idempotent, and repeated after every reconnect: a memory stream is gone after a 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from daena_mesh.connection import Connection, header_block
 from daena_mesh.cursors import new_epoch
@@ -20,13 +23,19 @@ from daena_mesh.settings import MeshSettings
 ASKS = "ASKS"
 _S = 1_000_000_000
 _TIMEOUT_S = 5.0
+_FIRST_ANSWERS_S = (0.5, 1.0)
 _FIXED = ("storage", "retention", "name")
 """What a stream cannot change, or must not under its users."""
 _log = logging.getLogger(__name__)
 
 
+class _State(msgspec.Struct):
+    first_seq: int = 0
+
+
 class _Info(ApiReply):
     config: dict[str, Any] | None = None
+    state: _State | None = None
 
 
 def wanted_streams(layout: Layout, settings: MeshSettings, *, is_clustered: bool = False) -> list[dict[str, Any]]:
@@ -98,25 +107,31 @@ def _bucket(name: str, storage: dict[str, Any], *, ttl: bool) -> dict[str, Any]:
     }
 
 
-async def provision(connection: Connection, layout: Layout, settings: MeshSettings) -> None:
+async def provision(
+    connection: Connection, layout: Layout, settings: MeshSettings, known: Mapping[str, tuple[str, int]] | None = None
+) -> None:
     """Make all streams and buckets as they should be, and give each event stream its epoch.
 
+    ``known`` has names and sequences of markers from before: where a limit has taken one since, its name stays.
     Raises `ProvisioningError` where a stream of that name must not be changed, `MeshUnavailable` without an answer.
     """
+    begins: dict[str, int] = {}
     for config in wanted_streams(layout, settings, is_clustered=connection.is_clustered):
-        await _provision(connection, config)
+        begins[config["name"]] = await _provision(connection, config)
     for stream in layout.streams:
-        await mark_epoch(connection, stream, new_epoch())
+        name, seq = (known or {}).get(stream, ("", 0))
+        await mark_epoch(connection, stream, name if name and begins[stream] > seq else new_epoch())
 
 
-async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
+async def _provision(connection: Connection, wanted: dict[str, Any]) -> int:
+    """Make one as it should be; its first sequence, 0 where it is new."""
     name = wanted["name"]
-    info = await _ask(connection, f"INFO.{name}", {})
+    info = await _look(connection, name)
     if info.error and info.error.err_code == NO_STREAM:
         created = await _ask(connection, f"CREATE.{name}", wanted)
         if created.error is None:
             _log.info("stream %s created", name)
-            return
+            return 0
         if created.error.err_code != NAME_IN_USE:
             raise _refused(name, created.error)
         info = await _ask(connection, f"INFO.{name}", {})  # another API was first
@@ -126,8 +141,9 @@ async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
     if wanted["num_replicas"] == 1 and have.get("persist_mode") == "async":  # made when the server was alone
         wanted = {**wanted, "storage": have["storage"], "persist_mode": "async"}
     changed = differing(have, wanted)
+    begin = info.state.first_seq if info.state else 0
     if not changed:
-        return
+        return begin
     for key in _FIXED:
         if key in changed:
             raise ProvisioningError(
@@ -139,6 +155,7 @@ async def _provision(connection: Connection, wanted: dict[str, Any]) -> None:
     if updated.error:
         raise _refused(name, updated.error)
     _log.info("stream %s upgraded: %s", name, ", ".join(sorted(changed)))
+    return begin
 
 
 def differing(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,6 +171,14 @@ def _absent(value: object) -> object:
 def _refused(name: str, error: ApiError) -> Exception:
     message = f"JetStream refuses stream {name}: {error.description} ({error.err_code})"
     return MeshUnavailable(message) if error.code == 503 else ProvisioningError(message)
+
+
+async def _look(connection: Connection, name: str) -> _Info:
+    """What there is. While a cluster chooses its leader nobody answers: whoever asks again soon does not wait long."""
+    for answer_s in _FIRST_ANSWERS_S:
+        with contextlib.suppress(MeshUnavailable):
+            return await call(connection, f"STREAM.INFO.{name}", {}, _Info, timeout_s=answer_s)
+    return await _ask(connection, f"INFO.{name}", {})
 
 
 async def _ask(connection: Connection, verb: str, request: dict[str, Any]) -> _Info:

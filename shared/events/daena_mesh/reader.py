@@ -77,6 +77,7 @@ class StreamConfig(msgspec.Struct):
 
     max_age: int = 0
     max_bytes: int = -1
+    allow_msg_ttl: bool = False
 
 
 class _InfoReply(ApiReply):
@@ -149,6 +150,9 @@ class StreamReader:
             kept = await self.first_since(stream, oldest) or state.last_seq + 1
         if config.max_bytes > 0 and state.bytes >= _PRESSED * config.max_bytes:
             pressed = True
+            kept = max(kept, await self._first(stream, {"seq": state.first_seq}) or state.last_seq + 1)
+        elif state.first_seq > 1 and not config.allow_msg_ttl:
+            # The marker was the first of all. Some limit took it, though it may be wider by now, or somebody purged.
             kept = max(kept, await self._first(stream, {"seq": state.first_seq}) or state.last_seq + 1)
         if not pressed:
             self._kept[stream] = time.monotonic(), kept

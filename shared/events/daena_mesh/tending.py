@@ -32,7 +32,7 @@ async def tend(log: Log) -> None:
 
 async def _restore(log: Log) -> None:
     try:
-        await provision(log.connection, log.layout, log.settings)
+        await provision(log.connection, log.layout, log.settings, log.epochs)
         await log.reconnected()
     except MeshUnavailable:
         return
