@@ -34,6 +34,7 @@ from mesh_api.metrics import Requests
 from mesh_api.origins import Origins
 from mesh_api.page import page_router
 from mesh_api.settings import ApiSettings
+from mesh_api.tracing import Tracing
 
 
 def create_app(settings: ApiSettings | None = None, *, with_page: bool = False) -> FastAPI:
@@ -66,6 +67,7 @@ def create_app(settings: ApiSettings | None = None, *, with_page: bool = False) 
     )
     problems.install(app, lambda path: openapi.allowed(app, path))
     app.add_middleware(Origins, settings=settings)
+    app.add_middleware(Tracing)
     app.add_middleware(Guard, max_request_bytes=settings.max_request_bytes, requests=requests)
     for router in (
         *(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -10,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
-from daena_mesh import codec
+from daena_mesh import codec, trace
 from daena_mesh.codec import Poison
 from daena_mesh.cursors import Positions
 from daena_mesh.errors import InvalidCursor, InvalidQuery
@@ -31,9 +30,6 @@ router = APIRouter(prefix="/api/v1", tags=["events"], route_class=GuardedRoute)
 _MOST_PATTERNS = 8
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """What nats-server can count in nanoseconds since 1970, and no more."""
-_traceparent = re.compile(
-    rb"\r\ntraceparent: *([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}) *\r\n", re.IGNORECASE
-).search
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _POSITION = {"examples": ["Rk3f9ab-120.Sp9a2cd-88"]}
 
@@ -173,10 +169,10 @@ def frame(message: Stored, cursor: str, most_bytes: int) -> bytes:
     if (kind := kind_of(message.subject)) is None:
         raise Poison("its subject breaks the grammar")
     envelope = codec.check(message.body, kind.event_type, most_bytes)
-    found = _traceparent(message.headers + b"\r\n")
+    traceparent = trace.of_headers(message.headers).encode()
     return codec.splice(
         b'{"topic":"events","cursor":"%b","subject":"%b",%b'
-        % (cursor.encode(), message.subject, b'"traceparent":"%b",' % found[1] if found else b""),
+        % (cursor.encode(), message.subject, b'"traceparent":"%b",' % traceparent if traceparent else b""),
         message.body,
         envelope,
         event_type=kind.event_type.encode(),

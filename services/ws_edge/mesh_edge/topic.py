@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from daena_mesh import trace
 from daena_mesh.chain import Chain
 from daena_mesh.codec import Poison
 from daena_mesh.connection import Subscription
@@ -19,6 +20,7 @@ from daena_mesh.ids import now
 from daena_mesh.layout import LETTERS, SIGNALS, STREAM_OF_LETTER
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
+from daena_mesh.subjects import event_type_of
 from daena_mesh.want import Filters
 from mesh_edge.catchup import CatchUp
 from mesh_edge.closing import Closing
@@ -178,9 +180,19 @@ class Topic(Fanout):
         self.queue(frame)
         if self.is_remembering:
             self.catch_up.remember(message.stream, message.seq, chain.position, frame)
-        if prev is not None and self.follower.hold is None and self.wire is FRAMES:
+        if trace.is_on():  # then messages come here, each of them: what is learned would pass it by
+            self._trace(message)
+        elif prev is not None and self.follower.hold is None and self.wire is FRAMES:
             self.learn(self.label, self._prefixes[message.stream], message, chain)
         return True
+
+    def _trace(self, message: Stored) -> None:
+        if parent := trace.of_headers(message.headers):
+            subject, sockets = message.subject.decode(), len(self.ready)
+            with trace.span(
+                f"deliver {event_type_of(subject)}", "consumer", parent=parent, topic=self.name, sockets=sockets
+            ):
+                pass
 
     def frame(self, message: Stored, prev: int | None, at: Mapping[str, int] | None = None) -> bytes:
         """A message as this topic's readers are given it, with the positions ``at`` after it; raises `Poison`."""

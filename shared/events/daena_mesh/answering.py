@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from daena_mesh import trace
 from daena_mesh.answers import Answers, answer_id, is_old
 from daena_mesh.asks import Ask, Target, read_ask
 from daena_mesh.errors import InvalidEvent, MeshError, MeshUnavailable
@@ -174,7 +175,9 @@ class Answering:
             return
         with self._jobs.begun(ask, delivery) as job:
             if job is not None:
-                await self._answer(job, served)
+                parent = trace.of_headers(message.headers)
+                with trace.span("answer ask", "consumer", parent=parent, subject=subject, attempt=attempt):
+                    await self._answer(job, served)
 
     async def _answer(self, job: Job, served: _Served) -> None:
         began, failure = time.perf_counter(), ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from daena_mesh import codec
+from daena_mesh import codec, trace
 from daena_mesh.connection import header_block
 from daena_mesh.errors import InvalidEvent, InvalidId, MeshUnavailable
 from daena_mesh.ids import dedup_id, now
@@ -164,8 +164,14 @@ class Asks:
 
     async def put(self, draft: Draft) -> None:
         """Store it, once for its message; raises `MeshUnavailable`."""
+        headers = {"Nats-Msg-Id": dedup_id(draft.subject, draft.message_id)}
+        with trace.span("store ask", "producer", subject=draft.subject):
+            if traceparent := trace.current():
+                headers[trace.HEADER] = traceparent
+            await self._put(draft, header_block(headers))
+
+    async def _put(self, draft: Draft, headers: bytes) -> None:
         connection = self._mesh.connection
-        headers = header_block({"Nats-Msg-Id": dedup_id(draft.subject, draft.message_id)})
         deadline = time.monotonic() + self._deadline_s
         while True:
             await connection.wait_ready(self._patience_s)

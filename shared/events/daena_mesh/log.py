@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from daena_mesh import trace
 from daena_mesh.audits import Audits
 from daena_mesh.connection import Connection, Reply, State, header_block
 from daena_mesh.cursors import Cursor
@@ -27,6 +28,7 @@ from daena_mesh.reader import StreamReader, not_provisioned
 from daena_mesh.replays import Replays
 from daena_mesh.settings import MeshSettings
 from daena_mesh.shared_run import SharedRun
+from daena_mesh.subjects import event_type_of
 
 _ATTEMPT_S = 1.0
 _RETRY_S = 0.05
@@ -252,8 +254,18 @@ class Log(StreamReader):
         if expect_last is not None:
             headers["Nats-Expected-Last-Subject-Sequence-Subject"] = expect_last[0]
             headers["Nats-Expected-Last-Subject-Sequence"] = str(expect_last[1])
-        block = header_block(headers)
-        patience_s = self._patience_s if patience_s is None else patience_s
+        storing = trace.span(f"store {event_type_of(subject)}", "producer", subject=subject)
+        with storing if trace.is_on() else contextlib.nullcontext():
+            if traceparent := trace.current():
+                headers[trace.HEADER] = traceparent
+            patience_s = self._patience_s if patience_s is None else patience_s
+            block = header_block(headers)
+            ack = await self._store(stream, subject, body, block, deadline_s=deadline_s, patience_s=patience_s)
+        return Ack(event_id, self.cursor(stream, ack.seq), ack.seq, ack.duplicate)
+
+    async def _store(
+        self, stream: str, subject: str, body: bytes, block: bytes, *, deadline_s: float, patience_s: float
+    ) -> PubAck:
         deadline = time.monotonic() + deadline_s
         while True:
             await self.connection.wait_ready(min(patience_s, max(0.0, deadline - time.monotonic())))
@@ -262,7 +274,7 @@ class Log(StreamReader):
                 reply = await self.connection.request(subject, body, timeout_s=_ATTEMPT_S, headers=block)
                 if (ack := acknowledged(stream, reply)) is not None:
                     self.acks.note(time.perf_counter() - began)
-                    return Ack(event_id, self.cursor(stream, ack.seq), ack.seq, ack.duplicate)
+                    return ack
                 reason = MeshUnavailable(f"stream {stream} has no leader at the moment")
             except MeshUnavailable as error:
                 reason = error

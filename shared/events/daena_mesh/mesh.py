@@ -84,6 +84,10 @@ class Mesh:
         self.connection.on_up(self.log.reconnected)
         self.wait_s = wait_s
         self._outbox = Outbox(self._store)
+        if settings.traces:
+            from daena_mesh import otel
+
+            otel.enable(settings.traces, name.partition("/")[0])
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Annotated, NamedTuple, TypeVar, get_type_hints
+from typing import Annotated, Literal, NamedTuple, TypeVar, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -43,6 +43,10 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     records_max_bytes: Annotated[int, Meta(ge=-1, description="How much RECORDS keeps, in bytes; -1: no limit.")] = -1
     signals_max_age_s: Annotated[int, Meta(ge=60, description="How long SIGNALS keeps an event, in seconds.")] = 86_400
     signals_max_bytes: Annotated[int, Meta(ge=1_048_576, description="How much SIGNALS keeps, in bytes.")] = 268_435_456
+    traces: Annotated[
+        Literal["", "otlp", "console"],
+        Meta(description="Spans of OpenTelemetry: `otlp` to a collector, `console` to standard output; empty: none."),
+    ] = ""
     replicas: Annotated[
         int, Meta(ge=1, le=5, description="Copies of each stream: 1 on a single server, 3 in a cluster.")
     ] = 1
@@ -87,4 +91,5 @@ def describe(cls: type[msgspec.Struct]) -> Iterator[Setting]:
         hint = hints[field]
         about = next((meta.description for meta in getattr(hint, "__metadata__", ()) if meta.description), "")
         base = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
-        yield Setting(PREFIX + field.upper(), getattr(base, "__name__", str(base)), str(defaults[field]), about)
+        kind = "str" if get_origin(base) is Literal else getattr(base, "__name__", str(base))
+        yield Setting(PREFIX + field.upper(), kind, str(defaults[field]), about)
