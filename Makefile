@@ -10,7 +10,7 @@ WORKERS = 2
 PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: help up install test fuzz chaos lint format wheel sbom audit lock docs types vendor clean
+.PHONY: help up install test minute fuzz chaos lint format wheel sbom audit lock docs types vendor clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ install: ## install into .venv what requirements.lock pins
 test: lint ## install, lint, and run every test
 	@echo "pytest: started"
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=10 --durations-min=1 $(ARGS) 2>&1
+
+minute: install ## in Chromium for a whole minute each: 500 events a second, a tab asleep, a network that is cut
+	@WHOLE_MINUTE=1 exec $(BIN)/python -m pytest -m minute -rP $(ARGS) tests/browser 2>&1
 
 # ARGS="--target frames --inputs 5000000" for one target, and longer; --reproduce for what it found.
 fuzz: install ## a million inputs, in many minutes, for each place where bytes of strangers come in

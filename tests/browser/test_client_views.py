@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -91,6 +92,52 @@ async def test_a_chat_is_one_list_over_cuts_in_the_middle_of_a_message(
             "Thanks.",
         ]
         assert await page.evaluate("told") == []
+
+
+@pytest.mark.promise("P-CLIENT-6", "P-STREAM-6")
+async def test_a_page_that_is_reloaded_in_the_middle_of_a_message_shows_all_of_it(
+    mesh: RunningMesh, proxy: CuttingProxy, page: Page
+) -> None:
+    session = f"s-{uuid.uuid4().hex[:8]}"
+    async with Mesh.connect(mesh.nats_url) as writer, within(90):
+        await page.evaluate(OPEN, session)
+        async with writer.chat(session).stream("daena") as out:
+            for i, token in enumerate(TOKENS):
+                await out.write(token)
+                if i in {100, 250}:
+                    await page.wait_for_function("chat.items.some(({ status }) => status === 'streaming')")
+                    await page.reload()
+                    await page.evaluate(OPEN, session)
+        await page.wait_for_function("chat.items.length === 1 && chat.items[0].status === 'stored'")
+        whole = "".join(TOKENS)
+        assert await page.evaluate(ITEMS) == [["daena", whole, "stored"]]
+        texts = [text.partition("daena: ")[2] for text in await page.evaluate("texts")]
+        assert all(whole.startswith(text) for text in texts), "a token was missing, or came twice"
+        assert await page.evaluate("told") == []
+
+
+@pytest.mark.promise("P-CLIENT-6", "P-CLIENT-2")
+async def test_a_chat_goes_on_when_the_api_and_the_edge_are_started_again(
+    mesh: RunningMesh, proxy: CuttingProxy, page: Page
+) -> None:
+    session = f"s-{uuid.uuid4().hex[:8]}"
+    await page.evaluate(OPEN, session)
+    await page.wait_for_function("chat.state.state === 'connected'")
+    await page.evaluate("chat.send('before')")
+    await mesh.stop(signal.SIGKILL)
+    await page.wait_for_function("chat.state.state === 'recovering'")
+    await page.evaluate("void (globalThis.sent = chat.send('meanwhile'))")
+    await page.wait_for_function("chat.items.length === 2 && chat.items[1].status === 'sending'")
+    await mesh.start()
+    await page.evaluate("sent")
+    async with Mesh.connect(mesh.nats_url) as writer:
+        await writer.chat(session).send("after", sender="scout")
+        said = [["ada", "before", "stored"], ["ada", "meanwhile", "stored"], ["scout", "after", "stored"]]
+        await page.wait_for_function("chat.items.length === 3")
+        assert await page.evaluate(ITEMS) == said
+        history = await writer.chat(session).history(10)
+        assert [event.payload["content"] for event in history] == [content for _, content, _ in said]
+    assert await page.evaluate("told") == []
 
 
 @pytest.mark.promise("P-CLIENT-6")

@@ -177,3 +177,32 @@ async def test_a_server_that_is_away_is_not_taken_for_a_blocked_websocket(mesh: 
         proxy.port = mesh.port
         await page.wait_for_function("connection.state.state === 'connected'")
         assert [url for url in requests if "/sse/" in url] == []
+
+
+IN_WORKER = """
+(topic) => {
+  const script = `
+    import("${location.origin}/sdk/mesh.js").then(({ connect }) => {
+      const connection = connect("${topic}", { base: "${location.origin}/" });
+      connection.on("chat.message", ({ payload }) => postMessage(payload.content));
+      connection.on("state", ({ state }) => postMessage(state));
+      onmessage = ({ data }) =>
+        connection.send("chat.worked.message", { content: data }).then(() => postMessage("stored"));
+    });`;
+  globalThis.heard = [];
+  globalThis.worker = new Worker(URL.createObjectURL(new Blob([script])));
+  worker.onmessage = ({ data }) => heard.push(data);
+}
+"""
+
+
+async def test_a_worker_follows_and_sends(mesh: RunningMesh, chromium: Path) -> None:
+    async with CuttingProxy(mesh.port).running() as proxy, page_at(proxy.url, chromium) as page:
+        await page.evaluate(IN_WORKER, "chat_worked")
+        await page.wait_for_function("heard.at(-1) === 'connected'")
+        proxy.cut()
+        await page.evaluate("worker.postMessage('from a worker')")
+        await page.wait_for_function("heard.includes('stored') && heard.includes('from a worker')")
+        heard = await page.evaluate("heard")
+        assert heard.count("from a worker") == 1
+        assert "recovering" in heard

@@ -155,11 +155,18 @@ async def served(folder: Path) -> AsyncIterator[str]:
 
 @pytest.mark.browser
 @pytest.mark.promise("P-CLIENT-2", "P-CLIENT-6")
-async def test_the_page_of_the_document_lives(project: Path, mesh: RunningMesh, chromium: Path, tmp_path: Path) -> None:
-    (shown,) = [block.code for block in blocks((ROOT / "docs/clients.md").read_text()) if block.language == "html"]
+@pytest.mark.parametrize("document", [(0, "s1"), (1, "s2")], ids=["plain", "vue"])
+async def test_the_pages_of_the_document_live(
+    document: tuple[int, str], project: Path, mesh: RunningMesh, chromium: Path, tmp_path: Path
+) -> None:
+    pages = [block.code for block in blocks((ROOT / "docs/clients.md").read_text()) if block.language == "html"]
+    assert len(pages) == 2
+    number, session = document
+    shown = pages[number]
     assert shown.count('"http://127.0.0.1:8000/"') == 1
     live = tmp_path / "live"
     shutil.copytree(project / "node_modules" / "@daena" / "mesh", live)
+    shutil.copy(TOOLS / "node_modules" / "vue" / "dist" / "vue.esm-browser.prod.js", live / "vue.js")
     (live / "chat.html").write_text(shown.replace("http://127.0.0.1:8000/", f"{mesh.url}/"))
     async with (
         async_playwright() as playwright,
@@ -174,7 +181,7 @@ async def test_the_page_of_the_document_lives(project: Path, mesh: RunningMesh, 
         await page.keyboard.press("Enter")
         await expect(page.locator("li")).to_have_text(["ada: Is anyone there?"])
         async with Mesh.connect(mesh.nats_url) as other:
-            await other.chat("s1").send("I am.", sender="scout")
+            await other.chat(session).send("I am.", sender="scout")
         await expect(page.locator("li")).to_have_text(["ada: Is anyone there?", "scout: I am."])
         await mesh.stop()
         await page.get_by_label("Message").fill("Still there?")
@@ -183,7 +190,7 @@ async def test_the_page_of_the_document_lives(project: Path, mesh: RunningMesh, 
         await mesh.start()
         await expect(page.locator("li").nth(2)).to_have_text("ada: Still there?", timeout=60_000)
         async with Mesh.connect(mesh.nats_url) as again:
-            history = await again.chat("s1").history(5)
+            history = await again.chat(session).history(5)
         assert [event.payload["content"] for event in history] == ["Is anyone there?", "I am.", "Still there?"]
         await browser.close()
 
