@@ -62,7 +62,7 @@ audit: install ## ask a data base of known holes about what requirements.lock pi
 # Keeps what is pinned unless UPGRADE=--upgrade. Needs uv, the one tool that resolves for all platforms at once.
 lock: ## pin anew what pyproject.toml asks for, in requirements.lock and those of deploy and tests/adapters
 	@command -v uv >/dev/null || { echo "make lock needs uv; this helps: python3 -m pip install --user uv" >&2; exit 1; }
-	@$(PIN) --extra server --extra brain --extra creds --extra cluster --extra demo --extra otel --extra dev --extra fuzz --output-file requirements.lock $(UPGRADE)
+	@$(PIN) --extra server --extra brain --extra creds --extra edge-client --extra cluster --extra demo --extra otel --extra dev --extra fuzz --output-file requirements.lock $(UPGRADE)
 	@$(PIN) --extra server --extra brain --extra creds --extra otel --constraints requirements.lock \
 		--output-file deploy/requirements.lock $(UPGRADE)
 	@$(PIN) --extra langgraph --extra openai-agents --extra mcp --group adapters \

@@ -6,26 +6,45 @@ import asyncio
 import os
 import stat
 import sys
+from collections.abc import AsyncIterable
+from pathlib import Path
 
 from rich.console import Console
 
 from daena_mesh.cursors import Positions
+from daena_mesh.events import Event
 from daena_mesh.feed import Gap
 from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import check_pattern
+from mesh_cli.edge_tail import follow_edge
 from mesh_cli.logs import log_to_stderr
 from mesh_cli.rendering import event_json, event_line, gap_json, gap_line
 from mesh_cli.system_tail import follow_servers, is_of_the_servers
 
 
-async def tail(pattern: str, *, since: str | None, as_json: bool, nats_url: str | None) -> int:
+async def tail(
+    pattern: str,
+    *,
+    since: str | None,
+    as_json: bool,
+    nats_url: str | None,
+    edge: str | None = None,
+    token_file: Path | None = None,
+) -> int:
     """Print what matches ``pattern``, until the process is interrupted.
+
+    Of the edge at ``edge``, where that is given, with the token in ``token_file``.
 
     Raises:
         MeshError: a bad pattern or cursor, or no NATS.
         BrokenPipeError: whoever read the lines has gone.
     """
-    if is_of_the_servers(pattern):
+    if edge is not None:
+        positions = Positions.parse(since) if since else None
+        items = follow_edge(pattern, positions, url=edge, token_file=token_file)
+        log_to_stderr()
+        following = asyncio.create_task(_print(items, as_json=as_json))
+    elif is_of_the_servers(pattern):
         following = asyncio.create_task(follow_servers(pattern, as_json=as_json, nats_url=nats_url))
     else:
         check_pattern(pattern)
@@ -47,15 +66,19 @@ async def tail(pattern: str, *, since: str | None, as_json: bool, nats_url: str 
 
 
 async def _follow(pattern: str, since: Positions | None, *, as_json: bool, nats_url: str | None) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     async with Mesh.connect(nats_url, name="mesh-tail") as mesh:
         log_to_stderr()  # from here on it tells when the connection is lost
-        async for item in mesh.subscribe(pattern, since=since):
-            if as_json:
-                sys.stdout.write((gap_json(item) if isinstance(item, Gap) else event_json(item)) + "\n")
-                sys.stdout.flush()
-            else:
-                console.print(gap_line(item) if isinstance(item, Gap) else event_line(item))
+        await _print(mesh.subscribe(pattern, since=since), as_json=as_json)
+
+
+async def _print(items: AsyncIterable[Event | Gap], *, as_json: bool) -> None:
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    async for item in items:
+        if as_json:
+            sys.stdout.write((gap_json(item) if isinstance(item, Gap) else event_json(item)) + "\n")
+            sys.stdout.flush()
+        else:
+            console.print(gap_line(item) if isinstance(item, Gap) else event_line(item))
 
 
 def _watch_reader(gone: asyncio.Event) -> None:

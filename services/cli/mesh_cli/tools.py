@@ -12,9 +12,14 @@ from mesh_cli.options import DATA_DIR, HOST, PORT, NatsUrl
 
 def tail(
     subject: Annotated[str, typer.Argument(help="What to watch; * is one word of it, > the rest.")] = ">",
+    *,
     since: Annotated[str, typer.Option(metavar="CURSOR", help="Begin after this position instead of now.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
     nats_url: NatsUrl = "",
+    edge: Annotated[str, typer.Option(metavar="URL", help="Watch through an edge of this mesh, and not NATS.")] = "",
+    token_file: Annotated[
+        Path | None, typer.Option(help="Where the token for the edge lies; read anew each time.")
+    ] = None,
 ) -> None:
     """Watch events as they happen, one a line, until Ctrl-C.
 
@@ -32,6 +37,9 @@ def tail(
     # for programs
     mesh tail --json | jq .payload
 
+    # from outside NATS, by WebSocket
+    mesh tail 'chat.s1.>' --edge https://mesh.example.com/ --token-file token.txt
+
     # what NATS refused to whom, and who came and went there (of `mesh up --secure`)
     mesh tail system.security.notice
     MESH_NATS_CREDS=.mesh/creds/system.creds mesh tail '$SYS.ACCOUNT.*.*'
@@ -44,7 +52,15 @@ def tail(
     from mesh_cli.tail import tail as watch
 
     log_to_nobody()
-    raise typer.Exit(run(watch(subject, since=since or None, as_json=as_json, nats_url=nats_url or None)))
+    watching = watch(
+        subject,
+        since=since or None,
+        as_json=as_json,
+        nats_url=nats_url or None,
+        edge=edge or None,
+        token_file=token_file,
+    )
+    raise typer.Exit(run(watching))
 
 
 def emit(

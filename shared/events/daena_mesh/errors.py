@@ -12,6 +12,7 @@ MeshError
 ├── NotCovered                     no stream takes the subject
 ├── MeshUnavailable                NATS, or the leader of a stream, does not answer
 ├── Conflict                       another writer was first
+├── EdgeRefused                    an edge refuses a client for good
 ├── Unanswered                     nobody has answered a question
 ├── UnknownSession                 no such session
 ├── DeletedSession                 the session was there, and is gone for good
@@ -68,6 +69,14 @@ class MeshUnavailable(MeshError):
 
 class Conflict(MeshError):
     """Another writer was first: the expected last sequence is no longer the last."""
+
+
+class EdgeRefused(MeshError):
+    """An edge refuses a client for good; `code` is a close code, such as 4403 where the token does not allow it."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Unanswered(MeshError):

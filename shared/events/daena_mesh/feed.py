@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -27,7 +27,8 @@ class Gap(msgspec.Struct, frozen=True):
 
     before: str
     after: str
-    reason: GapReason
+    reason: GapReason | Literal["chain"]
+    """``chain``: what an edge showed has a hole that resuming did not close."""
 
 
 def event_of(message: Stored, cursor: str, most_bytes: int) -> Event | None:
