@@ -183,6 +183,31 @@ def doctor(
     raise typer.Exit(run(examine(places, in_json=as_json)))
 
 
+def epoch(
+    streams: Annotated[
+        list[str] | None, typer.Argument(metavar="[STREAM]...", help="RECORDS, SIGNALS; all, where none is named.")
+    ] = None,
+    *,
+    nats_url: NatsUrl = "",
+) -> None:
+    """Say that streams were restored: positions of before count no more, and who has one is told a gap.
+
+    ```
+    nats backup restore account mesh-backup
+    mesh epoch
+    ```
+
+    A restored stream goes on with the sequences of the backup, and gives those that came after it to others. Nobody
+    could tell by a number alone. Do this before APIs and edges are started again.
+    """
+    from mesh_cli.epoch import epoch as renew
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+
+    log_to_nobody()
+    raise typer.Exit(run(renew(streams or [], nats_url=nats_url or None)))
+
+
 def bench(
     names: Annotated[
         list[str] | None,

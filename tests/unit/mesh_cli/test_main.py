@@ -78,8 +78,8 @@ def test_a_wrong_word_is_one_sentence(capsys: CapSys, arguments: list[str], sent
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["up", "--host", "0.0.0.0"], "no authentication is configured"),  # noqa: S104 - what is refused
-        (["edge", "--host", "192.0.2.1"], "no authentication is configured"),
+        (["up", "--host", "0.0.0.0"], "nobody would have to authenticate"),  # noqa: S104 - what is refused
+        (["edge", "--host", "192.0.2.1"], "nobody would have to authenticate"),
         (["brain"], "OPENAI_BASE_URL is not set: it names the server of models, such as http://127.0.0.1:11434/v1"),
         (["brain", "--base-url", "127.0.0.1:11434"], "OPENAI_BASE_URL: '127.0.0.1:11434' is no URL"),
         (["brain", "--base-url", "http://127.0.0.1:1/v1", "--id", "a.b"], "brain_id 'a.b' must be 1 to 64 characters"),
