@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -89,6 +90,33 @@ async def test_who_is_removed_behind_an_edge_that_is_cut_off_is_shown_nothing_of
             assert ledger.contents() == ["before", "still theirs", "after"]
             await world.say(session_id, "live")
             assert "live" in said([await client.event()])
+
+
+async def test_what_is_no_event_of_a_session_keeps_nobody_out_and_nobody_in(nats_server: NatsServer) -> None:
+    async with cut_off_world(nats_server) as (world, proxy), AsyncExitStack() as stack:
+        session_id = await world.begun("bob")
+        path, name = f"/ws/chat/{session_id}", session_id.encode()
+        bob = await stack.enter_async_context(world.connect(0, path, "bob"))
+        reader, writer = await asyncio.open_connection("127.0.0.1", nats_server.port)
+        await reader.readline()
+        writer.write(b'CONNECT {"verbose":false}\r\n')
+        for subject in (b"updated.\xff", b"\xff", b"updated.a.b.c", b"updated", b"deleted", b"Updated"):
+            for body in (b"{}", b"\xff", b'{"session":{"members":"bob"}}', b"[" * 10_000):
+                writer.write(b"PUB session.%b.%b %d\r\n%b\r\n" % (name, subject, len(body), body))
+        writer.write(b"PING\r\n")
+        assert await reader.readline() == b"PONG\r\n"
+        writer.close()
+        await world.say(session_id, "live")
+        while said([await bob.event()]) != ["live"]:
+            pass
+        proxy.cut()  # once more, from the log
+        await world.say(session_id, "healed")
+        while said([await bob.event()]) != ["healed"]:
+            pass
+        async with world.connect(1, f"{path}?history=100", "bob") as another:
+            assert (await another.event())["event_type"] == "session.created"
+        await world.sessions.share(session_id, remove=["bob"])
+        assert said(await ended(bob)) == []
 
 
 async def test_a_removal_that_was_lost_on_its_way_is_found_by_the_audit(nats_server: NatsServer) -> None:

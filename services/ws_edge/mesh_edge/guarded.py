@@ -112,7 +112,7 @@ class GuardedTopic(Topic):
         """Whether it is followed for what it says of the session alone, and nobody asked for it."""
         if not message.subject.startswith(_OF_SESSIONS):
             return False
-        subject = message.subject.decode()
+        subject = message.subject.decode(errors="replace")
         return not any(matches(pattern, subject) for pattern in self.key.patterns)
 
     def event(self, message: Stored, prev: int | None) -> bool:

@@ -17,6 +17,7 @@ from daena_mesh.events import Session
 from daena_mesh.ids import dedup_id, now, uuid7
 from daena_mesh.layout import RECORDS
 from daena_mesh.log import Ack
+from daena_mesh.stored import kind_of
 from daena_mesh.subjects import check_id, subject_for
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class _Terms(NamedTuple):
 
 def state_of(message: Stored, most_bytes: int = codec.MAX_BODY_BYTES) -> SessionState:
     """The state that a session's event carries; raises `InvalidEvent` for one that no service wrote."""
-    subject = message.subject.decode()
+    if (kind := kind_of(message.subject)) is None:
+        raise InvalidEvent(f"{message.subject[:80]!a} is no subject of ours")
+    subject = kind.subject
     event = codec.decode(
         subject, message.body, cursor="", time=message.time.decode(), msg_id=None, most_bytes=most_bytes
     )
