@@ -38,7 +38,8 @@ async def said(mesh: Mesh, count: int) -> list[str]:
 
 @pytest.mark.promise("P-GAP-1")
 async def test_a_restore_is_told_to_who_stood_behind_the_backup(nats_cli: Path, tmp_path: Path) -> None:
-    nats, mesh_command = [nats_cli, "--no-context"], [sys.executable, "-m", "mesh_cli"]
+    nats: list[str | Path] = [nats_cli, "--no-context"]
+    mesh_command = [sys.executable, "-m", "mesh_cli"]
     async with await NatsServer.start(tmp_path / "first", port=0) as server, a_mesh(server) as mesh:
         chat = mesh.chat("s1")
         kept = [await chat.send(f"kept {number}", sender="ada") for number in range(20)]
