@@ -34,7 +34,7 @@ from mesh_edge.follow import MOST_HISTORY, follow_of
 from mesh_edge.frames import text_frame
 from mesh_edge.sending import Refused, read_send
 from mesh_edge.topic_name import topic_of
-from tests.fuzz import handshakes
+from tests.fuzz import handshakes, tokens
 from tests.fuzz.campaign import Check
 from tests.support.second_opinion import disagreement, ours
 
@@ -262,6 +262,7 @@ def frame_seeds() -> list[bytes]:
 TARGETS = {
     "frames": Target(frames, frame_seeds()),
     "handshakes": Target(handshakes.check, handshakes.SEEDS),
+    "tokens": Target(tokens.check, tokens.SEEDS),
     "talk": Target(
         talk,
         [

@@ -229,6 +229,9 @@ async def test_what_a_key_had_opened_is_closed_when_it_is_no_longer_published(do
         await stream.ended()
         assert await asking == 401
         assert (await doors.api.client.get(SESSIONS, headers=bearer(shown))).status_code == 401
+        told = (await doors.api.client.get("/metrics")).text
+        assert f"\nmesh_api_public_keys {len(SIGNERS)}\n" in told
+        assert '\nmesh_api_public_key_fetches_total{outcome="failed"} 0\n' in told
         async with within():
             await (await other.ping())
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import ipaddress
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -68,13 +73,15 @@ class KeyServer:
         self.may_answer.set()
         self.ends = True
         """Whether it closes the connection behind its answer."""
+        self.tls: ssl.SSLContext | None = None
+        """With it, what it listens for is TLS."""
         self._server: asyncio.Server
         self._port = 0
 
     @property
     def url(self) -> str:
         """Where the keys are."""
-        return f"http://127.0.0.1:{self._port}/jwks.json"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._port}/jwks.json"
 
     def publish(self, *signers: Signer) -> None:
         """Show these keys and no others."""
@@ -88,7 +95,7 @@ class KeyServer:
 
     async def start(self) -> None:
         """Listen, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=self.tls)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -108,10 +115,33 @@ class KeyServer:
         writer.close()
 
 
+def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """Make a certificate for 127.0.0.1: for a server, and as the file of whom a client believes."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = (
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")]),
+        dt.datetime.now(dt.UTC),
+    )
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = folder / "cert.pem", folder / "key.pem"
+    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(public, private)
+    return context, public
+
+
 @asynccontextmanager
-async def key_server(*signers: Signer) -> AsyncIterator[KeyServer]:
+async def key_server(*signers: Signer, tls: ssl.SSLContext | None = None) -> AsyncIterator[KeyServer]:
     """Publish the keys of ``signers``."""
     server = KeyServer()
+    server.tls = tls
     server.publish(*signers)
     await server.start()
     try:

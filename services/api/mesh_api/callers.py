@@ -144,7 +144,7 @@ class Callers:
 
     def __init__(self, settings: TokenSettings) -> None:
         """Raises `ConfigurationError`."""
-        self._keyring = Keyring.load(settings)
+        self.keyring = Keyring.load(settings)
         self.revoked = Revoked()
         self.cookie = settings.token_cookie
         """The name of the cookie that counts; empty: none does."""
@@ -155,17 +155,19 @@ class Callers:
 
     def admit(self, request: Request) -> None:
         """Find out who asks, for `caller_of`; raises `Problem`."""
-        if self._keyring is None:
+        if self.keyring is None:
             request.scope[_KEY] = ANYBODY
             return
-        caller = self._authenticated(self._keyring, request)
+        caller = self._authenticated(self.keyring, request)
         self._check_revoked(caller)
         request.scope[_KEY] = caller
 
     async def settled(self, request: Request) -> None:
         """Wait until it is known whether there is the public key that a token needs, mostly not at all."""
-        if self._keyring is not None and self._keyring.source is not None and (token := self._token(request)):
-            await self._keyring.settled(token.encode(errors="replace"))
+        if self.keyring is None or self.keyring.source is None:
+            return
+        if (token := self._token(request)) and token not in self._known:
+            await self.keyring.settled(token.encode(errors="replace"))
 
     @contextlib.asynccontextmanager
     async def while_admitted(self, caller: Caller) -> AsyncIterator[None]:
@@ -192,7 +194,7 @@ class Callers:
                 block.reschedule(asyncio.get_running_loop().time())
 
     def _is_revoked(self, caller: Caller) -> bool:
-        if self._keyring is not None and not self._keyring.counts(caller.key):
+        if self.keyring is not None and not self.keyring.counts(caller.key):
             return True
         return self.revoked.refuses(caller.user, caller.issued, caller.token_id)
 
@@ -203,12 +205,12 @@ class Callers:
     @property
     def source(self) -> Jwks | None:
         """Where public keys are fetched; somebody has to `run` it."""
-        return None if self._keyring is None else self._keyring.source
+        return None if self.keyring is None else self.keyring.source
 
     @property
     def asks_for_tokens(self) -> bool:
         """Whether anybody has to show one."""
-        return self._keyring is not None
+        return self.keyring is not None
 
     def _authenticated(self, keyring: Keyring, request: Request) -> Caller:
         if not (token := self._token(request)):

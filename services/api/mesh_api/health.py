@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from daena_mesh.metrics import MEDIA_TYPE, Metric, by, single, text, timing
+from daena_mesh.token_keys import key_metrics
 from mesh_api.bodies import answer
 from mesh_api.context import Context, context_of
 from mesh_api.problems import NOT_READY, Problem
@@ -76,5 +77,6 @@ def _gauges(context: Context) -> list[Metric]:
             context.requests.refused,
         ),
         timing("mesh_api_ack_seconds", "Until JetStream acknowledged what was written.", mesh.log.acks),
+        *key_metrics("mesh_api", context.callers.keyring),
         timing("mesh_api_loop_lag_seconds", "How late the event loop was, looked at twice a second.", context.loop_lag),
     ]

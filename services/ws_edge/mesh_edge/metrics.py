@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from daena_mesh.metrics import Metric, by, by_both, single, timing
+from daena_mesh.token_keys import key_metrics
 from mesh_edge.many import ManySocket
 from mesh_edge.stranger import Stranger
 from mesh_edge.whole import View
@@ -98,6 +99,7 @@ def edge_metrics(edge: Edge) -> list[Metric]:
             edge.latency,
         ),
         timing("mesh_edge_ack_seconds", "Until JetStream acknowledged what clients sent.", edge.mesh.log.acks),
+        *key_metrics("mesh_edge", edge.gate.keyring),
         timing("mesh_edge_loop_lag_seconds", "How late the event loop was, looked at twice a second.", edge.loop_lag),
     ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from daena_mesh.errors import ConfigurationError
+from daena_mesh.metrics import Metric, by, single
 from daena_mesh.tokens import Keyring, TokenSettings
 
 if TYPE_CHECKING:
@@ -60,6 +61,22 @@ def keyring_of(settings: TokenSettings) -> Keyring | None:
             f"{'MESH_JWKS_URL' if settings.jwks_url else variable}: public keys need PyJWT with cryptography; "
             "`pip install 'daena-mesh[server]'` brings them"
         ) from None
+
+
+def key_metrics(prefix: str, keyring: Keyring | None) -> list[Metric]:
+    """What is to be known of public keys that are fetched: none are, and never, where none are to be."""
+    source = None if keyring is None else keyring.source
+    fetches, failures, count = (source.fetches, source.failures, len(source.keys)) if source else (0, 0, 0)
+    return [
+        single(f"{prefix}_public_keys", "gauge", "Public keys of tokens that were fetched and count.", count),
+        by(
+            "outcome",
+            f"{prefix}_public_key_fetches_total",
+            "counter",
+            "Times they were asked for at MESH_JWKS_URL.",
+            {"ok": fetches - failures, "failed": failures},
+        ),
+    ]
 
 
 def _source(settings: TokenSettings) -> Jwks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from daena_mesh.errors import ConfigurationError
 from daena_mesh.fetching import FetchFailed, checked_url, fetch, read_answer
 from tests.support.deadlines import within
-from tests.support.signers import KeyServer, key_server
+from tests.support.signers import KeyServer, certificate, key_server
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,22 @@ async def test_redirects_stay_in_their_scheme_and_end() -> None:
         server.asked.clear()
         assert await failure(server) == "HTTP 302"
         assert [head.split(b" ")[1] for head in server.asked] == [b"/jwks.json", b"/again", b"/again", b"/again"]
+
+
+@pytest.mark.promise("P-TOKEN-10")
+async def test_a_server_has_to_prove_who_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tls, believed = certificate(tmp_path)
+    async with key_server() as plain, key_server(tls=tls) as server:
+        server.say(b"proven")
+        assert "CERTIFICATE_VERIFY_FAILED" in await failure(server)
+        assert server.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(believed))
+        assert await fetch(server.url) == b"proven"
+        with pytest.raises(FetchFailed, match=r"(?i)hostname|IP address mismatch"):
+            await fetch(server.url.replace("127.0.0.1", "localhost"))
+        server.say(b"", "302 Found", Location=plain.url)
+        assert await failure(server) == "it redirects to another scheme"
+        assert plain.asked == []
 
 
 async def test_other_answers_than_200_are_none() -> None:
