@@ -10,7 +10,7 @@ WORKERS = 2
 PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: help up install test minute fuzz chaos lint format wheel sbom audit lock docs types vendor clean
+.PHONY: help up install test minute fuzz chaos lint format wheel sbom audit lock docs types vendor pictures clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ types: ## write sdk/js/types from the comments in sdk/js
 	@tests/sdk/node_modules/.bin/tsc -p tests/sdk
 
 # Needs what is pinned there: npm ci --prefix tests/sdk
+pictures: install ## write docs/rooms, pictures of the page with the demo at work, in two minutes
+	@$(BIN)/python -m tests.browser.pictures docs/rooms
+
 vendor: ## write console/vendor from the packages that tests/sdk pins
 	@for file in console/vendor/*.js; do (cd tests/sdk && node vendor.mjs $$(basename $$file .js)) > $$file.new && mv $$file.new $$file; done
 

@@ -3,18 +3,12 @@
 import { inFrame } from "../frame.js";
 import { follow } from "./link.js";
 import { session } from "./kept.js";
-import { Feed } from "./feed.js";
-import { signal } from "../vendor/preact.js";
 
 /** @typedef {import("../../sdk/js/mesh.js").MeshEvent} MeshEvent */
 /** @typedef {(events: MeshEvent[], news: boolean[]) => void} Hearer  `news` says of each whether it came after the page was opened */
 
-const KEPT_ROWS = 150;
+const HISTORY = 150;
 const MOST_WAITING = 20_000;
-
-/** The newest events as rows; `feedVersion` counts up with each change. */
-export const feed = new Feed();
-export const feedVersion = signal(0);
 
 /** @type {Set<Hearer>} */
 const hearers = new Set();
@@ -26,12 +20,11 @@ let waiting = [];
 let waitingNews = [];
 
 const kept = session.read("feed", /** @type {any} */ ({}));
-feed.restore(kept.rows);
 
 // What the first connection brings from before the page was opened is no news.
 let news = Boolean(kept.since);
 
-export const events = follow("events", { since: kept.since, history: kept.since ? undefined : KEPT_ROWS });
+export const events = follow("events", { since: kept.since, history: kept.since ? undefined : HISTORY });
 
 events.on("recovered", () => (news = true));
 events.on("*", (event) => {
@@ -43,8 +36,6 @@ events.on("*", (event) => {
 });
 events.on("gap", (gap) => {
   flush();
-  feed.note(gap.reason === "expired" ? "Events in between are no longer kept." : "The log began anew; what was between is unknown.");
-  feedVersion.value += 1;
   for (const hear of gapHearers) hear(gap);
 });
 
@@ -53,8 +44,6 @@ function flush() {
   waiting = [];
   waitingNews = [];
   if (all.length === 0) return;
-  for (const event of all) feed.add(event);
-  feedVersion.value += 1;
   for (const hear of hearers) hear(all, fresh);
 }
 
@@ -82,5 +71,5 @@ export function onGap(hear) {
 
 addEventListener("pagehide", () => {
   flush();
-  session.write("feed", { since: events.since, rows: feed.save(KEPT_ROWS) });
+  session.write("feed", { since: events.since });
 });

@@ -136,7 +136,7 @@ async def test_hostile_texts_are_texts(browser: Browser, mesh: RunningMesh, sess
         assert await page.locator("#messages img, #session-list img, body script").count() == 0
         await enter(page, "Activity")
         await page.locator(".event", has_text=f"{HOSTILE} live").last.click()
-        await expect(page.locator(".detail .json")).to_contain_text("onerror")
+        await expect(page.locator(".event-detail .json")).to_contain_text("onerror")
         assert await page.locator("#feed-list img, body script").count() == 0
         assert await page.title() != "hacked"
 

@@ -1,10 +1,9 @@
-// The page's state: the list of sessions, one conversation, the feed, and how events are put into words.
+// The page's state: the list of sessions, one conversation, and how events are put into words.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { Conversation } from "../../sdk/js/conversation.js";
-import { Feed } from "../../console/store/feed.js";
 import { hue, short, summary } from "../../console/format.js";
 import { SessionList } from "../../console/store/sessions.js";
 import { compareCursors } from "../../sdk/js/mesh.js";
@@ -193,43 +192,6 @@ describe("a conversation", () => {
       for (const event_type of ["chat.message", "chat.delta", "chat.typing", "agent.activity"]) talk.apply({ event_type, payload });
     }
     for (const { content, sender, key } of talk.items) assert.deepEqual([content, sender, key].map((each) => typeof each), ["string", "string", "string"]);
-  });
-});
-
-describe("the feed", () => {
-  const event = (number) => ({ event_type: "agent.activity", subject: "agent.scout.activity", timestamp: at(1), payload: { agent_id: "scout", activity: { state: "searching", query: `q${number}` } } });
-
-  test("is bounded and keeps the newest", () => {
-    const feed = new Feed(10);
-    for (let number = 1; number <= 1234; number += 1) feed.add(event(number));
-    assert.ok(feed.rows.length < 20);
-    assert.equal(feed.count, 1234);
-    assert.equal(feed.rows.at(-1).text, "searching · query q1234");
-    assert.deepEqual(feed.rows.slice(-2).map(({ number }) => number), [1233, 1234]);
-  });
-
-  test("says once that a message is being written", () => {
-    const feed = new Feed();
-    for (let index = 0; index < 100; index += 1) feed.add({ event_type: "chat.delta", subject: "chat.s1.delta", payload: { sender: "daena", index, text: index ? "x" : "Well," } });
-    feed.add({ event_type: "chat.delta", subject: "chat.s1.delta", payload: null });
-    assert.deepEqual(feed.rows.map(({ text }) => text), ["daena is writing: Well,", ""]);
-  });
-
-  test("comes back after a reload", () => {
-    const feed = new Feed();
-    for (let number = 1; number <= 5; number += 1) feed.add(event(number));
-    const again = new Feed();
-    again.restore(JSON.parse(JSON.stringify(feed.save(3))));
-    assert.deepEqual(again.rows.map(({ text }) => text), ["searching · query q3", "searching · query q4", "searching · query q5"]);
-    for (const rubbish of [undefined, null, "x", [null, 5, {}]]) again.restore(rubbish);
-    assert.equal(again.rows.length, 3);
-  });
-
-  test("does not keep large events whole", () => {
-    const feed = new Feed();
-    feed.add({ ...event(1), payload: { activity: "x".repeat(60_000) } });
-    assert.ok(feed.rows[0].detail.length < 5_000);
-    assert.ok(feed.rows[0].text.length <= 160);
   });
 });
 

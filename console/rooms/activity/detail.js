@@ -75,13 +75,13 @@ export function Detail({ row, known, onClose, onPick, onSubject, onSince }) {
   const others = trace.rows.length ? trace.rows : id ? known.filter((each) => each.trace === id) : [];
   const json = pretty(row.json);
   return html`
-    <aside class="detail" aria-labelledby="detail-title" data-domain=${row.domain}>
+    <aside class="event-detail" aria-labelledby="detail-title" data-domain=${row.domain}>
       <header class="pane-head">
         <h2 id="detail-title" class="type" ref=${head} tabindex="-1">${row.type}</h2>
         <button type="button" class="icon-button close" aria-label="Close" title="Close (Escape)" onClick=${onClose}><${Icon} name="close" /></button>
       </header>
-      <div class="detail-body">
-        <dl class="facts">
+      <div class="event-body">
+        <dl class="event-facts">
           <div><dt>Subject</dt><dd><code>${row.subject || "none"}</code></dd></div>
           <div><dt>Time</dt><dd><time datetime=${new Date(row.at).toISOString()}>${new Date(row.at).toLocaleDateString()} ${clockSeconds(row.at)}</time></dd></div>
           <div><dt>Cursor</dt><dd><code>${row.cursor || "none"}</code></dd></div>
@@ -89,7 +89,7 @@ export function Detail({ row, known, onClose, onPick, onSubject, onSince }) {
         </dl>
         ${row.subject &&
         html`
-          <div class="actions">
+          <div class="event-actions">
             <button type="button" class="button small" onClick=${() => copy(natsSub(row.subject), "Command")} title=${natsSub(row.subject)}><${Icon} name="copy" size=${15} /> Copy as nats sub</button>
             <button type="button" class="button small" onClick=${() => copy(json, "JSON")}><${Icon} name="copy" size=${15} /> Copy JSON</button>
             <button type="button" class="button small" onClick=${() => onSubject(row.subject)}>Only this subject</button>

@@ -1,0 +1,70 @@
+"""Pictures of all rooms, of a mesh with the agents of the demo: `make pictures` writes them to docs/rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import httpx
+from playwright.async_api import async_playwright
+
+from daena_mesh import Mesh
+from tests.support.chromium import FLAGS
+from tests.support.real_parties import chromium_path
+from tests.support.rooms import DARK, PHONE, ROOMS, WIDE, brain, council, take
+from tests.support.running_mesh import RunningMesh
+
+FILES = 20_000
+SETTLES_S = 12
+"""Until there is something to be seen in the charts."""
+
+
+async def work(mesh: Mesh) -> None:
+    """Do what makes a mesh look lived in, until it is cancelled."""
+    async with (
+        mesh.agent("indexer", description="Indexes the archive") as indexer,
+        indexer.task("archive", total=FILES, title="Index the archive") as archive,
+    ):
+        for number in range(1, FILES):
+            await indexer.activity("indexing", file=f"archive/{number:05}.md")
+            await archive.advance(1, note=f"{number:05}.md")
+            await asyncio.sleep(0.15)
+
+
+async def talk(url: str) -> None:
+    """Ask the agents of the demo something."""
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        for question in ("What is a cursor?", "How does an edge find a gap?"):
+            body = {"message": question, "session_id": "questions"}
+            await client.post("/api/v1/daena/chat", json=body, headers={"Prefer": "wait=20"})
+
+
+async def main(folder: Path) -> None:
+    """Write them into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as data:
+        async with (
+            RunningMesh(Path(data) / "mesh", "--demo") as up,
+            Mesh.connect(up.nats_url) as mesh,
+            async_playwright() as playwright,
+        ):
+            browser = await playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+            await council(mesh)
+            await brain(mesh)
+            await talk(up.url)
+            working = asyncio.create_task(work(mesh))
+            for room in ROOMS:
+                address = f"{room}/questions" if room == "chat" else room
+                for look in (WIDE, DARK, PHONE):
+                    name = room if look is WIDE else f"{room}-{look.name}"
+                    settles_s = SETTLES_S if room == "mesh" else 2
+                    await take(browser, up.url, address, look, folder / f"{name}.png", settles_s=settles_s)
+            working.cancel()
+            await asyncio.wait([working])
+            await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
