@@ -96,6 +96,46 @@ async def test_one_line_in_a_python_shell_shows_everywhere(chromium: Path, mesh:
         await expect(chat.locator("#messages .body", has_text="From a shell!")).to_have_count(1)
 
 
+@pytest.mark.promise("P-FANOUT-1")
+async def test_what_a_chat_endpoint_emits_and_each_call_shows_on_both_pages(chromium: Path, mesh: RunningMesh) -> None:
+    # In a chat endpoint, after the message was saved.
+    endpoint = """
+import asyncio
+from daena_mesh import emit_chat_message
+
+async def endpoint(session_id, message):
+    await emit_chat_message(
+        session_id=session_id,
+        sender="user",
+        content=message,
+        metadata={"department_id": "HR"}
+    )
+
+asyncio.run(endpoint("test_session", "From an endpoint"))
+"""
+    async with (
+        page_with(EVENTS, chromium, mesh.url) as events,
+        page_with(CHAT, chromium, mesh.url) as chat,
+        httpx.AsyncClient(base_url=f"{mesh.url}/api/v1") as client,
+    ):
+        shown = chat.locator("#log li")
+        await run(sys.executable, "-c", endpoint)
+        await expect(shown).to_have_text(["user: From an endpoint"])
+        said = {"session_id": "test_session", "sender": "ada"}
+        for path in ("daena/chat", "departments/HR/chat", "agents/scout/chat"):
+            (await client.post(path, json={**said, "message": path})).raise_for_status()
+        await expect(shown.nth(3)).to_have_text("ada: agents/scout/chat")
+        await expect(shown).to_contain_text(["endpoint", "daena/chat", "departments/HR/chat", "agents/scout/chat"])
+        created = await client.post("chat-history/sessions", json={"title": "Plans"})
+        session = created.json()["session_id"]
+        (await client.put(f"chat-history/sessions/{session}", json={"title": "Old plans"})).raise_for_status()
+        for event_type, count in (("chat.message", 4), ("session.created", 1), ("session.updated", 1)):
+            rows = events.locator("#log li", has_text=f'"event_type":"{event_type}"')
+            rows = rows if event_type == "chat.message" else rows.filter(has_text=session)
+            await expect(rows).to_have_count(count)
+        await expect(events.locator("#log li", has_text='"department_id":"HR"')).to_have_count(2)
+
+
 @pytest.mark.nats_cli
 async def test_the_nats_command_watches_what_the_api_emits(nats_cli: Path, mesh: RunningMesh) -> None:
     process = await asyncio.create_subprocess_exec(
