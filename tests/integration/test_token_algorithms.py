@@ -299,3 +299,24 @@ async def test_before_any_key_was_had_nobody_is_told_that_a_token_is_wrong(
             async with opened(edge, shown):
                 pass
         assert (await doors.api.client.get(SESSIONS, headers=bearer(shown))).status_code == 200
+
+
+@pytest.mark.promise("P-TOKEN-10")
+async def test_nobody_is_sent_to_who_has_no_key_at_all(shared_nats: NatsServer, mesh: Mesh, hasty: None) -> None:
+    async with key_server() as keys:
+        api_settings = ApiSettings(nats_url=shared_nats.url, jwks_url=keys.url)
+        async with (
+            running_api(shared_nats.url, settings=api_settings, ready=False) as api,
+            running_edge(shared_nats.url, is_ready=False, jwks_url=keys.url) as edge,
+        ):
+            await eventually(lambda: edge.edge.mesh.connection.state == "connected")
+
+            async def says_why() -> bool:
+                ready = await api.client.get("/readyz")
+                return ready.status_code == 503 and "public keys" in ready.json()["detail"]
+
+            await eventually(says_why)
+            assert not edge.edge.is_ready
+            keys.publish(SIGNERS["ES256"])
+            await api.ready()
+            await eventually(lambda: edge.edge.is_ready)

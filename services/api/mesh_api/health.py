@@ -32,6 +32,8 @@ async def readyz(request: Request) -> Response:
     for keeper in (context.projector, context.state):
         if not keeper.is_current:
             raise Problem(NOT_READY, f"The {keeper.what} is not complete yet.", {"Retry-After": "1"})
+    if context.callers.keyring is not None and context.callers.keyring.is_empty:
+        raise Problem(NOT_READY, "The public keys of tokens cannot be had.", {"Retry-After": "5"})
     if context.callers.asks_for_tokens and not context.revocations.is_known:
         raise Problem(NOT_READY, "It is not known yet which tokens were revoked.", {"Retry-After": "1"})
     return answer({"status": "ready"})

@@ -149,8 +149,9 @@ class Edge:
 
     @property
     def is_ready(self) -> bool:
-        """Whether new sockets are welcome: NATS answers, and the edge is not being stopped."""
-        return self.mesh.connection.state == "connected" and not self.is_draining
+        """Whether new sockets are welcome: NATS answers, a token can be checked, and the edge is not being stopped."""
+        has_keys = self.gate.keyring is None or not self.gate.keyring.is_empty
+        return self.mesh.connection.state == "connected" and has_keys and not self.is_draining
 
     # -- sockets ------------------------------------------------------------------------------------------------
 

@@ -98,6 +98,11 @@ class PublicKeys:
             return None
         return None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is none at the moment."""
+        return not self._all()
+
     def counts(self, ident: str) -> bool:
         """Whether a key is still one of them."""
         return any(key.ident == ident for key in self._all())

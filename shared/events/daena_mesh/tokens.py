@@ -224,6 +224,11 @@ class Keyring:
         if len(self._heads) < _MOST_HEADS:
             self._heads.add(head)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no key at all at the moment, so that no token would do."""
+        return not self._signers and (self.public is None or self.public.is_empty)
+
     def mint(self, claims: Claims) -> str:
         """Sign ``claims`` with the first secret, as our issuer for our audience; raises `ConfigurationError`."""
         if not self._signers:
