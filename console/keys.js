@@ -1,7 +1,7 @@
-/** Shortcuts: which keys do what now, and the sheet that `?` shows. */
+/** Shortcuts: which keys do what now. `?` shows them: key-sheet.js. */
 
 import { local } from "./store/kept.js";
-import { html, signal, useEffect, useRef } from "./vendor/preact.js";
+import { signal, useEffect, useRef } from "./vendor/preact.js";
 
 /**
  * @typedef {object} Shortcut
@@ -15,7 +15,7 @@ import { html, signal, useEffect, useRef } from "./vendor/preact.js";
 const NEXT_WITHIN_MS = 1_200;
 
 /** @type {import("./vendor/preact.js").Signal<Shortcut[]>} */
-const known = signal([]);
+export const known = signal([]);
 export const isSheetOpen = signal(false);
 /** Whether single letters do something (WCAG 2.2, 2.1.4). */
 export const areLettersOn = signal(local.read("letters", true));
@@ -67,34 +67,4 @@ export function useShortcuts(shortcuts) {
       known.value = known.peek().filter((each) => !mine.includes(each));
     };
   }, []);
-}
-
-/** The sheet of all shortcuts that do something now. */
-export function KeySheet() {
-  const dialog = useRef(/** @type {any} */ (null));
-  useEffect(() => {
-    if (isSheetOpen.value && !dialog.current.open) dialog.current.showModal();
-    if (!isSheetOpen.value && dialog.current.open) dialog.current.close();
-  }, [isSheetOpen.value]);
-  const groups = Map.groupBy ? Map.groupBy(known.value, ({ group }) => group ?? "Everywhere") : new Map([["", known.value]]);
-  return html`
-    <dialog ref=${dialog} class="sheet" aria-labelledby="keys-title" onClose=${() => (isSheetOpen.value = false)} onClick=${(/** @type {any} */ event) => event.target === dialog.current && dialog.current.close()}>
-      <header class="sheet-head">
-        <h2 id="keys-title">Keyboard</h2>
-        <button type="button" class="text-button" onClick=${() => dialog.current.close()}>Close</button>
-      </header>
-      ${[...groups].map(
-        ([group, all]) => html`
-          <section key=${group}>
-            <h3>${group}</h3>
-            <dl>${all.map(({ keys, says }) => html`<div key=${keys}><dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${says}</dd></div>`)}</dl>
-          </section>
-        `,
-      )}
-      <label class="check">
-        <input type="checkbox" checked=${areLettersOn.value} onChange=${(/** @type {any} */ { target }) => local.write("letters", (areLettersOn.value = target.checked))} />
-        Single letters are shortcuts
-      </label>
-    </dialog>
-  `;
 }

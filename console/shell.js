@@ -1,13 +1,12 @@
 /** What stands around every room: where one can go, how the connection is, the theme, and the keys. */
 
 import { connection } from "./store/link.js";
-import { isSheetOpen, KeySheet, useShortcuts } from "./keys.js";
+import { isSheetOpen, useShortcuts } from "./keys.js";
 import { Icon, ThemeIcon } from "./parts/icons.js";
-import { Loading, Problem } from "./parts/states.js";
+import { Lazy, Loading, Problem } from "./parts/states.js";
 import { ROOMS, loadRoom } from "./rooms/index.js";
 import { go, href, route } from "./router.js";
 import { Status } from "./status.js";
-import { switchTheme } from "./theme-switch.js";
 import { Toasts } from "./toasts.js";
 import { Ending, You } from "./you.js";
 import { unreadCount } from "./store/world.js";
@@ -22,6 +21,18 @@ async function load(room) {
     loaded.value = { ...loaded.peek(), [room.name]: { component: await loadRoom(room) } };
   } catch (error) {
     loaded.value = { ...loaded.peek(), [room.name]: { problem: error instanceof Error ? error.message : String(error) } };
+  }
+}
+
+/** Switch between light and dark; theme.js sets what was chosen before the first paint. */
+function switchTheme() {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  try {
+    localStorage.setItem("mesh:theme", root.dataset.theme);
+  } catch {
+    // chosen for this visit only
   }
 }
 
@@ -81,6 +92,7 @@ export function Shell() {
         <h1>Daena Mesh</h1>
       </a>
       <${Status} />
+      <span class="spacer"></span>
       <${You} />
       <button class="icon-button" type="button" aria-label="Keyboard shortcuts" title="Keyboard (?)" onClick=${() => (isSheetOpen.value = true)}><${Icon} name="keys" /></button>
       <button id="theme" class="icon-button" type="button" aria-label="Switch between light and dark" title="Light or dark" onClick=${switchTheme}><${ThemeIcon} /></button>
@@ -88,6 +100,6 @@ export function Shell() {
     <${Rail} />
     <main id="room" class="room" tabindex="-1" data-state=${connection.value.name}><${Ending} /><${Room} /></main>
     <${Toasts} />
-    <${KeySheet} />
+    ${isSheetOpen.value && html`<${Lazy} load=${() => import("./key-sheet.js")} />`}
   `;
 }

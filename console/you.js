@@ -1,10 +1,10 @@
 /** Who one is, in the bar: a name one gives oneself, or the token that the mesh asks for. */
 
-import * as api from "./api.js";
 import { hue } from "./format.js";
 import { connection } from "./store/link.js";
-import { call, loadMe, name, ownName, told } from "./store/me.js";
+import { loadMe, name, told } from "./store/me.js";
 import { Icon } from "./parts/icons.js";
+import { Lazy } from "./parts/states.js";
 import { html, signal, useEffect, useRef, useState } from "./vendor/preact.js";
 
 const SOON_MS = 5 * 60_000;
@@ -13,73 +13,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const isYouOpen = signal(false);
 
 /** Whether a token is missing, or no longer good. */
-const isRefused = () => told.value.refused || (connection.value.name === "failed" && !told.value.open);
-
-/** @param {{ close: () => void }} props */
-function NameForm({ close }) {
-  const box = useRef(/** @type {any} */ (null));
-  const save = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    const before = ownName.peek();
-    call(box.current.value);
-    close();
-    // Who is here is told when a connection opens.
-    if (ownName.peek() !== before) location.reload();
-  };
-  return html`
-    <form class="you-form" onSubmit=${save}>
-      <p>Nobody signs in on this mesh. With a name, others see who writes and who is here.</p>
-      <label for="own-name">Your name</label>
-      <input ref=${box} id="own-name" type="text" maxlength="64" autocomplete="nickname" value=${ownName.value} />
-      <div class="buttons"><button class="button primary" type="submit">Save</button></div>
-    </form>
-  `;
-}
-
-/** @param {{ close: () => void }} props */
-function TokenForm({ close }) {
-  const box = useRef(/** @type {any} */ (null));
-  const [{ busy, problem }, setAsked] = useState({ busy: false, problem: "" });
-  const { user, expiresAt } = told.value;
-  const refused = isRefused();
-  const enter = async (/** @type {Event} */ event) => {
-    event.preventDefault();
-    const token = box.current.value.trim();
-    if (!token) return box.current.focus();
-    setAsked({ busy: true, problem: "" });
-    try {
-      await api.login(token);
-      box.current.value = "";
-      // A connection that was refused begins anew; one that is open goes on with the new cookie.
-      if (refused) return location.reload();
-      await loadMe();
-      setAsked({ busy: false, problem: "" });
-      close();
-    } catch (error) {
-      setAsked({ busy: false, problem: error instanceof Error ? error.message : String(error) });
-    }
-  };
-  const leave = async () => {
-    await api.logout().catch(() => {});
-    location.reload();
-  };
-  return html`
-    <form class="you-form" onSubmit=${enter}>
-      <p>
-        ${user && !refused
-          ? html`You are <b>${user}</b>${expiresAt > 0 && `, until ${new Date(expiresAt).toLocaleString()}`}. A fresh token prolongs it.`
-          : "This mesh asks who you are. Paste the token that you were given; whoever runs the mesh makes one with mesh token."}
-      </p>
-      <label for="token">Token</label>
-      <input ref=${box} id="token" type="password" autocomplete="off" spellcheck="false" readonly=${busy} aria-invalid=${problem ? "true" : undefined} aria-describedby="token-problem" />
-      <p id="token-problem" class="problem" role="alert">${problem}</p>
-      <div class="buttons">
-        ${user && !refused && html`<button class="button" type="button" onClick=${leave}>Sign out</button>`}
-        <button class="button primary" type="submit" disabled=${busy}>${user && !refused ? "Renew" : "Sign in"}</button>
-      </div>
-    </form>
-  `;
-}
+export const isRefused = () => told.value.refused || (connection.value.name === "failed" && !told.value.open);
 
 /** Says that a token is about to end. */
 export function Ending() {
@@ -123,7 +57,7 @@ export function You() {
         <h2 id="you-title">${refused ? "Sign in" : "You"}</h2>
         <button type="button" class="text-button" onClick=${close}>Close</button>
       </header>
-      ${isOpen && (told.value.open ? html`<${NameForm} close=${close} />` : html`<${TokenForm} close=${close} />`)}
+      ${isOpen && html`<${Lazy} load=${() => import("./you-forms.js")} close=${close} />`}
     </dialog>
   `;
 }

@@ -1,6 +1,6 @@
 /** What stands where there is nothing yet: words that help, bars while something loads, what went wrong and a way on. */
 
-import { html } from "../vendor/preact.js";
+import { html, useEffect, useState } from "../vendor/preact.js";
 
 /**
  * Nothing is there, and what would bring it.
@@ -31,3 +31,22 @@ export const Problem = ({ title, text, retry, id }) => html`
 
 /** One line at the head of a room about how it stands, such as that it cannot be trusted now. @param {{ kind?: "warn" | "bad", children?: any }} props */
 export const Notice = ({ kind = "warn", children }) => html`<p class=${`notice ${kind}`} role="status">${children}</p>`;
+
+/**
+ * A part whose module is loaded when it is first shown.
+ *
+ * @param {{ load: () => Promise<{ default: any }>, [prop: string]: any }} props  `load` gives a module whose default
+ *   export is a component; all else is handed on to it
+ */
+export function Lazy({ load, ...props }) {
+  const [found, setFound] = useState(/** @type {{ part?: any, problem?: string }} */ ({}));
+  const ask = () =>
+    load().then(
+      (module) => setFound({ part: module.default }),
+      (error) => setFound({ problem: String(error?.message ?? error) }),
+    );
+  useEffect(() => void ask(), []);
+  if (found.part) return html`<${found.part} ...${props} />`;
+  if (found.problem) return html`<${Problem} title="This could not be loaded" text=${found.problem} retry=${ask} />`;
+  return html`<${Loading} widths=${[60, 80]} />`;
+}

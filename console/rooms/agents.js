@@ -59,10 +59,10 @@ export default function Agents({ path }) {
           </span>
         </header>
         ${all.length === 0 && problem && html`<${Problem} title="The agents could not be read" text=${problem} retry=${loadState} />`}
-        ${all.length === 0 && !problem && !loaded && html`<${Loading} label="Loading agents" />`}
+        ${!problem && !loaded && html`<${Loading} label="Loading agents" />`}
         ${all.length === 0 && loaded && html`<${Empty} title="No agents yet"><p>An agent shows here from its first heartbeat on. <code>mesh demo</code> brings two, and <code>docs/agents.md</code> says how to write one.</p><//>`}
         ${all.length > 0 && shown.length === 0 && html`<${Empty} title="No agent fits"><button type="button" class="button" onClick=${() => seek({ filter: "", words: "" })}>Show all</button><//>`}
-        <ul id="agent-list" ref=${list} class="cards">
+        ${shown.length > 0 && (loaded || problem) && html`<ul id="agent-list" ref=${list} class="cards">
           ${shown.map(
             (agent) => html`<${Card}
               key=${agent.id}
@@ -74,7 +74,7 @@ export default function Agents({ path }) {
               isChosen=${agent.id === chosen}
             />`,
           )}
-        </ul>
+        </ul>`}
       </section>
       ${chosen && html`<${Detail} key=${chosen} id=${chosen} agent=${found} tasks=${tasks.value.filter((task) => task.agent === chosen)} error=${state.errors.get(chosen) ?? ""} />`}
     </div>

@@ -44,7 +44,8 @@ export default function Tasks({ query }) {
     setBusy(false);
   };
   const { loaded, problem } = stateAsked.value;
-  const all = tasks.value;
+  // Before it is known how things are there is no telling what is above what.
+  const all = loaded || problem ? tasks.value : [];
   const open = all.filter((task) => task.open && fits(task, sought.words));
   const ended = all.filter((task) => !task.open && (!sought.filter || task.status === sought.filter) && fits(task, sought.words));
   const marked = query.get("task");

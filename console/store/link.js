@@ -1,6 +1,6 @@
 /** The one connection of the page: how it stands, and what it brings, once for each frame. */
 
-import { compareCursors, open } from "../../sdk/index.js";
+import { compareCursors, open } from "../../sdk/mesh.js";
 import { inFrame } from "../frame.js";
 import { signal } from "../vendor/preact.js";
 import { ownName } from "./me.js";

@@ -108,7 +108,8 @@ export class SessionList {
     }
     if (type !== "chat.message") return false;
     // The session of an unknown id is created by the API in answer to this very message.
-    if (!this.#entries.has(id)) this.#put({ session_id: id, updated_at: timestamp });
+    // Whatever the API tells of it is newer than nothing.
+    if (!this.#entries.has(id)) this.#put({ session_id: id });
     const newest = this.#said(id, payload, millis(timestamp));
     const entry = this.#entries.get(id);
     if (entry && news && newest && id !== this.current && !this.isMe(payload.sender)) entry.unread += 1;

@@ -44,6 +44,28 @@ describe("sessions", () => {
     assert.equal(list.find("a").title, "New");
   });
 
+  test("take what the API lists over what a message alone has shown", () => {
+    const list = new SessionList();
+    list.apply(said("a", 9));
+    assert.equal(list.find("a").title, "a");
+    list.load([session("a", 1)]);
+    assert.deepEqual([list.find("a").title, list.find("a").at], ["Title a", Date.parse(at(9))]);
+  });
+
+  test("keep what was not read over a reload, and count no word of one's own", () => {
+    const list = new SessionList((who) => who === "ada");
+    list.load([session("a", 1), session("b", 1)]);
+    list.apply(said("a", 2));
+    list.apply(said("a", 3, "mine", { sender: "ada" }));
+    assert.deepEqual(list.unread, { a: 1 });
+    const again = new SessionList(undefined, list.unread);
+    again.load([session("a", 1), session("b", 1)]);
+    again.apply(said("a", 4));
+    assert.deepEqual([again.find("a").unread, again.find("b").unread], [2, 0]);
+    again.read("a");
+    assert.deepEqual(again.unread, {});
+  });
+
   test("do not come back once deleted", () => {
     const list = new SessionList();
     list.load([session("a", 1)]);

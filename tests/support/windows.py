@@ -10,12 +10,12 @@ from playwright.async_api import Browser, Page
 
 
 @asynccontextmanager
-async def window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
+async def window(browser: Browser, url: str, *, alive: bool = True, **options: Any) -> AsyncIterator[Page]:
     """A window of its own profile that is live; closing it demands that nothing went wrong in it."""
     wrong: list[str] = []
     context = await browser.new_context(**options)
     page = await context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: wrong.append(f"a dialog: {dialog.message}"))
     page.on(
@@ -23,7 +23,8 @@ async def window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Pa
         lambda message: wrong.append(message.text) if "Content Security Policy" in message.text else None,
     )
     await page.goto(url)
-    await live(page)
+    if alive:
+        await live(page)
     yield page
     await context.close()
     assert not wrong

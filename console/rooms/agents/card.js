@@ -7,7 +7,7 @@ import { href } from "../../router.js";
 import { STEPS, STEP_MS } from "../../store/rates.js";
 import { html } from "../../vendor/preact.js";
 
-const MOST_TASKS = 2;
+const MOST_TASKS = 1;
 
 /** @param {number[]} counts */
 export function perMinute(counts) {
@@ -38,12 +38,13 @@ export function Card({ agent, tasks, count, counts, error, isChosen }) {
       <p class="does" title=${agent.does}>${agent.does || "\u00a0"}</p>
       <div class="card-tasks">
         ${tasks.slice(0, MOST_TASKS).map(
-          ({ id, title, progress }) => html`<div key=${id} class="card-task"><span class="task-name">${title}</span><${Bar} share=${progress.share} label=${`Progress of ${title}`} /><span class="task-words">${progress.words}</span></div>`,
+          ({ id, title, progress }) => html`<div key=${id} class="card-task"><span class="task-name">${title}</span><${Bar} share=${progress.share} label=${`Progress of ${title}`} /><span class="task-words">${progress.words || "\u00a0"}</span></div>`,
         )}
       </div>
       ${error && html`<p class="card-error" title=${error}>${error}</p>`}
       <div class="state-line small card-foot">
         <span class="more">${agent.there ? count > 0 && `${count} task${count === 1 ? "" : "s"}` : agent.at > 0 && html`seen <${Time} at=${agent.at} />${agent.reason && ` · ${agent.reason}`}`}</span>
+        <span class="spacer"></span>
         <span class="rate">${agent.there && `${rate}/min`}</span>
         <${Spark} values=${counts} label=${`${rate} events in the last minute`} />
       </div>

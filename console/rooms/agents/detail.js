@@ -8,8 +8,8 @@ import { Loading } from "../../parts/states.js";
 import { go, href } from "../../router.js";
 import { onEvents } from "../../store/events.js";
 import { sender } from "../../store/me.js";
-import { listed } from "../../store/world.js";
-import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { listed, stateAsked } from "../../store/world.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
 
 const MOST_ACTIVITIES = 100;
 const MOST_TASKS = 12;
@@ -48,7 +48,7 @@ function Ask({ id, takes }) {
   `;
 }
 
-/** What an agent did, newest first: from the log, and on from there. @param {string} id */
+/** What an agent did, newest last: from the log, and on from there. @param {string} id */
 function useActivity(id) {
   const [did, setDid] = useState({ loaded: false, problem: "", all: /** @type {Did[]} */ ([]) });
   useEffect(() => {
@@ -57,8 +57,8 @@ function useActivity(id) {
     const add = (more, changes = {}) =>
       setDid((now) => {
         const known = new Set(now.all.map(({ cursor }) => cursor));
-        const all = [...more.filter(({ cursor }) => !known.has(cursor)), ...now.all].sort((a, b) => b.at - a.at);
-        return { ...now, ...changes, all: all.slice(0, MOST_ACTIVITIES) };
+        const all = [...now.all, ...more.filter(({ cursor }) => !known.has(cursor))].sort((a, b) => a.at - b.at);
+        return { ...now, ...changes, all: all.slice(-MOST_ACTIVITIES) };
       });
     const off = onEvents((events) => {
       const mine = events.filter(({ event_type: type, subject }) => type === "agent.activity" && subject?.split(".")[1] === id);
@@ -79,9 +79,28 @@ function useActivity(id) {
   return did;
 }
 
+/** Newest last, as a log reads; who looks at its end stays there. @param {{ all: Did[] }} props */
+function Log({ all }) {
+  const list = useRef(/** @type {any} */ (null));
+  const sticks = useRef(true);
+  useLayoutEffect(() => {
+    if (sticks.current) list.current.scrollTop = list.current.scrollHeight;
+  });
+  const scrolled = () => {
+    const { scrollTop, scrollHeight, clientHeight } = list.current;
+    sticks.current = scrollHeight - scrollTop - clientHeight < 40;
+  };
+  return html`
+    <ol ref=${list} class="short did" tabindex="0" aria-label="What it did" onScroll=${scrolled}>
+      ${all.map(({ cursor, at, text }) => html`<li key=${cursor}><${Time} at=${at} words=${clockSeconds} /><span>${text}</span></li>`)}
+    </ol>
+  `;
+}
+
 /** @param {{ id: string, agent: import("../../store/state.js").Agent | undefined, tasks: import("../../store/state.js").Task[], error: string }} props */
 export function Detail({ id, agent, tasks, error }) {
   const { loaded, problem, all } = useActivity(id);
+  const isKnown = stateAsked.value.loaded || stateAsked.value.problem !== "";
   return html`
     <section class="pane agent-detail" aria-labelledby="agent-detail-title">
       <header class="pane-head">
@@ -89,7 +108,8 @@ export function Detail({ id, agent, tasks, error }) {
         <${Badge} status=${agent?.status ?? ""} />
         <a class="icon-button to-right" href=${href("agents")} aria-label="Close"><${Icon} name="close" /></a>
       </header>
-      <div class="detail-body">
+      ${!isKnown && html`<${Loading} label=${`Loading ${id}`} />`}
+      <div class="detail-body" hidden=${!isKnown}>
         ${!agent && html`<p class="note">Nothing was heard of it so far.</p>`}
         <${Ask} id=${id} takes=${agent?.serves.includes(`agent/${id}`) ?? false} />
         <dl class="facts">
@@ -101,7 +121,7 @@ export function Detail({ id, agent, tasks, error }) {
         ${tasks.length > 0 &&
         html`
           <h3>Tasks</h3>
-          <ul class="short">
+          <ul class="short detail-tasks">
             ${tasks.slice(0, MOST_TASKS).map(
               ({ id: task, title, status, progress, at }) => html`<li key=${task}><a href=${href("tasks", [], { task })}>${title}</a><span class="muted">${progress.words || moment(at)}</span><${Badge} status=${status} /></li>`,
             )}
@@ -111,9 +131,7 @@ export function Detail({ id, agent, tasks, error }) {
         ${!loaded && html`<${Loading} label="Loading activity" widths=${[80, 60, 70]} />`}
         ${problem && html`<p class="note bad">The log could not be read. ${problem}</p>`}
         ${loaded && all.length === 0 && html`<p class="note">It has told of nothing so far.</p>`}
-        <ol class="short did">
-          ${all.map(({ cursor, at, text }) => html`<li key=${cursor}><${Time} at=${at} words=${clockSeconds} /><span>${text}</span></li>`)}
-        </ol>
+        ${loaded && html`<${Log} all=${all} />`}
       </div>
     </section>
   `;

@@ -64,6 +64,7 @@ export function Head({ open, id, title, scope, isThere }) {
   const [renaming, setRenaming] = useState(false);
   useEffect(() => setRenaming(false), [id]);
   const canChange = isThere && open.state === "open" && open.id === id;
+  const tool = `icon-button${id ? "" : " absent"}`;
   const drop = () => {
     remove({ id, title }, { undone: () => go(href("chat", [id])) });
     go(href("chat"), { replace: true });
@@ -76,15 +77,11 @@ export function Head({ open, id, title, scope, isThere }) {
         ? html`<${Rename} id=${id} title=${title} end=${() => setRenaming(false)} />`
         : html`<h2 id="chat-title" title=${id && id !== title ? `${title} (${id})` : title}>${title}</h2>`}
       ${scope && html`<span class="scope">${scope}</span>`}
-      <span class="head-tools">
+      <span class="spacer"></span>
         <${Here} here=${open.id === id ? open.here : new Map()} />
-        ${canChange &&
-        html`
-          <button type="button" class="icon-button" aria-label="Rename session" title="Rename (F2)" onClick=${() => setRenaming(true)}><${Icon} name="edit" /></button>
-          <button type="button" class="icon-button" aria-label="Delete session" title="Delete" onClick=${drop}><${Icon} name="trash" /></button>
-        `}
+        <button type="button" class=${tool} aria-label="Rename session" title="Rename (F2)" disabled=${!canChange} onClick=${() => setRenaming(true)}><${Icon} name="edit" /></button>
+        <button type="button" class=${tool} aria-label="Delete session" title="Delete" disabled=${!canChange} onClick=${drop}><${Icon} name="trash" /></button>
         <button type="button" class="icon-button aside-switch" aria-label="What goes on" title="What goes on" aria-pressed=${isAsideOpen.value} onClick=${() => setAside(!isAsideOpen.peek())}><${Icon} name="panel" /></button>
-      </span>
     </header>
   `;
 }

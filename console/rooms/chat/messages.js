@@ -14,8 +14,8 @@ const NEAR_END_PX = 80;
 /** @param {Item} item */
 const dayOf = ({ at }) => (Number.isNaN(at) ? "" : dayName(at));
 
-/** Who is typing. @param {{ conversation: import("../../../sdk/js/conversation.js").Conversation }} props */
-function Typing({ conversation }) {
+/** Who is typing. @param {{ open: import("./open-chat.js").Open }} props */
+function Typing({ open: { conversation } }) {
   const [, tick] = useState(0);
   const names = conversation.typing().filter((who) => !isMe(who));
   useEffect(() => {
@@ -23,8 +23,7 @@ function Typing({ conversation }) {
     const timer = setTimeout(() => tick((count) => count + 1), 1_000);
     return () => clearTimeout(timer);
   });
-  if (names.length === 0) return null;
-  return html`<li class="typing" aria-live="off">${names.slice(0, 3).join(", ")} ${names.length > 1 ? "are" : "is"} typing…</li>`;
+  return html`<p class="typing" aria-live="off">${names.length > 0 && `${names.slice(0, 3).join(", ")} ${names.length > 1 ? "are" : "is"} typing…`}</p>`;
 }
 
 /** @param {{ open: import("./open-chat.js").Open, note: any }} props */
@@ -71,11 +70,11 @@ export function Messages({ open, note }) {
             const starts = newDay || !previous || previous.sender !== item.sender || item.at - previous.at > TOGETHER_MS;
             return html`<${Message} key=${item.key} item=${item} starts=${starts} day=${newDay ? day : ""} isNew=${item.key === open.newFrom} session=${id} />`;
           })}
-          <${Typing} conversation=${conversation} />
         </ol>
       </div>
       ${items.length === 0 && note}
     </div>
+    <${Typing} open=${open} />
     ${hasNew && html`<button id="to-end" class="to-end" type="button" onClick=${toEnd}>New messages ↓</button>`}
   `;
 }

@@ -3,11 +3,9 @@
 import * as api from "../../api.js";
 import { go, href } from "../../router.js";
 import { agents, listed, sessionList } from "../../store/world.js";
-import { html, signal, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { focusComposer } from "./composer.js";
-
-/** Whether the form is open. */
-export const isNaming = signal(false);
+import { isNaming } from "./sessions.js";
 
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -18,7 +16,7 @@ function others() {
   return { departments: [...new Set(departments)].sort(), agents: found };
 }
 
-export function NewSession() {
+export default function NewSession() {
   const title = useRef(/** @type {any} */ (null));
   const other = useRef(/** @type {any} */ (null));
   const [{ busy, problem }, setAsked] = useState({ busy: false, problem: "" });

@@ -13,7 +13,7 @@ const MOST_AGENTS = 8;
 const MOST_TASKS = 6;
 const MOST_WRITING = 50;
 const SILENT_MS = 20_000;
-const TAIL = 160;
+const TAIL = 90;
 
 export const isAsideOpen = signal(local.read("aside", true));
 
@@ -50,7 +50,7 @@ const Writing = ({ writing: { session, sender, text } }) => html`
   <li>
     <a href=${href("chat", [session])}>
       <span class="now-line"><b>${sender}</b><span class="muted">${sessions.find(session)?.title ?? session}</span></span>
-      <span class="tail">${text.length > TAIL ? `…${short(text.slice(-TAIL), TAIL)}` : short(text, TAIL) || "…"}</span>
+      <span class="tail words">${text.length > TAIL ? `…${short(text.slice(-TAIL), TAIL)}` : short(text, TAIL) || "…"}</span>
     </a>
   </li>
 `;
@@ -65,7 +65,7 @@ export function Now() {
   return html`
     <aside id="now" class="pane now" aria-label="What goes on">
       <section aria-labelledby="now-agents">
-        <h3 id="now-agents"><a href=${href("agents")}>Agents</a> <span class="count">${there.length || ""}</span></h3>
+        <h3 id="now-agents"><a href=${href("agents")}>Agents</a><span class="count">${there.length || ""}</span></h3>
         <ul>
           ${there.slice(0, MOST_AGENTS).map(
             (agent) => html`
@@ -81,7 +81,7 @@ export function Now() {
         ${loaded && there.length === 0 && html`<p class="note">No agent is here. <code>mesh demo</code> brings some.</p>`}
       </section>
       <section aria-labelledby="now-tasks">
-        <h3 id="now-tasks"><a href=${href("tasks")}>Tasks</a> <span class="count">${open.length || ""}</span></h3>
+        <h3 id="now-tasks"><a href=${href("tasks")}>Tasks</a><span class="count">${open.length || ""}</span></h3>
         <ul>
           ${open.slice(0, MOST_TASKS).map(
             (task) => html`
@@ -89,7 +89,7 @@ export function Now() {
                 <a href=${href("tasks", [], { task: task.id })}>
                   <span class="now-line"><b>${task.title}</b></span>
                   <${Bar} share=${task.progress.share} label=${`Progress of ${task.title}`} />
-                  <span class="now-line muted"><span>${task.agent}</span><span>${task.progress.words}</span></span>
+                  <span class="now-line muted"><span>${task.progress.words || "\u00a0"}</span><span class="spacer"></span><span>${task.agent}</span></span>
                 </a>
               </li>
             `,
@@ -98,7 +98,7 @@ export function Now() {
         ${loaded && open.length === 0 && html`<p class="note">Nobody works on anything.</p>`}
       </section>
       <section aria-labelledby="now-writing">
-        <h3 id="now-writing">Being written <span class="count">${writing.length || ""}</span></h3>
+        <h3 id="now-writing"><span>Being written</span><span class="count">${writing.length || ""}</span></h3>
         <ul>${writing.map((each) => html`<${Writing} writing=${each} />`)}</ul>
         ${writing.length === 0 && html`<p class="note">No answer right now.</p>`}
       </section>

@@ -9,7 +9,7 @@ import { session as kept } from "../../store/kept.js";
 import { compareCursors, connection, follow, mesh } from "../../store/link.js";
 import { sender } from "../../store/me.js";
 import { listed, sessions } from "../../store/world.js";
-import { effect, signal } from "../../vendor/preact.js";
+import { computed, effect, signal } from "../../vendor/preact.js";
 
 /** @typedef {import("../../../sdk/js/conversation.js").Item} Item */
 
@@ -45,10 +45,11 @@ const fresh = (id) => ({
   here: new Map(),
 });
 
-/** What is open. It is changed in place; `version` counts up with each change. */
+/** What is open. It is changed in place, and shown as a copy: components that use signals see other objects alone. */
 let mine = fresh("");
-export const version = signal(0);
-export const current = () => (version.value, mine);
+const version = signal(0);
+const shown = computed(() => (version.value, { ...mine }));
+export const current = () => shown.value;
 
 const changed = () => inFrame(bump);
 const bump = () => void (version.value += 1);
@@ -162,7 +163,8 @@ function gone() {
 async function readPresence(now) {
   try {
     const { users = [] } = await api.presence(`chat_${now.id}`);
-    for (const { who, since } of users) if (!now.here.has(who)) now.here.set(who, Date.parse(since) || 0);
+    const found = users.map((/** @type {any} */ { who, since }) => [who, Date.parse(since) || 0]);
+    now.here = new Map([...found, ...now.here]);
     changed();
   } catch {
     // whoever comes is told of
@@ -227,9 +229,9 @@ export function typing() {
 onEvents((all) => {
   for (const { event_type: type, payload } of all) {
     if (payload?.topic !== `chat_${mine.id}` || !mine.id) continue;
-    if (type === "presence.join" && typeof payload.who === "string") mine.here.set(payload.who, Date.now());
-    else if (type === "presence.leave") mine.here.delete(payload.who);
-    else continue;
+    if (!/^presence\.(join|leave)$/.test(type) || typeof payload.who !== "string") continue;
+    const others = [...mine.here].filter(([who]) => who !== payload.who);
+    mine.here = new Map(type === "presence.join" ? [...others, [payload.who, Date.now()]] : others);
     changed();
   }
   if (mine.state !== "absent") return;

@@ -2,14 +2,13 @@
 
 import { Icon } from "../../parts/icons.js";
 import { useRoving } from "../../parts/roving.js";
-import { Loading } from "../../parts/states.js";
+import { Lazy, Loading } from "../../parts/states.js";
 import { Time } from "../../parts/small.js";
 import { href } from "../../router.js";
 import { useShortcuts } from "../../keys.js";
 import { session } from "../../store/kept.js";
 import { hasOlder, loadSessions, sessionList, sessionsAsked } from "../../store/world.js";
 import { html, signal, useRef, useState } from "../../vendor/preact.js";
-import { NewSession, isNaming } from "./new-session.js";
 
 /** @typedef {import("../../store/sessions.js").Entry} Entry */
 
@@ -20,6 +19,9 @@ const SCOPES = /** @type {const} */ ([
   ["departments", "Departments"],
   ["agents", "Agents"],
 ]);
+
+/** Whether a new session is being named. */
+export const isNaming = signal(false);
 
 /** What is looked for, and where; kept over a reload. */
 const sought = signal(session.read("sought", { words: "", scope: "" }));
@@ -62,7 +64,7 @@ export function Sessions({ current }) {
   const { loaded, problem } = sessionsAsked.value;
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = entries.filter((entry) => (!scope || entry.kind === scope) && fits(entry, wanted));
-  const isLoading = !loaded && !problem && entries.length === 0;
+  const isLoading = !loaded && !problem;
   const more = () => {
     setMost(most + entries.length);
     void loadSessions({ more: true });
@@ -78,7 +80,7 @@ export function Sessions({ current }) {
         <span id="session-count" class="count" aria-hidden="true">${entries.length ? `${entries.length}${hasOlder.value ? "+" : ""}` : ""}</span>
         <button id="new-session-button" type="button" class="icon-button to-right" aria-label="New session" title="New session (n)" aria-expanded=${isNaming.value} onClick=${() => (isNaming.value = !isNaming.peek())}><${Icon} name="plus" /></button>
       </header>
-      ${isNaming.value && html`<${NewSession} />`}
+      ${isNaming.value && html`<${Lazy} load=${() => import("./new-session.js")} />`}
       <div class="seek">
         <label class="visually-hidden" for="session-search">Search sessions</label>
         <${Icon} name="search" size=${16} />
@@ -92,9 +94,10 @@ export function Sessions({ current }) {
       ${loaded && entries.length === 0 && html`<p id="sessions-note" class="note">No sessions yet. Begin one with +, or just write a message.</p>`}
       ${entries.length > 0 && shown.length === 0 && html`<p id="sessions-note" class="note">Nothing fits. <button type="button" class="text-button" onClick=${() => seek({ words: "", scope: "" })}>Show all</button></p>`}
       ${isLoading && html`<${Loading} label="Loading sessions" />`}
-      <ul id="session-list" ref=${list} class="session-list">
+      ${!isLoading &&
+      html`<ul id="session-list" ref=${list} class="session-list">
         ${shown.slice(0, most).map((entry) => html`<${Row} key=${entry.id} entry=${entry} isOpen=${entry.id === current} />`)}
-      </ul>
+      </ul>`}
       ${hasOlder.value && html`<button id="older-sessions" class="text-button older" type="button" onClick=${more}>Older sessions</button>`}
     </nav>
   `;

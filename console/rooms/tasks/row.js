@@ -28,7 +28,7 @@ export function Row({ task, isMarked }) {
       <div class="task-what">
         <span class="name" title=${title === task.id ? title : `${title} (${task.id})`}>${title}</span>
         ${!(open && status === "running") && html`<${Badge} status=${status || "unknown"} />`}
-        <p class=${reason && status === "failed" ? "does bad" : "does"} title=${says} hidden=${!says}>${says}</p>
+        <p class=${reason && status === "failed" ? "does bad" : "does"} title=${says}>${says || "\u00a0"}</p>
       </div>
       ${agent ? html`<a class="who" href=${href("agents", [agent])}>${agent}</a>` : html`<span class="who"></span>`}
       <div class="task-how">

@@ -116,7 +116,7 @@ class Folder:
             body = path.read_bytes()
         except OSError:
             return None
-        digest = hashlib.sha256(body).hexdigest()[:32]
+        digest = hashlib.sha256(body).hexdigest()[:20]
         asset = Asset(body, content_type, f'"{digest}"', gzip.compress(body, 9, mtime=0), f'"{digest}-gzip"')
         self._read[name] = (version, asset)
         return asset
