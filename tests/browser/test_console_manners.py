@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from daena_mesh import Mesh
 from tests.support.running_mesh import RunningMesh
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 AXE = ROOT / "tests" / "sdk" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 MOST_BYTES = 120_000
-PHONE = {"width": 390, "height": 844}
-WIDE = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
 FLOOD_S = float(os.environ.get("MESH_TEST_FLOOD_S", "10"))
 """For how long events come. A minute of it is what the page promises; CI sees ten seconds."""
 FLOOD_PER_S = 500
@@ -104,11 +104,11 @@ async def enter(page: Page, address: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_nobody_is_kept_out(
-    browser: Browser, up: RunningMesh, mesh: Mesh, scheme: str, size: dict[str, int]
+    browser: Browser, up: RunningMesh, mesh: Mesh, scheme: str, size: ViewportSize
 ) -> None:
     if not AXE.exists():
         pytest.skip("run npm ci --prefix tests/sdk to run this test")
-    assert mesh
+    await mesh.publish("agent.scout.activity", {"activity": {"state": "looked at"}})
     wrong: list[Any] = []
     async with window(
         browser, up.url, color_scheme=scheme, viewport=size, bypass_csp=True, reduced_motion="reduce"
