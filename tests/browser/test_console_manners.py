@@ -142,7 +142,7 @@ async def _violations(page: Page, where: str) -> list[Any]:
 async def test_nothing_jumps_when_data_arrives(browser: Browser, up: RunningMesh, mesh: Mesh) -> None:
     jumps: dict[str, Any] = {}
     await mesh.chat("s1").send("first of the list", sender="scout")  # where it moves to, as the newest, is no jump
-    async with window(browser, "about:blank", viewport=WIDE, alive=False) as page:
+    async with window(browser, "about:blank", viewport=WIDE) as page:
         await page.goto(up.url)
         await live(page)
         addresses = await rooms(page)

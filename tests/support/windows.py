@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page
 
 
 @asynccontextmanager
-async def window(browser: Browser, url: str, *, alive: bool = True, **options: Any) -> AsyncIterator[Page]:
+async def window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
     """A window of its own profile that is live; closing it demands that nothing went wrong in it."""
     wrong: list[str] = []
     context = await browser.new_context(**options)
@@ -23,7 +23,7 @@ async def window(browser: Browser, url: str, *, alive: bool = True, **options: A
         lambda message: wrong.append(message.text) if "Content Security Policy" in message.text else None,
     )
     await page.goto(url)
-    if alive:
+    if url != "about:blank":
         await live(page)
     yield page
     await context.close()
