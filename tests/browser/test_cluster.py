@@ -85,7 +85,7 @@ async def busy(mesh: Mesh, sent: list[int]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.mark.promise("P-CLIENT-2", "P-RESUME-2", "P-DOWN-3")
+@pytest.mark.promise("P-CLIENT-2", "P-RESUME-2", "P-CLUSTER-1")
 async def test_whatever_single_process_dies_the_chat_goes_on(nginx: Path, chromium: Path, tmp_path: Path) -> None:
     async with within(280), AsyncExitStack() as stack:
         topology = cluster_topology(tmp_path, tls=True)

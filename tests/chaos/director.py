@@ -56,6 +56,8 @@ class Act:
     write_stall: float = 0.0
     api_stall: float = 0.0
     may_tell: bool = False
+    outage: float = 0.0
+    """For how long no server was left."""
 
 
 @dataclass
@@ -149,6 +151,7 @@ async def _act(scene: Scene, faults: Sequence[Fault], watch: _Watch) -> Act:
         write_stall=max((s.seconds for s in watch.load.stalls if s.at + s.seconds >= begun), default=0.0),
         api_stall=max((s.seconds for s in watch.load.api_stalls if s.at + s.seconds >= begun), default=0.0),
         may_tell=any(fault.may_tell for fault in faults),
+        outage=lifted - begun if any(fault.is_outage for fault in faults) else 0.0,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WRITES_STALL_S, RESUMED_S, RESUMED_P99_S = 10.0, 20.0, 10.0
 _SHOWN_FINDINGS = 20
+LATEST = "## The latest run"
 
 
 class Target(NamedTuple):
@@ -49,9 +50,9 @@ def is_excused(outcome: Outcome, subject: str, kind: str) -> bool:
 def targets(outcome: Outcome) -> list[Target]:
     """All of them."""
     counts = excused(outcome)
-    stall = max([max(act.api_stall, act.write_stall) for act in outcome.acts] + [0.0])
-    longest = max([max(act.resumed, default=0.0) for act in outcome.acts] + [0.0])
-    slowest = max([p99(act.resumed) for act in outcome.acts] + [0.0])
+    stall = max([max(act.api_stall, act.write_stall) - act.outage for act in outcome.acts] + [0.0])
+    longest = max([max(act.resumed, default=0.0) - act.outage for act in outcome.acts] + [0.0])
+    slowest = max([p99(act.resumed) - act.outage for act in outcome.acts] + [0.0])
     return [
         Target("acknowledged and lost: 0", f"{counts['lost'] + counts['told']}", not counts["lost"] + counts["told"]),
         Target("doubled: 0", f"{counts['doubled']}", not counts["doubled"]),
@@ -101,6 +102,8 @@ def document(outcome: Outcome, picture: str) -> str:
         "|---|---|---|---|---|---|---|",
         *(_row(act) for act in outcome.acts),
     ]
+    if outages := [f"{act.name}: {act.outage:.0f} s" for act in outcome.acts if act.outage]:
+        lines += ["", f"No server was left for a while, from which on the targets count: {', '.join(outages)}."]
     if told := excused(outcome)["signals told"]:
         lines += ["", f"{told:,} events were lost as far as single clients go, and told to them as a `gap`."]
     if outcome.skipped:
@@ -134,6 +137,15 @@ def steady_rate(outcome: Outcome) -> float:
         if not any(act.begun - 1 <= now.at <= act.ended + 1 for act in outcome.acts)
     ]
     return sorted(quiet)[len(quiet) // 2] if quiet else 0.0
+
+
+def publish(outcome: Outcome, page: Path) -> None:
+    """Put the report into ``page`` below its last heading, and the picture beside it."""
+    picture = page.with_name("chaos.svg")
+    picture.write_text(draw(outcome), encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    head = text[: text.index(LATEST)]
+    page.write_text(f"{head}{LATEST}\n\n{document(outcome, picture.name)}", encoding="utf-8")
 
 
 def write(outcome: Outcome, folder: Path, name: str) -> Path:

@@ -16,7 +16,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.promise("P-DOWN-3")
+@pytest.mark.promise("P-CLUSTER-1")
 async def test_who_is_on_a_cut_off_node_goes_to_another(tmp_path: Path) -> None:
     async with within(150), Stage(tmp_path, services=False) as stage, stage.mesh("onlooker") as mesh:
         await stage.all_copies()

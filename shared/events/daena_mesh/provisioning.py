@@ -5,10 +5,11 @@ Idempotent, and repeated after every reconnect: a memory stream is gone after a 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,9 +22,11 @@ from daena_mesh.reader import StreamReader
 from daena_mesh.settings import MeshSettings
 
 ASKS = "ASKS"
+T = TypeVar("T")
+
 _S = 1_000_000_000
 _TIMEOUT_S = 5.0
-_FIRST_ANSWERS_S = (0.5, 1.0)
+_FIRST_ANSWERS_S = (0.5, 1.0, 1.0, 1.0)
 _FIXED = ("storage", "retention", "name")
 """What a stream cannot change, or must not under its users."""
 _log = logging.getLogger(__name__)
@@ -115,12 +118,25 @@ async def provision(
     ``known`` has names and sequences of markers from before: where a limit has taken one since, its name stays.
     Raises `ProvisioningError` where a stream of that name must not be changed, `MeshUnavailable` without an answer.
     """
-    begins: dict[str, int] = {}
-    for config in wanted_streams(layout, settings, is_clustered=connection.is_clustered):
-        begins[config["name"]] = await _provision(connection, config)
-    for stream in layout.streams:
+    wanted = wanted_streams(layout, settings, is_clustered=connection.is_clustered)
+    begins = dict(
+        zip((config["name"] for config in wanted), await _all(_provision(connection, c) for c in wanted), strict=True)
+    )
+
+    def name_of(stream: str) -> str:
         name, seq = (known or {}).get(stream, ("", 0))
-        await mark_epoch(connection, stream, name if name and begins[stream] > seq else new_epoch())
+        return name if name and begins[stream] > seq else new_epoch()
+
+    await _all(mark_epoch(connection, stream, name_of(stream)) for stream in layout.streams)
+
+
+async def _all(doing: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all side by side, for each may have to wait for a leader of its own; raises what went wrong with the first."""
+    done = await asyncio.gather(*doing, return_exceptions=True)
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in done if not isinstance(result, BaseException)]
 
 
 async def _provision(connection: Connection, wanted: dict[str, Any]) -> int:
@@ -193,7 +209,12 @@ async def mark_epoch(connection: Connection, stream: str, name: str, expect: int
     headers = {"Nats-Expected-Last-Subject-Sequence": str(expect)}
     if stream == SIGNALS:
         headers["Nats-TTL"] = "never"  # it outlives the stream's age limit
-    await connection.request(epoch_subject(stream), name.encode(), timeout_s=_TIMEOUT_S, headers=header_block(headers))
+    block, subject = header_block(headers), epoch_subject(stream)
+    for answer_s in _FIRST_ANSWERS_S:
+        with contextlib.suppress(MeshUnavailable):
+            await connection.request(subject, name.encode(), timeout_s=answer_s, headers=block)
+            return
+    await connection.request(subject, name.encode(), timeout_s=_TIMEOUT_S, headers=block)
 
 
 async def renew_epoch(connection: Connection, stream: str) -> None:

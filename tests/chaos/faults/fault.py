@@ -30,6 +30,7 @@ class Fault:
         hold_s: how long it stays.
         needs: ``network``, ``disks`` or ``clocks``, where those of the run are needed.
         may_tell: that acknowledged records are missing may be told to clients, because the fault takes them.
+        is_outage: no server is left while it lasts, so nobody can write; stalls count from its end.
         holds: what no other fault may touch at the same time; two that hold the same are no pair.
     """
 
@@ -37,6 +38,7 @@ class Fault:
     hold_s: float = 5.0
     needs: frozenset[str] = frozenset()
     may_tell: bool = False
+    is_outage: bool = False
     holds: frozenset[str] = frozenset()
     said: list[str] = field(default_factory=list)
     """What it hit, for the report."""
