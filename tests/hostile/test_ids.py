@@ -101,6 +101,7 @@ def asked_of_the_api(ident: str, number: int) -> tuple[str, str, dict[str, objec
         ("POST", f"/api/v1/tasks/{path}/cancel", None),
         ("POST", f"{SESSIONS}/{path}/messages", {"content": "x"}),
         ("POST", f"{SESSIONS}/{path}/stop", {}),
+        ("POST", f"{SESSIONS}/{path}/members", {"add": ["bob"]}),
         ("POST", "/api/v1/events", {"subject": f"agent.{ident}.activity", "payload": {}}),
         ("POST", f"/ai/chat/{path}/stop", {}),
     ]

@@ -58,11 +58,12 @@ _CONTROL: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "reconnect": ("The edge is stopping: come back, to any edge.", {"after_ms": {"type": "integer", "minimum": 0}}),
     "error": (
-        "What the client wrote was not understood, or what it sent was not stored; the socket lives.",
+        "What the client wrote was not understood, what it sent was not stored, or a topic ends; the socket lives.",
         {
             "code": {"type": "string"},
             "message": {"type": "string"},
             "id": {**_CLIENT_ID, "description": "The id of what was sent."},
+            "topic": {"type": "string", "description": "Which topic of a socket of many has ended with it."},
             "retry_after_ms": {"type": "integer", "minimum": 0, "description": "When it may be sent again."},
         },
     ),
