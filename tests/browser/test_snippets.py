@@ -27,7 +27,7 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
     with pytest.MonkeyPatch.context() as patch:
         # Where a mesh leaves the note of itself: other meshes may run on this machine.
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
+        async with RunningMesh(tmp_path_factory.mktemp("mesh"), MESH_ASK_TIMEOUT_S="600") as mesh:
             yield mesh
 
 

@@ -145,6 +145,20 @@ async def test_what_is_read_ends_with_the_right_to_read(api: Api, agent: str, mo
     assert last["errorText"].startswith("The token does not allow to read")
 
 
+async def test_there_is_room_for_so_many(api: Api, agent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    del agent
+    said = body("Hello!")
+    for most in ("_MOST_EACH", "_MOST_AT_ONCE"):
+        monkeypatch.setattr(ui_streams, most, 0)
+        refused = await ask(api, rights(said["id"]), said)
+        assert problem(refused) == (503, "busy")
+        assert refused.headers["retry-after"] == "5"
+        monkeypatch.undo()
+    assert await api.mesh.chat(said["id"]).history(5) == []
+    assert chunks(await ask(api, rights(said["id"]), said))[-1]["type"] == "finish"
+    assert not api.context.ui_streams._open, "what has ended takes no room"
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

@@ -126,12 +126,13 @@ async def chat(request: Request) -> Response:
     )
     ids = Ids((caller.user or "", request.url.path, f"{session_id} {message_id}"))
     reads = read_patterns(session_id)
-    context.ui_streams.check_room()
+    context.ui_streams.check_room(caller.user)
     stood = await positions_of(context.mesh)
     asked = await put(context, caller, says, target, ids, message_id=message_id, reads=reads)
     running = await context.ui_streams.answering(asked.ask, asked.cursor, stood)
     return context.ui_streams.respond(
         running,
+        caller.user,
         context.callers.while_admitted(caller),
         lambda: access.check_read(context, caller, session_id, *reads),
     )
@@ -147,12 +148,13 @@ async def resume(request: Request, session_id: str) -> Response:
     context, caller = context_of(request), caller_of(request)
     reads = read_patterns(check_id(session_id, "session_id"))
     await access.check_read(context, caller, session_id, *reads)
-    context.ui_streams.check_room()
+    context.ui_streams.check_room(caller.user)
     running = await context.ui_streams.find(session_id)
     if running is None:
         return Response(status_code=204)
     return context.ui_streams.respond(
         running,
+        caller.user,
         context.callers.while_admitted(caller),
         lambda: access.check_read(context, caller, session_id, *reads),
     )

@@ -50,7 +50,7 @@ class Guard:
             _log.exception("%s %r failed", exchange.method, scope["path"][:200])
             await self._answer(Problem(INTERNAL, "The log says more."), scope, exchange)
         if exchange.status:
-            self._requests.note(exchange.method, exchange.status, time.perf_counter() - began)
+            self._requests.note(exchange.method, exchange.status, (exchange.began_s or time.perf_counter()) - began)
 
     async def _answer(self, problem: Problem, scope: Scope, exchange: _Exchange) -> None:
         if exchange.status:
@@ -64,6 +64,8 @@ class _Exchange:
     def __init__(self, method: str, receive: Receive, send: Send, max_bytes: int) -> None:
         self.method = method
         self.status = 0
+        self.began_s = 0.0
+        """When an answer began that lasts as long as somebody reads it."""
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes
@@ -83,6 +85,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message["headers"] = list(message.get("headers", ()))
+            if (b"content-type", b"text/event-stream") in headers:
+                self.began_s = time.perf_counter()
             if not any(name == b"x-content-type-options" for name, _ in headers):
                 headers.append((b"x-content-type-options", b"nosniff"))
         elif self.method == "HEAD" and message["type"] == "http.response.body":

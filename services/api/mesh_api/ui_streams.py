@@ -7,6 +7,7 @@ it anew, from its beginning, by any API.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ ASKS: Final = "asks"
 MOST_S = 3_600.0
 """How long a response lasts at most."""
 _MOST_AT_ONCE = 1_000
+_MOST_EACH = 50
 _QUIET_S = 10.0
 _CHECK_S = 10.0
 _NEWEST = 50
@@ -97,12 +99,15 @@ class UiStreams:
         self._mesh = mesh
         self._unfinished = unfinished
         self._timeout = timedelta(seconds=ask_timeout_s)
-        self._open = 0
+        self._open: Counter[str | None] = Counter()
+        """How many each user reads."""
 
-    def check_room(self) -> None:
-        """Raise `Problem` where too many are being read."""
-        if self._open >= _MOST_AT_ONCE:
+    def check_room(self, user: str | None) -> None:
+        """Raise `Problem` where too many are being read, by all or by this ``user``."""
+        if self._open.total() >= _MOST_AT_ONCE:
             raise Problem(BUSY, f"{_MOST_AT_ONCE} answers are being read here.", {"Retry-After": "5"})
+        if user is not None and self._open[user] >= _MOST_EACH:
+            raise Problem(BUSY, f"You are reading {_MOST_EACH} answers here.", {"Retry-After": "5"})
 
     async def answering(self, question: Ask, cursor: str, stood: Positions) -> Running:
         """The answer to a question, stored at ``cursor``; the log ``stood`` there before it was put to anybody."""
@@ -128,16 +133,20 @@ class UiStreams:
         return Running(question.session_id, question, "", since)
 
     def respond(
-        self, running: Running, admitted: AbstractAsyncContextManager[None], check: Callable[[], Awaitable[None]]
+        self,
+        running: Running,
+        user: str | None,
+        admitted: AbstractAsyncContextManager[None],
+        check: Callable[[], Awaitable[None]],
     ) -> Response:
-        """A response that lasts until the answer is there.
+        """A response to ``user`` that lasts until the answer is there.
 
         It ends with an error where the block ``admitted`` or ``check``, which is called now and then, raises `Problem`.
         """
 
         async def run(write: Write) -> None:
             chunks = UiChunks(running.question, running.message_id)
-            self._open += 1
+            self._open[user] += 1
             try:
                 async with admitted, asyncio.timeout(MOST_S):
                     await self._follow(running, chunks, write, check)
@@ -148,7 +157,9 @@ class UiStreams:
             except MeshError as error:
                 await write(_frames(chunks.fail(problem_of(error).detail)))
             finally:
-                self._open -= 1
+                self._open[user] -= 1
+                if not self._open[user]:
+                    del self._open[user]
             await write(b"data: [DONE]\n\n")
 
         return EventStream(run)

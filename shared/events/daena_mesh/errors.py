@@ -74,7 +74,7 @@ class Conflict(MeshError):
 class EdgeRefused(MeshError):
     """An edge refuses a client for good; `code` is a close code, such as 4403 where the token does not allow it."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, message: str, *, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
 

@@ -23,6 +23,7 @@ STATUS = {
     errors.Conflict: 409,
     errors.MeshUnavailable: 503,
     errors.Unanswered: 500,  # for who asks with the SDK; no call of the API raises it
+    errors.EdgeRefused: 500,  # likewise
     errors.ConfigurationError: 500,
     errors.ProvisioningError: 500,
     errors.NatsServerError: 500,

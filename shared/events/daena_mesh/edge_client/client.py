@@ -180,7 +180,7 @@ class EdgeClient:
             wait_s = self._comeback.after(self._life.ended(ending))
             reason = ending.reason or f"closed ({ending.code})"
             if wait_s is None:
-                self._refused = EdgeRefused(ending.code, reason)
+                self._refused = EdgeRefused(reason, code=ending.code)
                 self._enter(EdgeState("failed", reason))
                 await self._items.put(None)
                 return
