@@ -20,7 +20,7 @@ from daena_mesh.tokens import LEAST_KEY_BYTES
 from mesh_cli.doctor.finding import Finding, fine, problem, warning
 from mesh_edge.settings import EdgeSettings
 
-ENOUGH_BITS = 100
+ENOUGH_BITS = 85
 LONG_TOKEN_S = 30 * 86_400
 _MOST_NAMED = 3
 _MOST_FILES = 10_000

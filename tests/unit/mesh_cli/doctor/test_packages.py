@@ -86,5 +86,6 @@ def test_what_the_record_says_is_held_against_what_was_looked_at() -> None:
     whole = Binary("/x/nats-server", DIGEST, RECORDED, "2.15.1")
     assert judge_binary(whole, machine)[0].level == "problem"  # record and program were changed together
     assert judge_binary(whole, ("plan9", "mips"))[0].level == "ok"
+    assert judge_binary(whole._replace(recorded=RECORDED[::-1]), ("plan9", "mips"))[0].level == "problem"
     assert judge_binary(whole._replace(package_version="2.15.2"), machine)[0].level == "ok"
     assert judge_binary(Binary(reason="nats-server was not found"))[0].level == "warning"
