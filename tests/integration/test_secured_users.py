@@ -20,10 +20,10 @@ KEY = "a key of tokens, for tests alone, long enough"
 pytestmark = pytest.mark.timeout(120)
 
 
-async def token_of(user: str) -> str:
+async def token_of(user: str, session_id: str = "s1") -> str:
     process = await asyncio.create_subprocess_exec(
-        *(*MESH, "token", user, "--read", "chat.s1.>", "--read", "session.s1.>"),
-        *("--write", "chat.s1.>", "--write", "agent.ada.activity"),
+        *(*MESH, "token", user, "--read", f"chat.{session_id}.>", "--read", f"session.{session_id}.>"),
+        *("--write", f"chat.{session_id}.>", "--write", "agent.ada.activity"),
         env={"MESH_TOKEN_KEY": KEY},
         stdout=asyncio.subprocess.PIPE,
     )
@@ -48,6 +48,7 @@ async def test_people_chat_by_rest_and_over_sockets_and_nats_refuses_nothing(
 ) -> None:
     Vault.create(tmp_path / ".mesh" / "creds")
     bearer = {"Authorization": f"Bearer {await token_of('ada')}"} if variables else {}
+    bob = {"Authorization": f"Bearer {await token_of('bob', 's2')}"}
     async with (
         RunningMesh(tmp_path, "--secure", "--edges", "1", **variables) as running,
         httpx.AsyncClient(base_url=running.url, headers=bearer) as web,
@@ -75,6 +76,15 @@ async def test_people_chat_by_rest_and_over_sockets_and_nats_refuses_nothing(
             url = f"{running.edge_urls[0].replace('http', 'ws', 1)}/ws/chat/s1"
             async with Client(url, additional_headers=bearer) as client:
                 assert await send(client, "d", "agent.ada.activity", "as an agent") == "not_allowed"
+            members = "/api/v1/chat-history/sessions/s1/members"
+            assert (await web.post(members, json={"add": ["bob"]})).status_code == 200
+            for number, door in enumerate(doors):
+                url = f"{door.replace('http', 'ws', 1)}/ws/chat/s1"
+                async with Client(url, additional_headers=bob) as client:
+                    assert await send(client, f"e{number}", "chat.s1.typing", "") == ""
+                    assert (await web.post(members, json={"remove": ["bob"]})).status_code == 200
+                    assert (await client.closing())[0] == 4403
+                    assert (await web.post(members, json={"add": ["bob"]})).status_code == 200
         session = (await web.get("/api/v1/chat-history/sessions/s1")).json()
         told = [(message["payload"]["sender"], message["payload"]["content"]) for message in session["messages"]]
         assert [content for _, content in told] == expected
