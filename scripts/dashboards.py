@@ -119,6 +119,12 @@ NATS = (
     Picture("Stored, p99", {"{{instance}}": quantile(0.99, "mesh_api_ack_seconds", "instance")}, "s"),
     Picture("Stored for clients, p99", {"{{instance}}": quantile(0.99, "mesh_edge_ack_seconds", "instance")}, "s"),
     Picture("Live messages that were missed", {"{{cause}}": rate("mesh_edge_heals_total", "cause")}, "ops"),
+    Picture("Size of the streams", {"{{stream}}": "max by (stream) (mesh_api_stream_bytes)"}, "bytes"),
+    Picture(
+        "Of their limits",
+        {"{{stream}}": "max by (stream) (mesh_api_stream_bytes) / max by (stream) (mesh_api_stream_limit_bytes)"},
+        "percentunit",
+    ),
     Picture("Sessions", {"{{instance}}": "mesh_api_sessions"}),
     Picture("Stored, and could not be read", {"{{instance}}": rate("mesh_api_malformed_total", "instance")}, "ops"),
 )

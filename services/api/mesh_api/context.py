@@ -19,6 +19,7 @@ from daena_mesh.sessions import SessionStore
 from daena_mesh.sweeping import Sweeper
 from mesh_api.callers import Callers
 from mesh_api.consumers import Consumers
+from mesh_api.fill import Fill
 from mesh_api.log_desk import LogDesk
 from mesh_api.log_pages import LogPages
 from mesh_api.metrics import Requests
@@ -62,6 +63,7 @@ class Context:
         self.silence = Silence(self.mesh, self.state, self.serving)
         self.unanswered = Unanswered(self.mesh, self.serving, timeout_s=settings.ask_timeout_s)
         self.queue = Queue(self.mesh)
+        self.fill = Fill(self.mesh)
         self.loop_lag = Histogram()
         self.rosters = Rosters(self.mesh)
         self.revocations = Revocations(self.mesh, self.callers.revoked)
@@ -88,6 +90,7 @@ class Context:
             asyncio.create_task(self.consumers.run(), name="consumers of asks"),
             asyncio.create_task(self.unanswered.run(), name="sweeper of asks"),
             asyncio.create_task(self.queue.run(), name="queue of asks"),
+            asyncio.create_task(self.fill.run(), name="fill of streams"),
             asyncio.create_task(watch_loop(self.loop_lag), name="loop lag"),
         ]
         if self.callers.asks_for_tokens:

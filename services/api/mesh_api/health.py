@@ -71,6 +71,7 @@ def _gauges(context: Context) -> list[Metric]:
         single("mesh_api_sessions_adopted_total", "counter", "Sessions made for messages without one.", upkeep.created),
         single("mesh_api_sessions_purged_total", "counter", "Times a deleted session was purged.", upkeep.purged),
         context.queue.metric(),
+        *context.fill.metrics(),
         by(
             "reason",
             "mesh_api_auth_failures_total",

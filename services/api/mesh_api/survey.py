@@ -142,7 +142,7 @@ class Surveys:
         connection = self._mesh.connection
         names = (*self._mesh.layout.streams, ASKS, *_BUCKETS)
         at = time.monotonic()
-        infos = asyncio.gather(*(_info(connection, name) for name in names))
+        infos = asyncio.gather(*(info_of(connection, name) for name in names))
         answers, found = await asyncio.gather(members(connection), infos)
         if all(info is None for info in found) and not answers:
             raise MeshUnavailable("neither a service nor a stream answers")
@@ -184,7 +184,8 @@ async def members(connection: Connection) -> list[Member]:
     return sorted(found.values(), key=lambda member: (member.name, member.started, member.id))
 
 
-async def _info(connection: Connection, stream: str) -> StreamInfo | None:
+async def info_of(connection: Connection, stream: str) -> StreamInfo | None:
+    """What the leader of a stream tells; None where nobody answers."""
     try:
         answer = await call(connection, f"STREAM.INFO.{stream}", {}, StreamInfo, timeout_s=_INFO_S)
     except (MeshUnavailable, msgspec.DecodeError) as error:

@@ -55,7 +55,7 @@ def mesh(
 
 for command in (
     *(services.up, services.api, services.edge, services.brain, services.demo),
-    *(tools.tail, tools.emit, tools.token, tools.revoke, tools.epoch, tools.doctor, tools.bench),
+    *(tools.tail, tools.emit, tools.token, tools.revoke, tools.epoch, tools.top, tools.doctor, tools.bench),
 ):
     commands.command()(command)
 commands.add_typer(creds)

@@ -183,6 +183,30 @@ def doctor(
     raise typer.Exit(run(examine(places, in_json=as_json)))
 
 
+def top(
+    *,
+    every: Annotated[float, typer.Option(min=1, max=60, metavar="SECONDS", help="The pause between two looks.")] = 2,
+    once: Annotated[bool, typer.Option("--once", help="Print what is seen after one pause, and end.")] = False,
+    nats_url: NatsUrl = "",
+) -> None:
+    """Show edges, APIs, brains, streams and NATS nodes as they are now, and what goes through them.
+
+    ```
+    mesh top
+    mesh top --once
+    MESH_NATS_CREDS=.mesh/creds/users/ada.creds mesh top
+    ```
+
+    Ctrl-C ends it. The credentials of `mesh creds ops` are enough.
+    """
+    from mesh_cli.logs import log_to_nobody
+    from mesh_cli.loop import run
+    from mesh_cli.top.command import top as show
+
+    log_to_nobody()
+    raise typer.Exit(run(show(nats_url=nats_url or None, every_s=every, once=once)))
+
+
 def epoch(
     streams: Annotated[
         list[str] | None, typer.Argument(metavar="[STREAM]...", help="RECORDS, SIGNALS; all, where none is named.")

@@ -1,0 +1,1 @@
+"""`mesh top`: what runs and what goes through it, as it is now."""
