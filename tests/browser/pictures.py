@@ -1,4 +1,4 @@
-"""Pictures of all rooms, of a mesh with the agents of the demo: `make pictures` writes them to docs/rooms."""
+"""Pictures of all rooms, of a mesh with the agents of the demo: `make pictures` writes them to docs/rooms, and that of the README."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ async def main(folder: Path) -> None:
                     name = room if look is WIDE else f"{room}-{look.name}"
                     settles_s = SETTLES_S if room == "mesh" else 2
                     await take(browser, up.url, address, look, folder / f"{name}.png", settles_s=settles_s)
+            await take(browser, up.url, "chat/questions", WIDE, folder.parent / "page.png", settles_s=2)
             working.cancel()
             await asyncio.wait([working])
             await browser.close()

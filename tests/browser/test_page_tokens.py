@@ -78,3 +78,34 @@ async def test_a_login_by_script_sets_a_cookie_that_no_script_can_read(browser: 
     await page.evaluate("""async () => (await fetch("/api/v1/logout", { method: "POST" })).status""")
     assert not await page.evaluate(greeted)
     await context.close()
+
+
+def token(for_s: float) -> str:
+    """Make a token of ada's that is good for some time."""
+    return mint(Claims(sub="ada", exp=time.time() + for_s, mesh=Rights((">",), (">",))), KEY.encode())
+
+
+async def test_a_token_is_entered_and_renewed_on_the_page(browser: Browser, mesh: RunningMesh) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    page.set_default_timeout(WITHIN_MS)
+    await page.goto(f"{mesh.url}/#/tasks")
+    sheet = page.get_by_role("dialog", name="Sign in")
+    await expect(sheet).to_be_visible(timeout=WITHIN_MS)
+    await sheet.get_by_label("Token").fill("not.a.token")
+    await page.keyboard.press("Enter")
+    await expect(sheet.get_by_role("alert")).not_to_be_empty()
+    await sheet.get_by_label("Token").fill(token(120))
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+    await live(page)
+    await expect(page.locator("#tasks")).to_be_visible()
+    await expect(page.locator(".ending")).to_contain_text("Your token ends soon.")
+    await page.get_by_role("button", name="Renew it").click()
+    await page.get_by_role("dialog", name="You").get_by_label("Token").fill(token(3_600))
+    await page.get_by_role("button", name="Renew", exact=True).click()
+    await expect(page.locator(".ending")).to_have_count(0)
+    await expect(page.get_by_role("button", name="You are ada")).to_be_visible()
+    assert await page.evaluate("document.cookie") == ""
+    assert await page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }]).includes('eyJ')") is False
+    await context.close()

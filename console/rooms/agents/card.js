@@ -37,16 +37,17 @@ export function Card({ agent, tasks, count, counts, error, isChosen }) {
       </div>
       <p class="does" title=${agent.does}>${agent.does || "\u00a0"}</p>
       <div class="card-tasks">
+        ${error && tasks.length === 0 && html`<p class="card-error" title=${error}>${error}</p>`}
         ${tasks.slice(0, MOST_TASKS).map(
           ({ id, title, progress }) => html`<div key=${id} class="card-task"><span class="task-name">${title}</span><${Bar} share=${progress.share} label=${`Progress of ${title}`} /><span class="task-words">${progress.words || "\u00a0"}</span></div>`,
         )}
       </div>
-      ${error && html`<p class="card-error" title=${error}>${error}</p>`}
+      ${error && tasks.length > 0 && html`<p class="card-error" title=${error}>${error}</p>`}
       <div class="state-line small card-foot">
+        ${agent.there && html`<span class="rate">${rate}/min</span>`}
         <span class="more">${agent.there ? count > 0 && `${count} task${count === 1 ? "" : "s"}` : agent.at > 0 && html`seen <${Time} at=${agent.at} />${agent.reason && ` · ${agent.reason}`}`}</span>
         <span class="spacer"></span>
-        <span class="rate">${agent.there && `${rate}/min`}</span>
-        <${Spark} values=${counts} label=${`${rate} events in the last minute`} />
+        <${Spark} values=${counts.slice(0, -1)} label=${`${rate} events in the last minute`} />
       </div>
     </li>
   `;
