@@ -168,6 +168,11 @@ class GuardedTopic(Topic):
                 self.degraded()
                 await asyncio.sleep(_RETRY_S)
                 continue
+            except Exception:  # noqa: BLE001 - or nobody would be let in any more
+                _log.exception("%s: it is not known to whom it belongs", self.name)
+                self.degraded()
+                await asyncio.sleep(_RETRY_S)
+                continue
             if self.follower.position(RECORDS).epoch == epoch:
                 self._is_known = True
                 if state is not None:
