@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Error, Page, async_playwright
 
 from daena_mesh import Mesh
+from tests.support.bare_chromium import bare_chromium, until
 from tests.support.chromium import FLAGS
 from tests.support.cutting_proxy import CuttingProxy
-from tests.support.deadlines import within
+from tests.support.deadlines import eventually, within
 from tests.support.running_mesh import RunningMesh
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -206,3 +208,41 @@ async def test_a_worker_follows_and_sends(mesh: RunningMesh, chromium: Path) -> 
         heard = await page.evaluate("heard")
         assert heard.count("from a worker") == 1
         assert "recovering" in heard
+
+
+FOLLOW_SHARED = FOLLOW_BLOCKED.replace("connect(topic)", "open({ WebSocket: TabSocket }).follow(topic)").replace(
+    'import("/sdk/mesh.js").then(({ connect })',
+    'Promise.all([import("/sdk/mesh.js"), import("/sdk/tabs.js")]).then(([{ open }, { TabSocket }])',
+)
+
+
+@pytest.mark.parametrize("follow", [FOLLOW_BLOCKED, FOLLOW_SHARED], ids=["alone", "shared"])
+async def test_a_page_that_comes_back_from_the_cache_resumes_at_once(
+    follow: str, mesh: RunningMesh, chromium: Path, tmp_path: Path
+) -> None:
+    session = f"back-{uuid.uuid4().hex[:8]}"
+    async with (
+        async_playwright() as playwright,
+        bare_chromium(playwright, chromium, tmp_path) as context,  # Playwright's own has no such cache
+        Mesh.connect(mesh.nats_url) as publisher,
+    ):
+        page = await context.new_page()
+        client = await context.new_cdp_session(page)
+        await client.send("Page.setBypassCSP", {"enabled": True})
+        await page.goto(f"{mesh.url}/sdk/mesh.js")
+        await page.evaluate(follow, f"chat_{session}")
+        await page.evaluate("void addEventListener('pageshow', ({ persisted }) => (globalThis.persisted = persisted))")
+        await until(page, "connection.state.state === 'connected'")
+        await publisher.chat(session).send("one", sender="scout")
+        await until(page, "seen.length === 1")
+        await page.goto(f"{mesh.url}/sdk/sse.js")
+        await publisher.chat(session).send("two", sender="scout")
+        await page.evaluate("void setTimeout(() => history.back())")
+
+        async def is_back() -> bool:
+            with contextlib.suppress(Error):  # where it is just going
+                return bool(await page.evaluate("globalThis.seen?.length === 2"))
+            return False
+
+        await eventually(is_back, within_s=30)
+        assert await page.evaluate("[persisted, seen, told]") == [True, ["one", "two"], []]

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import playwright
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright, expect
@@ -120,11 +121,14 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
 
 
 @pytest.mark.promise("P-CLIENT-1")
-async def test_it_follows_and_sends_in_node(project: Path, mesh: RunningMesh) -> None:
+@pytest.mark.parametrize("whose", ["ours", "Playwright's"])
+async def test_it_follows_and_sends_in_node(whose: str, project: Path, mesh: RunningMesh) -> None:
+    """Playwright comes with a Node of its own, which is a later one."""
     (project / "client.js").write_text(IN_NODE)
-    version = int(run(node_path(), "--version", cwd=project)[1:].partition(".")[0])
+    node = node_path() if whose == "ours" else Path(playwright.__file__).parent / "driver" / "node"
+    version = int(run(node, "--version", cwd=project)[1:].partition(".")[0])
     options = ["--experimental-websocket"] if version < 22 else []
-    said = run(node_path(), *options, "client.js", f"{mesh.url}/", cwd=project)
+    said = run(node, *options, "client.js", f"{mesh.url}/", cwd=project)
     assert said.splitlines() == ["by ws", "by sse", "by ws 0 0"]
 
 
