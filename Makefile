@@ -76,6 +76,8 @@ docs: install ## write docs/configuration.md, the figures in docs/performance.md
 
 # Needs the pinned TypeScript: npm ci --prefix tests/sdk
 types: ## write sdk/js/types from the comments in sdk/js
+	@$(BIN)/python -m tests.support.js_event_types > sdk/js/event_types.js.new
+	@mv sdk/js/event_types.js.new sdk/js/event_types.js
 	@tests/sdk/node_modules/.bin/tsc -p tests/sdk
 
 # Needs what is pinned there: npm ci --prefix tests/sdk

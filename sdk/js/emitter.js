@@ -1,17 +1,21 @@
 /** Listeners by type. No I/O. */
 
+/** @typedef {import("./event_types.js").Heard} Heard */
+/** @typedef {import("./topic.js").MeshEvent} MeshEvent */
+
 export class Emitter {
   /** @type {Map<string, Set<(event: any) => void>>} */ #listeners = new Map();
 
   /**
-   * @param {string} type
-   * @param {(event: any) => void} listener
+   * @template {keyof Heard | (string & {})} T
+   * @param {T} type
+   * @param {(event: T extends keyof Heard ? Heard[T] : MeshEvent) => void} listener
    * @returns {() => void} takes the listener away again
    */
   on(type, listener) {
     const listeners = this.#listeners.get(type) ?? new Set();
-    this.#listeners.set(type, listeners.add(listener));
-    return () => void listeners.delete(listener);
+    this.#listeners.set(type, listeners.add(/** @type {any} */ (listener)));
+    return () => void listeners.delete(/** @type {any} */ (listener));
   }
 
   /**

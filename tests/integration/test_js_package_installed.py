@@ -72,6 +72,15 @@ const items: Item[] = mesh.chat("s1").items;
 const state: ConnectionState = connect("events", { storage: sessionStorage, WebSocket }).state;
 const show = (event: MeshEvent) => console.log(event.payload.content, items, state.retryInMs);
 mesh.follow("chat_s1").on("chat.message", show);
+mesh.follow("chat_s1").on("chat.message", ({ payload }) => {
+  const content: string = payload.content;
+  // @ts-expect-error a content is no number
+  const number: number = payload.content;
+  console.log(content, number, payload.mine);
+});
+mesh.follow("agent_scout").on("agent.status", ({ payload: { status } }) => console.log(status === "busy"));
+mesh.on("state", ({ retryInMs }) => console.log((retryInMs ?? 0) / 1_000));
+mesh.follow("events").on("weather.report", ({ payload }) => console.log(payload.anything));
 const cursor: Promise<string> = mesh.send("chat.s1.message", {}).then((ack) => ack.cursor);
 // @ts-expect-error there is no such option
 connect("events", { colour: "red" });
@@ -183,14 +192,14 @@ async def test_the_pages_of_the_document_live(
         await expect(page.locator("#state")).to_have_text("connected", timeout=30_000)
         await page.get_by_label("Message").fill("Is anyone there?")
         await page.keyboard.press("Enter")
-        await expect(page.locator("li")).to_have_text(["ada: Is anyone there?"])
+        await expect(page.locator("li")).to_have_text(["ada: Is anyone there?"], timeout=30_000)
         async with Mesh.connect(mesh.nats_url) as other:
             await other.chat(session).send("I am.", sender="scout")
-        await expect(page.locator("li")).to_have_text(["ada: Is anyone there?", "scout: I am."])
+        await expect(page.locator("li")).to_have_text(["ada: Is anyone there?", "scout: I am."], timeout=30_000)
         await mesh.stop()
         await page.get_by_label("Message").fill("Still there?")
         await page.keyboard.press("Enter")
-        await expect(page.locator("li").nth(2)).to_have_text("ada: Still there? (sending)")
+        await expect(page.locator("li").nth(2)).to_have_text("ada: Still there? (sending)", timeout=30_000)
         await mesh.start()
         await expect(page.locator("li").nth(2)).to_have_text("ada: Still there?", timeout=60_000)
         async with Mesh.connect(mesh.nats_url) as again:
@@ -229,11 +238,11 @@ async def test_the_example_in_react_is_built_by_vite_and_lives(
         await expect(page.locator("output")).to_have_text("connected", timeout=30_000)
         await page.get_by_label("Message").fill("Is anyone there?")
         await page.keyboard.press("Enter")
-        await expect(page.locator("li.stored")).to_have_text(["ada Is anyone there?"])
+        await expect(page.locator("li.stored")).to_have_text(["ada Is anyone there?"], timeout=30_000)
         async with other.chat("vite").stream("daena") as out:
             await out.write("I ")
             await expect(page.locator("li.streaming")).to_have_text("daena I ")
             await out.write("am.")
-        await expect(page.locator("li.stored")).to_have_text(["ada Is anyone there?", "daena I am."])
+        await expect(page.locator("li.stored")).to_have_text(["ada Is anyone there?", "daena I am."], timeout=30_000)
         assert errors == []
         await browser.close()

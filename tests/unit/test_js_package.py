@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.js_event_types import written
 from tests.support.real_parties import node_path, skip
 from tests.support.tracked import ROOT
 
@@ -41,6 +42,10 @@ def test_types_are_sound_and_the_declarations_are_theirs(tmp_path: Path) -> None
     assert written == sorted(path.relative_to(SDK / "types").as_posix() for path in (SDK / "types").rglob("*.d.ts"))
     _, different, missing = filecmp.cmpfiles(tmp_path, SDK / "types", written, shallow=False)
     assert (different, missing) == ([], []), "make types"
+
+
+def test_the_types_of_events_are_those_of_python() -> None:
+    assert (SDK / "event_types.js").read_text() == written(), "make types"
 
 
 @pytest.mark.promise("P-CLIENT-1")

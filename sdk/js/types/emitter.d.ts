@@ -1,11 +1,14 @@
 /** Listeners by type. No I/O. */
+/** @typedef {import("./event_types.js").Heard} Heard */
+/** @typedef {import("./topic.js").MeshEvent} MeshEvent */
 export class Emitter {
     /**
-     * @param {string} type
-     * @param {(event: any) => void} listener
+     * @template {keyof Heard | (string & {})} T
+     * @param {T} type
+     * @param {(event: T extends keyof Heard ? Heard[T] : MeshEvent) => void} listener
      * @returns {() => void} takes the listener away again
      */
-    on(type: string, listener: (event: any) => void): () => void;
+    on<T extends keyof Heard | (string & {})>(type: T, listener: (event: T extends keyof Heard ? Heard[T] : MeshEvent) => void): () => void;
     /**
      * @protected
      * @param {string} type
@@ -16,3 +19,5 @@ export class Emitter {
     protected _deafen(): void;
     #private;
 }
+export type Heard = import("./event_types.js").Heard;
+export type MeshEvent = import("./topic.js").MeshEvent;
