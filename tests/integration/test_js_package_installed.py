@@ -241,7 +241,7 @@ async def test_the_example_in_react_is_built_by_vite_and_lives(
         await expect(page.locator("li.stored")).to_have_text(["ada Is anyone there?"], timeout=30_000)
         async with other.chat("vite").stream("daena") as out:
             await out.write("I ")
-            await expect(page.locator("li.streaming")).to_have_text("daena I ")
+            await expect(page.locator("li.streaming")).to_have_text("daena I ", timeout=30_000)
             await out.write("am.")
         await expect(page.locator("li.stored")).to_have_text(["ada Is anyone there?", "daena I am."], timeout=30_000)
         assert errors == []

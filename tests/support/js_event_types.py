@@ -70,7 +70,8 @@ def _typedef(struct: type[msgspec.Struct]) -> str:
 
 def written() -> str:
     """Give the whole module."""
-    typedefs = [_typedef(struct) for struct in (Session, *PAYLOADS.values())]
+    structs: list[type[msgspec.Struct]] = [Session, *PAYLOADS.values()]
+    typedefs = [_typedef(struct) for struct in structs]
     by_type = [f' *   "{name}": {payload.__name__},' for name, payload in PAYLOADS.items()]
     payloads = "\n".join(["", "/**", " * @typedef {{", *by_type, " * }} Payloads", " */", ""])
     return "".join([HEAD, *typedefs, payloads, TAIL])
