@@ -83,7 +83,7 @@ export default function Brain() {
       ${loaded &&
       all.length === 0 &&
       html`<${Empty} title="No brain yet"><p>A brain answers with a language model: <code>OPENAI_BASE_URL=… mesh brain</code></p><//>`}
-      <div class="brains"><ul aria-label="Brains">${all.map((brain) => html`<${Card} key=${brain.id} brain=${brain} />`)}</ul></div>
+      <div class="brains" tabindex="0" role="group" aria-label="All brains"><ul aria-label="Brains">${all.map((brain) => html`<${Card} key=${brain.id} brain=${brain} />`)}</ul></div>
     </section>
   `;
 }

@@ -151,7 +151,7 @@ export default function Mesh() {
       ${problem.value && found && html`<${Notice}>What is shown is of before. ${problem.value}<//>`}
       ${problem.value && !found && html`<${Problem} title="The mesh could not be looked at" text=${problem.value} retry=${ask} />`}
       ${!problem.value && !found && html`<${Loading} label="Looking at the mesh" />`}
-      ${found && html`<div class="mesh-body"><${Found} found=${found} /></div>`}
+      ${found && html`<div class="mesh-body" tabindex="0" role="group" aria-label="What runs, and how fast"><${Found} found=${found} /></div>`}
     </section>
   `;
 }

@@ -50,7 +50,7 @@ async def watched(browser: Browser, page: Page) -> AsyncIterator[dict[str, float
     main = {(e["pid"], e["tid"]) for e in trace if e["name"] == "thread_name" and e["args"]["name"] == "CrRendererMain"}
     tasks = [e for e in trace if e.get("ph") == "X" and "RunTask" in e["name"] and (e["pid"], e["tid"]) in main]
     found["tasks"] = len(tasks)
-    found["cpu_ms"] = max(e["tdur"] for e in tasks) / 1_000
+    found["cpu_ms"] = max(e.get("tdur", 0) for e in tasks) / 1_000
     found["clock_ms"] = max(e["dur"] for e in tasks) / 1_000
 
 
