@@ -1,4 +1,4 @@
-"""Pictures of all rooms, of a mesh with the agents of the demo: `make pictures` writes them to docs/rooms, and that of the README."""
+"""Pictures of all rooms, of the agents of the demo: `make pictures` writes them to docs/rooms, and the README's."""
 
 from __future__ import annotations
 
