@@ -24,7 +24,7 @@ async function load(room) {
   }
 }
 
-/** Switch between light and dark; theme.js sets what was chosen before the first paint. */
+/** Switch between light and dark; boot.js sets what was chosen before the first paint. */
 function switchTheme() {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

@@ -269,3 +269,29 @@ async def test_addresses_from_before_there_were_rooms_still_lead_there(
     await say(mesh, session, "as ever")
     async with window(browser, f"{mesh.url}/#/s/{session}") as page:
         await expect(messages(page)).to_have_text(["as ever"])
+
+
+@pytest.mark.promise("P-PAGE-5")
+async def test_a_page_that_does_not_arrive_whole_is_loaded_once_more_and_then_says_so(
+    browser: Browser, mesh: RunningMesh
+) -> None:
+    lost = 1
+
+    async def lose(route: Route) -> None:
+        nonlocal lost
+        lost -= 1
+        await (route.abort() if lost >= 0 else route.continue_())
+
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.route("**/sdk/line.js", lose)
+    await page.goto(mesh.url, wait_until="commit")
+    await live(page)
+    lost = 10
+    await page.evaluate("sessionStorage.clear()")
+    await page.goto(f"{mesh.url}/?again", wait_until="commit")
+    await expect(page.get_by_role("alert")).to_contain_text("did not arrive whole", timeout=30_000)
+    lost = 0
+    await page.get_by_role("link", name="Try again").click()
+    await live(page)
+    await context.close()
