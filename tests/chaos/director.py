@@ -52,7 +52,7 @@ class Act:
     ended: float
     is_settled: bool
     resumed: list[float] = field(default_factory=list)
-    """For each client the longest time for which it lacked an acknowledged record, in seconds."""
+    """For each client the longest time for which it lacked an acknowledged record, or was not well, in seconds."""
     write_stall: float = 0.0
     api_stall: float = 0.0
     may_tell: bool = False
@@ -215,7 +215,9 @@ class _Watch:
             await asyncio.sleep(SAMPLE_S)
             now = time.monotonic()
             stale = self._spectators.staleness(now, self.load.is_record)
-            self.longest = [max(pair) for pair in zip(self.longest, stale, strict=True)]
+            self.longest = [
+                max(of_one) for of_one in zip(self.longest, stale, self._spectators.illness(now), strict=True)
+            ]
             self._outcome.samples.append(
                 Sample(
                     at=now - self.begun,

@@ -44,11 +44,12 @@ _PONG, _CLOSE = 0x8A, 0x88
 
 
 class Spectator(Member):
-    """One client. It is ``well`` while it is connected, and was not told that its edge is cut off."""
+    """One client. It is well while it is connected, and was not told that its edge is cut off."""
 
     def __init__(self, crowd: Crowd, path: str, turn: int) -> None:
         super().__init__(crowd, path, turn)
-        self.well = False
+        self.ill_since: float | None = 0.0
+        """Since when it is not connected, or is told that its edge is cut off; None while it is well."""
         self.tracks: dict[str, Track] = {}
         self.newest_number: dict[str, int] = {}
         self.owed_from: dict[str, int] = {}
@@ -68,8 +69,14 @@ class Spectator(Member):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Come back."""
-        self.well = False
+        self._is_well(False)
         super().connection_lost(exc)
+
+    def _is_well(self, well: bool) -> None:
+        if well:
+            self.ill_since = None
+        elif self.ill_since is None:
+            self.ill_since = time.monotonic()
 
     def _frame(self, opcode: int, payload: bytes) -> None:
         assert self._transport is not None
@@ -89,8 +96,8 @@ class Spectator(Member):
                 known = self._newest.get(letter)
                 if known is None or _is_newer(cursor, known):
                     self._newest[letter] = cursor
-            self.well = frame.payload.status == "connected"
-            if self.well and not self.is_in:
+            self._is_well(frame.payload.status == "connected")
+            if self.ill_since is None and not self.is_in:
                 self.is_in = True
                 self.came += 1
         elif frame.event_type == "gap":
@@ -161,16 +168,20 @@ class Spectators(Crowd):
 
     def away(self) -> int:
         """How many are not well."""
-        return sum(not (spectator.well or spectator.is_absent) for spectator in self.spectators)
+        return sum(spectator.ill_since is not None and not spectator.is_absent for spectator in self.spectators)
 
     def staleness(self, now: float, is_counted: Callable[[str], bool]) -> list[float]:
         """For how long each has owed to it what was acknowledged, in seconds."""
         return [
-            max(
-                (self._stale(spectator, subject, now) for subject in spectator.tracks if is_counted(subject)),
-                default=0.0,
-            )
+            max((self._stale(spectator, name, now) for name in spectator.tracks if is_counted(name)), default=0.0)
             for spectator in self.spectators
+        ]
+
+    def illness(self, now: float) -> list[float]:
+        """For how long each has not been well, in seconds."""
+        return [
+            0.0 if s.ill_since is None or s.is_absent else now - max(s.ill_since, s.counted_from)
+            for s in self.spectators
         ]
 
     def _stale(self, spectator: Spectator, subject: str, now: float) -> float:

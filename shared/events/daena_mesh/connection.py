@@ -312,10 +312,11 @@ class Connection:
             give(None)
 
     async def _drop_client(self) -> None:
+        is_lost = self._tap is None
         client, self._client, self._tap = self._client, None, None
         self._answer_nobody()
         if client is not None:
-            self._ending = asyncio.create_task(_end(client), name=f"{self.name}: end of a connection")
+            self._ending = asyncio.create_task(_end(client, is_lost=is_lost), name=f"{self.name}: end of a connection")
         if self._ending is not None:
             await asyncio.shield(self._ending)  # a cancellation must not leave a socket behind
 
@@ -448,7 +449,9 @@ class Connection:
             give(Reply(headers, body))
 
 
-async def _end(client: Client) -> None:
+async def _end(client: Client, *, is_lost: bool) -> None:
+    if is_lost and isinstance(client._transport, TapTransport):  # noqa: SLF001 - as above
+        client._transport.abort()  # noqa: SLF001 - or TLS would wait for a farewell
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_CLOSE_S):
             await client.close()
