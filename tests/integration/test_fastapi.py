@@ -178,7 +178,8 @@ async def test_the_backend_of_the_document_emits_what_it_saves(mesh: Mesh, recor
                 said = {"session_id": "s1", "message": f"to {path}"}
                 answer = await client.post(f"http://{host}/api/v1/{path}/chat", json=said)
                 assert answer.status_code == 200, uvicorn.told
-                frame = msgspec.json.decode(await socket.recv())
+                while "cursor" not in (frame := msgspec.json.decode(await socket.recv())):
+                    pass  # on a machine that is busy it may tell that NATS was late to answer
                 assert frame["cursor"] == answer.json()["cursor"]
                 event = await recorder.expect("chat.message", content=f"to {path}", sender="user")
                 assert event.payload["metadata"] == metadata
