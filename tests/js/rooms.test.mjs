@@ -77,6 +77,14 @@ describe("a timeline", () => {
     assert.deepEqual([-9, -3, 0, 7, 8].map((number) => indexOf(rows, number)), [0, 0, 1, 2, 3]);
   });
 
+  test("says how far a task has come in the words of its bar", () => {
+    const said = (payload) => rowOf(event(1, { event_type: "task.update", payload }), 1).text;
+    const progress = { done: 242, total: 20_000, rate: 6.305, eta_s: 3_134, note: "a.md" };
+    assert.equal(said({ status: "running", title: "Index", progress }), "running · Index · 242 of 20,000 · 6.3/s · 52 min left · a.md");
+    assert.equal(said({ status: "failed", progress: { done: 1, total: 2, rate: 9 }, reason: "no disk" }), "failed · 1 of 2 · no disk");
+    for (const payload of [null, undefined, [], 7, { status: {}, title: [], progress: "soon" }]) assert.equal(typeof said(payload), "string");
+  });
+
   test("takes whatever comes", () => {
     for (const payload of [null, undefined, [], "text", 7, { agent_id: {}, sender: 3, traceparent: {} }]) {
       const row = rowOf({ event_type: "x.y", payload }, 1);

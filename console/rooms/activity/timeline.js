@@ -1,6 +1,7 @@
 /** Rows of events, oldest first, bounded in number and in size, and those of them that are wanted. No page, no network. */
 
-import { summary } from "../../format.js";
+import { short, summary } from "../../format.js";
+import { progressOf } from "../../store/progress.js";
 
 /**
  * @typedef {object} Row
@@ -25,6 +26,14 @@ const TRACE = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 /** The id of a trace out of a `traceparent` (W3C Trace Context). @param {unknown} text */
 export const traceOf = (text) => (typeof text === "string" && TRACE.exec(text)?.[1]) || "";
 
+/** What an event says, in one line; of a task how far it has come, as its bar says it. @param {any} event */
+function saidBy(event) {
+  const { event_type: type, payload } = event;
+  if (type !== "task.update" || typeof payload !== "object" || payload === null) return summary(event);
+  const { words, note } = progressOf(payload.progress, payload.status === "running");
+  return [payload.status, payload.title, words, note, payload.reason].map((each) => short(each)).filter(Boolean).join(" · ");
+}
+
 /**
  * @param {any} event
  * @param {number} number
@@ -41,7 +50,7 @@ export function rowOf(event, number) {
     type: String(type),
     domain: String(type).split(".", 1)[0],
     subject,
-    text: summary(event),
+    text: saidBy(event),
     json: JSON.stringify(event),
     who: /** @type {string[]} */ ([...who].filter((each) => typeof each === "string" && each)),
     trace: traceOf(event.traceparent) || traceOf(payload?.traceparent),
