@@ -52,7 +52,7 @@ class Reader:
                 await self._read(agent, f"read-{agent.instance}-{number}", fresh)
             if fresh or gone or not self.can_answer.is_set():
                 self._library.commit()
-                await agent.activity("watching", folder=str(self._folder), files=len(self._held))
+                await agent.activity("watching", folder=self._folder.name or str(self._folder), files=len(self._held))
             self.can_answer.set()
             await asyncio.sleep(_LOOK_AGAIN_S)
 
