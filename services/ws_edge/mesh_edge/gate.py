@@ -7,6 +7,7 @@ gets an HTTP status; tokens are refused after it, by a close code, since browser
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from daena_mesh.errors import InvalidId, InvalidToken
 from daena_mesh.origin import OriginPolicy
 from daena_mesh.revocations import Revoked, token_id
-from daena_mesh.tokens import Keyring, Rights
+from daena_mesh.tokens import Claims, Keyring
 from mesh_edge import closing
 from mesh_edge.closing import Closing
 from mesh_edge.credentials import MOST_USER_AGENT, Knock, Places, token_of
@@ -80,6 +81,16 @@ UNSURE = closing.RESTART._replace(reason="who may follow this session is not kno
 _CROWDED_S = 10
 _BLIND_S = 5
 _STATUSES = {closing.UNAUTHENTICATED: 401, closing.FORBIDDEN: 403, closing.TOO_MANY: 429}
+
+
+class _Examined(NamedTuple):
+    """A token that is good."""
+
+    claims: Claims
+    key: str
+    """Which public key it was signed for; empty: a secret."""
+    ident: str
+    """What names it where it is revoked."""
 
 
 class Gate:
@@ -148,13 +159,15 @@ class Gate:
         token = token_of(knock, self._places)
         if not token and self._awaits_tokens:
             raise Silent
-        visitor = self._visitor(self.keyring, token, at)._replace(user_agent=user_agent, address=knock.forwarded)
-        if topic is None:
-            return visitor
-        granted = topic.granted(visitor.may_read or ())
-        if granted is None:
-            raise Denied(closing.FORBIDDEN)
-        return visitor._replace(may_read=None) if granted is topic else visitor
+        examined = self._examine(self.keyring, token, at)
+        read = examined.claims.mesh.read
+        may_read: tuple[str, ...] | None = read
+        if topic is not None:
+            granted = topic.granted(read)
+            if granted is None:
+                raise Denied(closing.FORBIDDEN)
+            may_read = None if granted is topic else read
+        return _visitor(examined, may_read, user_agent, knock.forwarded)
 
     @staticmethod
     def shown(visitor: Visitor, follow: Follow) -> Follow:
@@ -164,7 +177,8 @@ class Gate:
         granted = follow.name.granted(visitor.may_read)
         return follow._replace(name=granted or follow.name._replace(patterns=()))
 
-    def _visitor(self, keyring: Keyring, token: str, at: float) -> Visitor:
+    def _examine(self, keyring: Keyring, token: str, at: float) -> _Examined:
+        """Read a token that is good and not refused; raises `Denied` and `Refusal`."""
         try:
             claims, key = keyring.examine(token.encode(errors="replace"), at)
         except InvalidToken:
@@ -172,24 +186,19 @@ class Gate:
                 detail = "the public keys of tokens cannot be had at the moment"
                 raise Refusal(503, detail, {"Retry-After": str(_BLIND_S)}, reason="keys") from None
             raise Denied(closing.UNAUTHENTICATED) from None
-        visitor = Visitor(
-            user=claims.sub,
-            may_write=claims.mesh.write,
-            may_read=claims.mesh.read,
-            until=claims.exp,
-            issued=claims.iat,
-            token_id=token_id(token),
-            key=key,
-        )
-        if self.is_revoked(visitor):
+        ident = token_id(token)
+        if self._is_refused(key, claims.sub, claims.iat, ident):
             raise Denied(closing.UNAUTHENTICATED)
-        return visitor
+        return _Examined(claims, key, ident)
 
     def is_revoked(self, visitor: Visitor) -> bool:
         """Whether its token is refused meanwhile, or the public key of it counts no more."""
-        if visitor.key and (self.keyring is None or not self.keyring.counts(visitor.key)):
+        return self._is_refused(visitor.key, visitor.user, visitor.issued, visitor.token_id)
+
+    def _is_refused(self, key: str, user: str | None, issued: float, ident: str) -> bool:
+        if key and (self.keyring is None or not self.keyring.counts(key)):
             return True
-        return self.revoked.refuses(visitor.user, visitor.issued, visitor.token_id)
+        return self.revoked.refuses(user, issued, ident)
 
     def renew(self, visitor: Visitor, token: str, patterns: Iterable[str], at: float) -> Visitor:
         """The visitor who shows a fresh token, at ``at``, and goes on to read ``patterns``.
@@ -198,11 +207,12 @@ class Gate:
         """
         if self.keyring is None:
             raise Denied(closing.UNAUTHENTICATED)
-        fresh = self._visitor(self.keyring, token, at)
-        if fresh.user != visitor.user or not Rights(fresh.may_read or ()).may_read(patterns):
+        examined = self._examine(self.keyring, token, at)
+        claims = examined.claims
+        if claims.sub != visitor.user or not claims.mesh.may_read(patterns):
             raise Denied(closing.FORBIDDEN)
-        may_read = None if visitor.may_read is None else fresh.may_read
-        return fresh._replace(user_agent=visitor.user_agent, may_read=may_read, address=visitor.address)
+        may_read = None if visitor.may_read is None else claims.mesh.read
+        return _visitor(examined, may_read, visitor.user_agent, visitor.address)
 
     def _name(self, who: str) -> str | None:
         try:
@@ -232,3 +242,10 @@ class Gate:
     def _check_draining(self) -> None:
         if self.is_draining:
             raise Refusal(503, "this edge is being stopped", {"Retry-After": "1"}, reason="draining")
+
+
+def _visitor(examined: _Examined, may_read: tuple[str, ...] | None, user_agent: str, address: str) -> Visitor:
+    """Made once and in the order of its fields: a copy of so many costs as much as a look at somebody's rights."""
+    claims, key, ident = examined
+    write = claims.mesh.write
+    return Visitor(user_agent, claims.sub, write, may_read, None, claims.exp, claims.iat, ident, key, address)

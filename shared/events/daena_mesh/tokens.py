@@ -78,7 +78,10 @@ class Rights(msgspec.Struct, frozen=True):
     def may_read(self, patterns: Iterable[str]) -> bool:
         """Whether all that ``patterns`` match may be read: each of them is covered by one of ours."""
         read = self.read
-        return all(pattern in read or any(covers(mine, pattern) for mine in read) for pattern in patterns)
+        for pattern in patterns:  # in a loop: a generator would be most of what this costs
+            if pattern not in read and not any(covers(mine, pattern) for mine in read):
+                return False
+        return True
 
     def may_write(self, subject: str) -> bool:
         """Whether something may be written on ``subject``."""
