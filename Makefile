@@ -68,10 +68,11 @@ lock: ## pin anew what pyproject.toml asks for, in requirements.lock and those o
 	@$(PIN) --extra langgraph --extra openai-agents --extra mcp --group adapters \
 		--output-file tests/adapters/requirements.lock $(UPGRADE)
 
-docs: install ## write docs/configuration.md, the figures in docs/performance.md, and deploy/grafana
+docs: install ## write docs/configuration.md, the figures in docs/performance.md and docs/scaling.md, and deploy/grafana
 	@$(BIN)/python -m mesh_cli.configuration > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
 	@$(BIN)/python -m mesh_cli.bench.document docs/performance.md bench/results
+	@$(BIN)/python -m mesh_cli.capacity.document docs/scaling.md bench/results
 	@$(BIN)/python scripts/dashboards.py deploy/grafana
 
 # Needs the pinned TypeScript: npm ci --prefix tests/sdk

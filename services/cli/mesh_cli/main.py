@@ -14,6 +14,7 @@ from rich.console import Console
 
 from daena_mesh.errors import MeshError
 from mesh_cli import services, tools
+from mesh_cli.capacity.commands import plan
 from mesh_cli.cluster.commands import cluster
 from mesh_cli.creds.commands import creds
 from mesh_cli.rendering import printable
@@ -56,6 +57,7 @@ def mesh(
 for command in (
     *(services.up, services.api, services.edge, services.brain, services.demo),
     *(tools.tail, tools.emit, tools.token, tools.revoke, tools.epoch, tools.top, tools.doctor, tools.bench),
+    plan,
 ):
     commands.command()(command)
 commands.add_typer(creds)

@@ -13,9 +13,9 @@ from mesh_cli.bench.work import Figure, Target, Work
 RATE = "deliveries with p99 ≤ 50 ms"
 MOST_DELAY_US = 50_000
 _SOCKETS = 1_000
-_FIRST_RATE = 16.0
-_MOST_RATE = 20_000.0
-_STEP_S = 2.0
+FIRST_RATE = 16.0
+MOST_RATE = 20_000.0
+STEP_S = 2.0
 _SHORTEST_STEP_S = 0.25
 _HALVINGS = 4
 _TRIES = 2
@@ -95,7 +95,7 @@ class Search:
 async def _search(bench: Bench, delivery: Delivery) -> Step:
     """Find the most deliveries a second that come in time."""
     best = Step(0.0, 0)
-    search = Search(_FIRST_RATE, max(_FIRST_RATE, bench.sized(_MOST_RATE)))
+    search = Search(FIRST_RATE, max(FIRST_RATE, bench.sized(MOST_RATE)))
     while (rate := search.rate) is not None:
         step = await _try(bench, delivery, rate)
         if step is None:
@@ -112,7 +112,7 @@ async def _search(bench: Bench, delivery: Delivery) -> Step:
 
 async def _try(bench: Bench, delivery: Delivery, rate: float) -> Step | None:
     """Deliver at a rate for a while, again where it was only just too late; None where some events were lost."""
-    seconds = max(_SHORTEST_STEP_S, _STEP_S * min(1.0, bench.scale))
+    seconds = max(_SHORTEST_STEP_S, STEP_S * min(1.0, bench.scale))
     for _ in range(_TRIES):
         try:
             delivered = await delivery.deliver(max(1, round(rate * seconds)), rate)

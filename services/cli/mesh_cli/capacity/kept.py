@@ -1,0 +1,26 @@
+"""The costs that `mesh plan` takes where it is given no outcome: those of the newest one in bench/results."""
+
+from __future__ import annotations
+
+from mesh_cli.capacity.costs import Costs
+
+FROM = "2026-11-26"
+KEPT = Costs(
+    write_us=8.0355,
+    crowded_us=3.1298,
+    frame_us=0.041992,
+    event_us=12.567,
+    append_us=35.600,
+    trip_us=218.16,
+    synced_append_us=238.58,
+    synced_trip_us=232.35,
+    path_us=118.60,
+    late_path_us=247.88,
+    read_us=9.3473,
+    call_us=156.56,
+    nats_us=16.760,
+    connect_us=644.46,
+    resume_us=17.856,
+    socket_kb=2.0225,
+    topic_kb=2.8583,
+)
