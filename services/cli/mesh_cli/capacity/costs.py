@@ -17,11 +17,12 @@ from mesh_cli.capacity.stream import Stream
 
 CPU = "CPU a delivery"
 LATE = "p99 of the delay"
-TURN_US = 15.0
-"""Seven system calls, half a microsecond for each of 30 messages: docs/experiments/hot-path.md."""
 WARM_EVENT_US = 2.9
-"""An event of the one topic that stays in the cache: the same document."""
-_LIMIT_READ_BYTES = 65_536
+"""An event of the one topic that stays in the cache: docs/experiments/hot-path.md."""
+_LIMIT = Steps(turn_us=40.0, event_us=0.0, write_us=6.0, frame_us=0.0, read_bytes=65_536, rests=False)
+"""The C program, before it is known what it takes."""
+_NEAR = Path(p50_us=150.0, p99_us=280.0)
+_DELIVERING = ("fanout", "direct", "crowd")
 _FEW, _MANY = 1_000, 10_000
 _HALVINGS = 12
 
@@ -30,6 +31,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """In microseconds of one core unless they say otherwise; `fitted` says which work each is of.
 
     Attributes:
+        turn_us: a turn of the loop: waking up, asking the kernel, what has left the caches meanwhile.
         write_us: one frame to one of 1,000 sockets.
         crowded_us: what that is more among 10,000, whose sockets are in no cache.
         frame_us: each frame more in the same write.
@@ -49,6 +51,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         topic_kb: of a topic, KB.
     """
 
+    turn_us: float
     write_us: float
     crowded_us: float
     frame_us: float
@@ -90,7 +93,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     def steps(self, sockets: float, topics: int) -> Steps:
         """Give what the steps of an edge cost with so many sockets and topics."""
         return Steps(
-            turn_us=TURN_US,
+            turn_us=self.turn_us,
             event_us=WARM_EVENT_US if topics == 1 else self.event_us,
             write_us=self.write_us + self.crowded_us * _crowding(sockets),
             frame_us=self.frame_us,
@@ -121,24 +124,15 @@ def fitted(outcome: Outcome) -> Costs:
     trip, synced_trip = (1e6 / of("emit", f"{stream}, one by one") for stream in ("signals", "records"))
     path_us = of("latency", "signals: p50", "bare") * 1e3
     late_path_us = of("latency", "signals: p99", "bare") * 1e3
-    write_us = of("fanout", CPU) - (TURN_US + WARM_EVENT_US) / _FEW
-    limit = Steps(
-        turn_us=TURN_US,
-        event_us=0.0,
-        write_us=of("fanout", CPU, LIMIT) - TURN_US / _FEW,
-        frame_us=0.0,
-        read_bytes=_LIMIT_READ_BYTES,
-        rests=False,
-    )
+    edge = fitted_edge(outcome)
+    limit = replace(_LIMIT, turn_us=edge["turn_us"], write_us=of("fanout", CPU, LIMIT) - edge["turn_us"] / _FEW)
     # Its p99 is that of the 990th socket. Where reads take longer than writes, they are what it is made of.
     read_us = (of("fanout", LATE, LIMIT) * 1e3 - path_us - appended) / (0.99 * _FEW)
     path = Path(p50_us=path_us + appended, p99_us=late_path_us + appended, read_us=read_us)
     socket_kb = of("idle", "private memory a socket, one topic")
-    costs = Costs(
-        write_us=write_us,
-        crowded_us=max(0.0, of("crowd", CPU, LIMIT) - of("fanout", CPU, LIMIT)),
+    return Costs(
+        **edge,
         frame_us=_frame_us(limit, path, of("flood", RATE, LIMIT) / _FEW),
-        event_us=of("direct", CPU) - write_us,
         append_us=appended,
         trip_us=trip - appended,
         synced_append_us=synced,
@@ -153,9 +147,24 @@ def fitted(outcome: Outcome) -> Costs:
         socket_kb=socket_kb,
         topic_kb=of("idle", "private memory a socket, a topic for each") - socket_kb,
     )
-    # A turn's own cost was counted as the events' until here; how many share it is what the simulation says.
-    together = simulate(costs.steps(1_000, 1_000), path, Load(sockets=1_000, topics=1_000, rate=8_000)).events_a_turn
-    return msgspec.structs.replace(costs, event_us=costs.event_us - TURN_US / together)
+
+
+def fitted_edge(outcome: Outcome) -> dict[str, float]:
+    """Fit what an edge's steps cost, to fanout and direct, and to the C program in these and in crowd."""
+    ours, theirs = ({work: measured(outcome, work, CPU, who) for work in _DELIVERING} for who in (OURS, LIMIT))
+    load = Load(sockets=_FEW, topics=_FEW, rate=8_000)
+    # In `direct` the C program does what it does in `fanout`, only that few events share a turn.
+    turn_us = max(0.0, theirs["direct"] - theirs["fanout"]) * simulate(_LIMIT, _NEAR, load).events_a_turn
+    write_us = ours["fanout"] - (turn_us + WARM_EVENT_US) / _FEW
+    event_us = ours["direct"] - write_us
+    # A turn's own cost is counted as the events' here; how many share it is what the simulation says.
+    steps = Steps(turn_us=turn_us, event_us=event_us, write_us=write_us, frame_us=0.0)
+    return {
+        "turn_us": turn_us,
+        "write_us": write_us,
+        "crowded_us": max(0.0, theirs["crowd"] - theirs["fanout"]),
+        "event_us": event_us - turn_us / simulate(steps, _NEAR, load).events_a_turn,
+    }
 
 
 def most_events(steps: Steps, path: Path, sockets: int, most: float = MOST_RATE) -> float:

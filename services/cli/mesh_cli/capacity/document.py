@@ -20,11 +20,11 @@ from mesh_cli.bench.machine import CannotBench
 from mesh_cli.bench.outcome import Outcome
 from mesh_cli.bench.table import number_of
 from mesh_cli.capacity.command import read
-from mesh_cli.capacity.costs import Costs, fitted
+from mesh_cli.capacity.costs import Costs, fitted, fitted_edge
 from mesh_cli.capacity.sizing import Sizing, Want
 from mesh_cli.capacity.stream import write
 from mesh_cli.capacity.telling import as_tables, markdown
-from mesh_cli.capacity.trial import trials
+from mesh_cli.capacity.trial import Trial, trials, trials_at
 
 _MARK = "<!-- {name}; `make docs` writes it. -->\n"
 _END = "<!-- So far. -->\n"
@@ -42,12 +42,19 @@ def with_figures(text: str, folder: Path) -> str:
         "The costs": _table_of(costs),
         "The trial": markdown(trials(outcome)),
         "The trial of the older figures": markdown(trials(read(min(folder.glob("*.json"))))),
+        "The other scale": markdown(at_another_scale(folder / "scales", costs)),
         "The plan": _plan("", _MILLION, costs, outcome),
         "The plan with leaf nodes": _plan(" --leaves 4", msgspec.structs.replace(_MILLION, leaves=4), costs, outcome),
         "The stream": _writers(costs),
     }.items():
         text = _put(text, name, block)
     return text
+
+
+def at_another_scale(folder: Path, costs: Costs) -> list[Trial]:
+    """Fit an edge's costs to what was measured at full scale, and hold them against a third of it, measured in turn."""
+    (full,), (third,) = (list(folder.glob(f"*-{scale}.json")) for scale in ("full", "third"))
+    return trials_at(read(third), msgspec.structs.replace(costs, **fitted_edge(read(full))))
 
 
 def _put(text: str, name: str, block: str) -> str:

@@ -13,6 +13,8 @@ from mesh_cli.capacity.edge import Load, simulate
 from mesh_cli.capacity.stream import write
 
 TOLERANCE = 0.2
+_DELIVERING = (("fanout", 1_000, 1, 50.0), ("crowd", 10_000, 1, 5.0), ("direct", 1_000, 1_000, 8_000.0))
+"""Sockets, topics, and events a second."""
 _WAITED_FOR_EACH = 2
 """A chat call waits for its message, then for its question."""
 
@@ -46,12 +48,20 @@ def trials(outcome: Outcome) -> list[Trial]:
     return [Trial(*figure, measured(outcome, figure[0], figure[1])) for figure in figures if figure[0] in done]
 
 
+def trials_at(other: Outcome, costs: Costs) -> list[Trial]:
+    """Hold what costs of the full scale say of processor time against an outcome at another scale."""
+    found = []
+    for work, sockets, topics, rate in _DELIVERING:
+        some, scale = round(sockets * other.scale), other.scale
+        if topics > 1:
+            topics, rate = some, rate * scale  # noqa: PLW2901 - as the bench does
+        run = simulate(costs.steps(some, topics), costs.bench_path, Load(sockets=some, topics=topics, rate=rate))
+        found.append(Trial(work, CPU, "µs", run.delivery_us, measured(other, work, CPU)))
+    return found
+
+
 def _deliveries(costs: Costs) -> Iterator[tuple[str, str, str, float]]:
-    for work, sockets, topics, rate in [
-        ("fanout", 1_000, 1, 50.0),
-        ("crowd", 10_000, 1, 5.0),
-        ("direct", 1_000, 1_000, 8_000.0),
-    ]:
+    for work, sockets, topics, rate in _DELIVERING:
         load = Load(sockets=sockets, topics=topics, rate=rate, seconds=5)
         run = simulate(costs.steps(sockets, topics), costs.bench_path, load)
         if work == "crowd":  # the others' are what the costs were fitted to

@@ -9,6 +9,7 @@ from mesh_cli.bench.document import newest
 from mesh_cli.bench.machine import CannotBench
 from mesh_cli.capacity.command import read
 from mesh_cli.capacity.costs import CPU, LATE, fitted, measured
+from mesh_cli.capacity.document import at_another_scale
 from mesh_cli.capacity.kept import FROM, KEPT
 from mesh_cli.capacity.trial import TOLERANCE, Trial, trials
 from tests.support.tracked import ROOT
@@ -43,6 +44,14 @@ def test_an_outcome_without_a_work_is_refused_by_its_name() -> None:
     part = msgspec.structs.replace(OUTCOME, works=[work for work in OUTCOME.works if work.work != "emit"])
     with pytest.raises(CannotBench, match="no emit"):
         fitted(part)
+
+
+def test_at_another_scale_few_events_share_a_turn_and_each_costs_more() -> None:
+    found = {trial.work: trial for trial in at_another_scale(RESULTS / "scales", KEPT)}
+    assert found["fanout"].holds
+    assert found["direct"].holds
+    assert found["direct"].simulated > 1.5 * measured(OUTCOME, "direct", CPU)
+    assert not found["crowd"].holds, "it may be tried as the others: docs/scaling.md says that it is off"
 
 
 def test_the_error_has_a_sign() -> None:
