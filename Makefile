@@ -10,7 +10,7 @@ WORKERS = 2
 PIN = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: help up install test minute fuzz chaos lint format wheel sbom audit lock docs types vendor pictures clean
+.PHONY: help up install test minute fuzz chaos soak lint format wheel sbom audit lock docs types vendor pictures clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,10 @@ fuzz: install ## a million inputs, in many minutes, for each place where bytes o
 # ARGS="--only edge --clients 200 --rate 200" for some of it; --seed for the pairs of another run. As root it can do more.
 chaos: install ## kill, freeze, cut off and fill up a cluster under load, and check that nothing was lost
 	@exec $(BIN)/python -m tests.chaos $(ARGS) 2>&1
+
+# ARGS="--minutes 60" for an hour; --publish puts the report into docs/soak.md.
+soak: install ## thousands of clients that come and go, for ten minutes, and check that nothing grows or is left
+	@exec $(BIN)/python -m tests.soak $(ARGS) 2>&1
 
 lint: install ## ruff, mypy --strict, import-linter, codespell
 	@sh scripts/timed "ruff check" $(BIN)/ruff check --quiet --output-format concise . 2>&1

@@ -37,7 +37,7 @@ class Filled(NamedTuple):
 
 async def fill(mesh: Mesh, read: Callable[[Stored], Fact | None], *, by_user: bool = False) -> Filled:
     """Read what the log has; ``read`` gives the fact of a message, if it is one. Raises `MeshUnavailable`."""
-    projection = Projection(by_user=by_user)
+    projection = Projection(by_user=by_user, is_ordered=False)
     counted_at, chats = await _counts(mesh, *_CHATS)
     left = set(chats)
     async for messages in last_of_each(mesh.connection, RECORDS, PATTERNS, most_bytes=mesh.settings.max_body_bytes):
@@ -56,7 +56,10 @@ async def fill(mesh: Mesh, read: Callable[[Stored], Fact | None], *, by_user: bo
             busy.append(session_id)
     for i in range(0, len(busy), _BUSY_AT_ONCE):
         await asyncio.gather(*(_count_alone(mesh, projection, chat) for chat in busy[i : i + _BUSY_AT_ONCE]))
-    return Filled(projection, [session_id for session_id in left if projection.is_deleted(session_id)])
+    unpurged = [session_id for session_id in left if projection.is_deleted(session_id)]
+    del chats, left, busy  # the order takes their room
+    projection.order()
+    return Filled(projection, unpurged)
 
 
 async def _counts(mesh: Mesh, *patterns: str) -> tuple[int, dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from fastapi import APIRouter, Request, Response
@@ -82,4 +83,5 @@ def _gauges(context: Context) -> list[Metric]:
         timing("mesh_api_ack_seconds", "Until JetStream acknowledged what was written.", mesh.log.acks),
         *key_metrics("mesh_api", context.callers.keyring),
         timing("mesh_api_loop_lag_seconds", "How late the event loop was, looked at twice a second.", context.loop_lag),
+        single("mesh_api_tasks", "gauge", "Tasks on the event loop.", len(asyncio.all_tasks())),
     ]

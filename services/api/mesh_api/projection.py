@@ -12,10 +12,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from daena_mesh.events import Session
 from daena_mesh.membership import NOBODY, Circle, circle_of
 from mesh_api.facts import Changed, Deleted, Fact, LastMessage, Said
 
 _SLACK = 1_024
+_KEPT_FIELDS = tuple(name for name in Session.__struct_fields__ if name != "session_id")
+
+
+_values = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_message = msgspec.json.Decoder(tuple[str, str, str, str]).decode
 
 
 class Row(NamedTuple):
@@ -35,7 +41,10 @@ class Row(NamedTuple):
 
 
 class _Entry(msgspec.Struct, gc=False):
-    """What is known under one id. The state is kept as JSON: a third of the memory, and written as it is."""
+    """What is known under one id. States and messages are kept as JSON, without the names of their fields.
+
+    With 100,000 sessions this is the memory of an API: `python -m tests.soak.projection` tells how much.
+    """
 
     seq: int = 0
     state: bytes = b""
@@ -53,8 +62,9 @@ class _Entry(msgspec.Struct, gc=False):
 class Projection:
     """All sessions, their counts of messages and each chat's last one."""
 
-    def __init__(self, *, by_user: bool = False) -> None:
-        """``by_user``: know which sessions belong to whom."""
+    def __init__(self, *, by_user: bool = False, is_ordered: bool = True) -> None:
+        """``by_user``: know which sessions belong to whom. ``is_ordered``: keep them in order from the beginning."""
+        self._is_ordered = is_ordered
         self._entries: dict[str, _Entry] = {}
         self._by_user: dict[str, set[str]] | None = {} if by_user else None
         self._deleted: dict[str, int] = {}
@@ -104,12 +114,20 @@ class Projection:
         if not entry.state or touched == entry.touched:
             return
         entry.touched = touched
+        if not self._is_ordered:
+            return
         if self._order and touched < self._order[-1][0]:
             insort(self._order, (touched, session_id))
         else:
             self._order.append((touched, session_id))
         if len(self._order) > 2 * self._sessions + _SLACK:
             self._order = [place for place in self._order if self._stands(place)]
+
+    def order(self) -> None:
+        """All of the log is in: put the sessions in order, and keep them so."""
+        self._is_ordered = True
+        touched = ((entry.touched, session_id) for session_id, entry in self._entries.items() if entry.state)
+        self._order = sorted(touched)
 
     def _stands(self, place: tuple[int, str]) -> bool:
         entry = self._entries.get(place[1])
@@ -194,7 +212,7 @@ def _users(circle: Circle) -> set[str]:
 def _change(entry: _Entry, fact: Changed) -> None:
     session = fact.session
     entry.seq = fact.seq
-    entry.state = msgspec.json.encode(session)
+    entry.state = msgspec.json.encode([getattr(session, name) for name in _KEPT_FIELDS])
     # A few values stand for very many sessions.
     entry.scope_type = sys.intern(session.scope_type)
     entry.scope_id = session.scope_id if session.scope_id is None else sys.intern(session.scope_id)
@@ -206,9 +224,11 @@ def _say(entry: _Entry, fact: Said) -> None:
         entry.count += 1
         entry.counted_to = fact.seq
     if fact.seq > entry.said:
-        entry.said, entry.last = fact.seq, msgspec.json.encode(fact.message)
+        entry.said, entry.last = fact.seq, msgspec.json.encode(msgspec.structs.astuple(fact.message))
 
 
 def _row(session_id: str, entry: _Entry) -> Row:
-    last = msgspec.json.decode(entry.last, type=LastMessage) if entry.last else None
-    return Row(session_id, msgspec.Raw(entry.state), entry.seq, entry.touched, entry.count, entry.said, last)
+    values = zip(_KEPT_FIELDS, _values(entry.state), strict=True)
+    session = msgspec.Raw(msgspec.json.encode({"session_id": session_id, **dict(values)}))
+    last = LastMessage(*_message(entry.last)) if entry.last else None
+    return Row(session_id, session, entry.seq, entry.touched, entry.count, entry.said, last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,7 @@ def edge_metrics(edge: Edge) -> list[Metric]:
         timing("mesh_edge_ack_seconds", "Until JetStream acknowledged what clients sent.", edge.mesh.log.acks),
         *key_metrics("mesh_edge", edge.gate.keyring),
         timing("mesh_edge_loop_lag_seconds", "How late the event loop was, looked at twice a second.", edge.loop_lag),
+        single("mesh_edge_tasks", "gauge", "Tasks on the event loop.", len(asyncio.all_tasks())),
     ]
 
 
