@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 from rich.console import Console, RenderableType
 
-from mesh_cli.bench.document import newest
 from mesh_cli.bench.machine import CannotBench
 from mesh_cli.bench.outcome import Outcome
 from mesh_cli.bench.table import number_of
 from mesh_cli.capacity.command import read
 from mesh_cli.capacity.costs import Costs, fitted, fitted_edge
+from mesh_cli.capacity.kept import FROM
 from mesh_cli.capacity.sizing import Sizing, Want
 from mesh_cli.capacity.stream import write
 from mesh_cli.capacity.telling import as_tables, markdown
@@ -34,9 +34,8 @@ _MILLION = Want(sockets=1_000_000, events=100_000, readers=10, agents=10_000)
 
 
 def with_figures(text: str, folder: Path) -> str:
-    """Put what the model says at the newest result between the marks of a document."""
-    result = newest(folder)
-    outcome = read(result)
+    """Put what the model says at the kept costs between the marks of a document."""
+    outcome = read(folder / f"{FROM}.json")
     costs = fitted(outcome)
     for name, block in {
         "The costs": _table_of(costs),

@@ -1,4 +1,8 @@
-"""The costs that `mesh plan` takes where it is given no outcome: those of the newest one in bench/results."""
+"""The costs that `mesh plan` takes where it is given no outcome of its own.
+
+They are fitted to the outcome of `FROM` in bench/results; a test compares them and shows what differs. Who takes a
+newer one changes both, and looks at what `mesh plan --trial` says of it.
+"""
 
 from __future__ import annotations
 

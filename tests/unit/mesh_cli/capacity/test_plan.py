@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mesh_cli.bench.document import newest
 from mesh_cli.capacity.document import with_figures
+from mesh_cli.capacity.kept import FROM
 from mesh_cli.main import main
 from tests.support.tracked import ROOT
 
 RESULTS = ROOT / "bench" / "results"
+OUTCOME = RESULTS / f"{FROM}.json"
 SMALL = ["plan", "--sockets", "1000", "--events", "100"]
 
 
@@ -36,16 +37,16 @@ def test_a_plan_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_plan_for_programs_at_the_costs_of_an_outcome(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(*SMALL, "--json", "--from", str(newest(RESULTS))) == 0
+    assert run(*SMALL, "--json", "--from", str(OUTCOME)) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["want"]["sockets"] == 1_000
     assert plan["edges"]["needed"] == 1
-    assert plan["costs"]["from"] == newest(RESULTS).stem
+    assert plan["costs"]["from"] == FROM
     assert {wall["name"] for wall in plan["walls"]} >= {"writes of one RECORDS", "a reader of /ws/events"}
 
 
 def test_a_trial_says_what_is_off(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("plan", "--trial", "--from", str(newest(RESULTS))) == 1
+    assert run("plan", "--trial", "--from", str(OUTCOME)) == 1
     assert "crowd" in capsys.readouterr().out
 
 
