@@ -31,8 +31,11 @@ class Expiry:
         """Close ``link`` when the token of its visitor has expired."""
         if (second := _second(link)) is None:
             return
-        self._due.setdefault(second, {})[link] = None
-        self._done = min(self._done, second - 1)
+        if (links := self._due.get(second)) is None:
+            links = self._due[second] = {}
+        links[link] = None
+        if second <= self._done:
+            self._done = second - 1
         if self._timer is None:
             self._done = min(int(time.time()), second - 1)
             self._set()
