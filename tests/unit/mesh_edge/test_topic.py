@@ -26,7 +26,8 @@ def topic_of(socket: Behind, moves: list[int]) -> Topic:
     """A topic with the state that writing needs."""
     topic = object.__new__(Topic)
     topic.ready, topic.behind, topic._fds = {}, {cast("Reader", socket): None}, ()
-    topic._first, topic._more, topic._more_bytes, topic.deliveries = b"", None, 0, 0
+    topic._first, topic._more, topic._more_bytes = b"", None, 0
+    topic.deliveries = topic.delivered_bytes = 0
     topic.follower = cast("Any", SimpleNamespace(chains={}))
     topic._turn, topic.is_remembering = Turn(Connection([], name="nobody")), True
     topic._catch_up = cast("Any", SimpleNamespace(moved=lambda: moves.append(len(socket.writes))))
