@@ -23,7 +23,7 @@ install: ## install into .venv what requirements.lock pins
 
 test: lint ## install, lint, and run every test
 	@echo "pytest: started"
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=10 --durations-min=1 $(ARGS) 2>&1
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=10 --durations-min=1 $(ARGS) 2>&1
 
 minute: install ## in Chromium for a whole minute each: 500 events a second, a tab asleep, a network that is cut
 	@WHOLE_MINUTE=1 exec $(BIN)/python -m pytest -m minute -rP $(ARGS) tests/browser 2>&1

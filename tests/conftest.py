@@ -77,6 +77,19 @@ async def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         yield mesh
 
 
+ALONE = ("browser", "chaos", "deploy/test_proxies.py", "fault/test_isolated.py")
+"""What comes into being of networks here makes Chromium end what it is loading (ERR_NETWORK_CHANGED)."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file in one process, and in one and the same those that would disturb each other."""
+    here = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(here).as_posix()
+        group = "networks and browsers" if path.startswith(ALONE) else path
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name bytes by their argument: some are masked at random, and all processes must know a test by the same name."""
     return argname if isinstance(val, bytes) else None

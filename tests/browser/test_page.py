@@ -110,6 +110,7 @@ async def test_an_idle_page_asks_for_nothing(browser: Browser, mesh: RunningMesh
     await say(mesh, session, "first")
     async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["first"])
+        await page.wait_for_load_state("networkidle")  # who one is it asks last
         asked: list[str] = []
 
         def note(request: Request) -> None:
