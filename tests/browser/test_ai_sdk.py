@@ -164,6 +164,7 @@ async def test_it_stops_on_request_and_not_when_the_page_is_closed(
 @pytest.mark.promise("P-AI-1")
 async def test_what_is_refused_is_an_error_of_the_page(mesh: RunningMesh, page: Page, script: str) -> None:
     await load(page, mesh.url, script, "#/s1/no.agent")
+    await page.wait_for_load_state("networkidle")  # it has asked for an answer that goes on, and there is none
     await say(page, "Anyone?")
     await expect(page.locator("output")).to_have_text("error")
     await expect(page.get_by_role("alert")).to_contain_text("agent_id")

@@ -29,7 +29,7 @@ export function Rows({ rows, label, follows, onFollow, onStart, onEnd, render })
   const [size, setSize] = useState({ height: 600, row: ROW_REM * 16, narrow: false });
   const [top, setTop] = useState(0);
   const [active, setActive] = useState(/** @type {number | undefined} */ (undefined));
-  const wantsFocus = useRef(false);
+  const wantsFocus = useRef(/** @type {number | null} */ (null));
   const anchor = useRef({ number: 0, offset: 0 });
   const { height, row: rowHeight, narrow } = size;
 
@@ -63,9 +63,11 @@ export function Rows({ rows, label, follows, onFollow, onStart, onEnd, render })
   }, [rows, rows.length, rows[0]?.number, follows, rowHeight, height]);
 
   useEffect(() => {
-    if (!wantsFocus.current) return;
-    wantsFocus.current = false;
-    box.current.querySelector(`[data-number="${active}"]`)?.focus({ preventScroll: true });
+    // By its number, and until it is there: this may belong to a render of before the key.
+    const wanted = box.current.querySelector(`[data-number="${wantsFocus.current ?? "none"}"]`);
+    if (!wanted) return;
+    wantsFocus.current = null;
+    wanted.focus({ preventScroll: true });
   });
 
   useEffect(() => {
@@ -107,7 +109,7 @@ export function Rows({ rows, label, follows, onFollow, onStart, onEnd, render })
     box.current.scrollTop = place;
     setTop(place);
     setActive(rows[index].number);
-    wantsFocus.current = true;
+    wantsFocus.current = rows[index].number;
   };
   const tabStop = shown.some(({ number }) => number === active) ? active : shown[Math.min(shown.length - 1, first ? MORE : 0)]?.number;
   return html`
