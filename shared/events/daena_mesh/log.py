@@ -254,14 +254,17 @@ class Log(StreamReader):
         if expect_last is not None:
             headers["Nats-Expected-Last-Subject-Sequence-Subject"] = expect_last[0]
             headers["Nats-Expected-Last-Subject-Sequence"] = str(expect_last[1])
-        storing = trace.span(f"store {event_type_of(subject)}", "producer", subject=subject)
-        with storing if trace.is_on() else contextlib.nullcontext():
+        with self._span(subject) if trace.is_on() else contextlib.nullcontext():
             if traceparent := trace.current():
                 headers[trace.HEADER] = traceparent
             patience_s = self._patience_s if patience_s is None else patience_s
             block = header_block(headers)
             ack = await self._store(stream, subject, body, block, deadline_s=deadline_s, patience_s=patience_s)
         return Ack(event_id, self.cursor(stream, ack.seq), ack.seq, ack.duplicate)
+
+    @staticmethod
+    def _span(subject: str) -> contextlib.AbstractContextManager[None]:
+        return trace.span(f"store {event_type_of(subject)}", "producer", subject=subject)
 
     async def _store(
         self, stream: str, subject: str, body: bytes, block: bytes, *, deadline_s: float, patience_s: float
