@@ -1,6 +1,7 @@
 /** How brains were over time, by what they told. No page, no network. */
 
 import { short } from "../../format.js";
+import { Once } from "../once.js";
 
 /**
  * @typedef {object} Brain
@@ -16,7 +17,6 @@ import { short } from "../../format.js";
  */
 
 const MOST_POINTS = 1_000;
-const MOST_CURSORS = 20_000;
 const MOST_BRAINS = 100;
 const MOST_FIGURES = 24;
 const MOST_MODELS = 100;
@@ -28,16 +28,11 @@ const text = (value) => (typeof value === "string" ? short(value) : "");
 export class Brains {
   /** @type {Map<string, Brain>} */
   #brains = new Map();
-  #cursors = new Set();
+  #once = new Once();
 
   /** @param {any[]} events  in the order of the log */
   add(events) {
-    for (const event of events) {
-      if (this.#cursors.has(event.cursor)) continue;
-      if (this.#cursors.size >= MOST_CURSORS) this.#cursors.clear(); // only what is read from the log comes twice, at the start
-      this.#cursors.add(event.cursor);
-      this.#take(event);
-    }
+    for (const event of this.#once.of(events)) this.#take(event);
   }
 
   /** By their names. */

@@ -1,6 +1,7 @@
 /** What councils said, as proposals with their votes and decisions, and notes. No page, no network. */
 
 import { short } from "../../format.js";
+import { Once } from "../once.js";
 
 /**
  * @typedef {object} Item
@@ -17,7 +18,6 @@ import { short } from "../../format.js";
  */
 
 const MOST_ITEMS = 1_000;
-const MOST_CURSORS = 20_000;
 const FOR = /^(?:for|yes|yea|aye|approve[ds]?|accept(?:s|ed)?|agree[ds]?|pro|\+1|true)$/i;
 const AGAINST = /^(?:against|no|nay|reject(?:s|ed)?|disagree[ds]?|con|veto|-1|false)$/i;
 
@@ -72,16 +72,11 @@ function read(event) {
 export class Minutes {
   /** @type {Map<string, Item>} */
   #items = new Map();
-  #cursors = new Set();
+  #once = new Once();
 
   /** @param {any[]} events  in the order of the log */
   add(events) {
-    for (const event of events) {
-      if (this.#cursors.has(event.cursor)) continue;
-      if (this.#cursors.size >= MOST_CURSORS) this.#cursors.clear(); // only what is read from the log comes twice, at the start
-      this.#cursors.add(event.cursor);
-      this.#take(event);
-    }
+    for (const event of this.#once.of(events)) this.#take(event);
     if (this.#items.size <= 2 * MOST_ITEMS) return;
     this.#items = new Map([...this.#items].sort(([, a], [, b]) => a.at - b.at).slice(-MOST_ITEMS));
   }
