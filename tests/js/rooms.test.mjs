@@ -241,3 +241,10 @@ describe("samples of the mesh", () => {
     assert.deepEqual([30, 60, 7_200, 86_400].map(age), ["30 s", "1 minute", "2 hours", "1 day"]);
   });
 });
+
+test("an event that is read from the log and comes live as well counts once", async () => {
+  const { Once } = await import("../../console/rooms/once.js");
+  const once = new Once();
+  assert.deepEqual([...once.of([{ cursor: "Ra-1" }, { cursor: "Ra-2" }, { cursor: "Ra-1" }])], [{ cursor: "Ra-1" }, { cursor: "Ra-2" }]);
+  assert.deepEqual([...once.of([{ cursor: "Ra-2" }, { cursor: "Ra-3" }])], [{ cursor: "Ra-3" }]);
+});
