@@ -108,7 +108,7 @@ async def test_a_position_of_none_is_told_as_a_gap(nats_server: NatsServer) -> N
         assert client.since.startswith(gap.after.partition("-")[0])
 
 
-def token(*read: str, lives_s: float = 600) -> str:
+def token(*read: str, lives_s: float = 3_600) -> str:
     return mint(Claims(sub="ada", exp=time.time() + lives_s, mesh=Rights(read, ())), KEY.encode())
 
 

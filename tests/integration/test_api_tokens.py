@@ -25,7 +25,7 @@ EVERYTHING = (">",)
 
 
 def token(
-    read: tuple[str, ...] = (), write: tuple[str, ...] = (), *, sub: str = "ada", lives_s: float = 600, key: str = KEY
+    read: tuple[str, ...] = (), write: tuple[str, ...] = (), *, sub: str = "ada", lives_s: float = 3_600, key: str = KEY
 ) -> str:
     return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read, write)), key.encode())
 

@@ -31,7 +31,7 @@ KEY = "a key of tests, of thirty-two bytes"
 DOORS = ["auto", Door]
 
 
-def token(*read: str, sub: str = "ada", lives_s: float = 600, key: str = KEY) -> str:
+def token(*read: str, sub: str = "ada", lives_s: float = 3_600, key: str = KEY) -> str:
     return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read, ("chat.s1.message",))), key.encode())
 
 

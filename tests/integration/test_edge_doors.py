@@ -40,7 +40,7 @@ PHASES = (Phase.explicit, Phase.generate)
 DOORS = [pytest.param("auto", id="route"), pytest.param(Door, id="lean")]
 
 
-def token(*read: str, sub: str = "ada", lives_s: float = 600, key: str = KEY) -> str:
+def token(*read: str, sub: str = "ada", lives_s: float = 3_600, key: str = KEY) -> str:
     return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read)), key.encode())
 
 

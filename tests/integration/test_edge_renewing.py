@@ -31,7 +31,7 @@ SHORT_S = 2
 
 
 def token(
-    *read: str, sub: str = "ada", lives_s: float = 600, key: str = KEY, write: tuple[str, ...] = ("chat.r1.message",)
+    *read: str, sub: str = "ada", lives_s: float = 3_600, key: str = KEY, write: tuple[str, ...] = ("chat.r1.message",)
 ) -> str:
     return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read, write)), key.encode())
 

@@ -21,7 +21,7 @@ KEY = "a key of tests, of thirty-two bytes"
 READ = ("chat.l1.>", "session.l1.>")
 
 
-def token(*, lives_s: float = 600, read: tuple[str, ...] = READ) -> str:
+def token(*, lives_s: float = 3_600, read: tuple[str, ...] = READ) -> str:
     return mint(Claims(sub="ada", exp=time.time() + lives_s, mesh=Rights(read, ("chat.l1.message",))), KEY.encode())
 
 
@@ -52,10 +52,10 @@ async def test_a_login_sets_the_token_as_a_cookie_for_as_long_as_it_is_good(api:
     assert response.status_code == 200
     cookie = cookie_of(response)
     assert (cookie.key, cookie.value) == ("mesh_token", shown)
-    assert 0 < int(cookie["max-age"]) <= 600
+    assert 0 < int(cookie["max-age"]) <= 3_600
     told = response.json()
     assert (told["user"], told["open"], told["read"], told["write"]) == ("ada", False, list(READ), ["chat.l1.message"])
-    assert 0 < told["expires_at"] - time.time() <= 600
+    assert 0 < told["expires_at"] - time.time() <= 3_600
     headers = {"Cookie": f"{cookie.key}={cookie.value}"}
     assert (await api.client.get("/api/v1/me", headers=headers)).json() == told
     assert (await api.client.get(SESSIONS, headers=headers)).status_code == 200

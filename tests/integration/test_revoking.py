@@ -32,7 +32,7 @@ KEY = "a key of tests, of thirty-two bytes"
 CHAT = ("chat.v1.>", "session.v1.>")
 
 
-def token(sub: str, *, made: float = -10, lives_s: float = 600) -> str:
+def token(sub: str, *, made: float = -10, lives_s: float = 3_600) -> str:
     now = time.time()
     rights = Rights(CHAT, ("chat.v1.message",))
     return mint(Claims(sub=sub, exp=now + lives_s, iat=now + made, mesh=rights), KEY.encode())

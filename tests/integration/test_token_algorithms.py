@@ -83,7 +83,7 @@ async def doors(shared_nats: NatsServer, mesh: Mesh) -> AsyncIterator[Doors]:
         yield doors
 
 
-def token(alg: str, *, lives_s: float = 600, sub: str = "ada") -> str:
+def token(alg: str, *, lives_s: float = 3_600, sub: str = "ada") -> str:
     if alg != "HS256":
         return SIGNERS[alg].token(lives_s=lives_s, sub=sub, **CHAT)
     return mint({"sub": sub, "exp": time.time() + lives_s, **CHAT}, SECRET.encode())

@@ -10,7 +10,7 @@ from typing import TypeVar, overload
 
 T = TypeVar("T")
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 _POLL_S = 0.01
 
 

@@ -55,8 +55,11 @@ class Signer:
         pem: bytes = self.key.private_bytes(serialization.Encoding.PEM, form, none)
         return pem.decode()
 
-    def token(self, *, head: dict[str, Any] | None = None, lives_s: float = 600, **claims: Any) -> str:
-        """Sign by another library's way; a claim of None is left out."""
+    def token(self, *, head: dict[str, Any] | None = None, lives_s: float = 3_600, **claims: Any) -> str:
+        """Sign by another library's way; a claim of None is left out.
+
+        It lives an hour: some are made when tests are collected, and are shown when all the others have run.
+        """
         said = {"sub": "ada", "exp": time.time() + lives_s, **claims}
         heads = ({} if self.kid is None else {"kid": self.kid}) | (head or {})
         body = {name: value for name, value in said.items() if value is not None}
