@@ -24,7 +24,6 @@ from mesh_cli.cluster.certificates import ensure_certificate
 from mesh_cli.cluster.node import Node
 from mesh_cli.cluster.running import HOST, Cluster, free_ports
 from mesh_cli.cluster.topology import APIS, EDGES, NODES, Topology, on_loopback, usual_nats_ports
-from tests.chaos.clocks import Clocks, can_step_clocks
 from tests.chaos.disks import Disks, can_mount_disks
 from tests.chaos.network import Network, can_make_networks
 from tests.support.deadlines import eventually
@@ -42,7 +41,6 @@ class Stage:
         self._stack = AsyncExitStack()
         self.network: Network | None = None
         self.disks: Disks | None = None
-        self.clocks: Clocks | None = None
         self.cluster: Cluster
         self.operator: Mesh
         """A connection of the test's own, to look at streams with."""
@@ -72,8 +70,6 @@ class Stage:
         names = [*NODE_NAMES, *(f"api-{n + 1}" for n in range(APIS)), *(f"edge-{n + 1}" for n in range(EDGES))]
         if can_make_networks():
             self.network = self._stack.enter_context(Network(names))
-        if can_step_clocks():
-            self.clocks = Clocks(self._folder)
         if can_mount_disks():
             self.disks = self._stack.enter_context(Disks(self._folder, NODE_NAMES))
         ports = usual_nats_ports(4222) if self.network else free_ports(3 * NODES)
@@ -82,17 +78,14 @@ class Stage:
         addresses = [HOST]
         if self.disks:
             nodes = [replace(node, data_dir=self.disks.path(node.name) / "nats") for node in nodes]
+        launchers: dict[str, Sequence[str]] = {}
         if self.network:
             network = self.network
             nodes = [replace(n, host=network.address(n.name), launcher=network.launcher(n.name)) for n in nodes]
             addresses += [node.host for node in nodes]
-        launchers: dict[str, Sequence[str]] = {name: self._launcher(name) for name in names[NODES:]}
+            launchers = {name: network.launcher(name) for name in names[NODES:]}
         certificate = ensure_certificate(self._folder / "tls", addresses)
         return replace(topology, nodes=nodes, launchers=launchers, certificate=certificate, variables=self._variables)
-
-    def _launcher(self, name: str) -> tuple[str, ...]:
-        parts = (self.network, self.clocks)
-        return tuple(word for part in parts if part is not None for word in part.launcher(name))
 
     def mesh(self, name: str, turn: int = 0, *, provisions: bool = False) -> Mesh:
         """A connection of an agent, which looks at another node first for each ``turn``."""

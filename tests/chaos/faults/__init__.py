@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
+from tests.chaos.faults.clocks import StepClocks
 from tests.chaos.faults.disks import CutPower, FillDisk
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.network import CutFromNode, CutFromPeers, CutNode, CutService
 from tests.chaos.faults.nodes import FreezeNode, KillNodes, RollNodes
-from tests.chaos.faults.services import KillServices, RollServices, StepClocks
+from tests.chaos.faults.services import KillServices, RollServices
 from tests.chaos.faults.streams import ReachLimits, Recreate, Storm
 
 

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.chaos.clocks import can_step_clocks
 from tests.chaos.stage import Stage
 
 if TYPE_CHECKING:
@@ -52,5 +53,5 @@ class Fault:
 
     def can(self, stage: Stage) -> bool:
         """Whether this machine allows it."""
-        has = {"network": stage.network, "disks": stage.disks, "clocks": stage.clocks}
-        return all(has[need] is not None for need in self.needs)
+        has = {"network": stage.network, "disks": stage.disks, "clocks": can_step_clocks()}
+        return all(has[need] for need in self.needs)

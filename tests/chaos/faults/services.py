@@ -1,4 +1,4 @@
-"""What happens to APIs and edges: killed, restarted, their clocks put forward and back."""
+"""What happens to APIs and edges: killed, restarted."""
 
 from __future__ import annotations
 
@@ -50,27 +50,3 @@ class RollServices(Fault):
             await scene.stage.restarted(name, before)
             await scene.stage.cluster.ready()
             self.said.append(name)
-
-
-@dataclass
-class StepClocks(Fault):
-    """The clocks of an API and of an edge are put an hour forward or back, and then right again."""
-
-    by_s: int = 3_600
-    hold_s: float = 12.0
-    needs: frozenset[str] = frozenset({"clocks"})
-
-    async def strike(self, scene: Scene) -> None:
-        """Step."""
-        children = list(scene.stage.cluster.children)
-        self.said = [scene.chance.choice([c for c in children if c.startswith(kind)]) for kind in ("api", "edge")]
-        self._step(scene, self.by_s)
-
-    async def lift(self, scene: Scene) -> None:
-        """Step back."""
-        self._step(scene, 0)
-
-    def _step(self, scene: Scene, seconds: int) -> None:
-        assert scene.stage.clocks is not None
-        for name in self.said:
-            scene.stage.clocks.step(name, seconds)
