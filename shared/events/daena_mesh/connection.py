@@ -33,6 +33,7 @@ _MOST_DELAY_S = 2.0
 _CONNECT_TIMEOUT_S = 2
 _PING_INTERVAL_S = 2
 _CLOSE_S = 1.0
+_AGAIN_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -402,21 +403,40 @@ class Connection:
         """No answer is wanted any more."""
         self._waiting.pop(token, None)
 
-    async def request(self, subject: str, body: bytes, *, timeout_s: float, headers: bytes = b"") -> Reply:
-        """Publish and return the answer; raises `MeshUnavailable` without one, at once when the connection is lost."""
-        answer: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+    async def request(
+        self, subject: str, body: bytes, *, timeout_s: float, headers: bytes = b"", is_repeatable: bool = False
+    ) -> Reply:
+        """Publish and return the answer; raises `MeshUnavailable` without one, at once when the connection is lost.
+
+        Where it ``is_repeatable``, a cluster is asked again and again until ``timeout_s``, and the first answer counts:
+        a leader that was chosen a moment later has not heard the question.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reply | None] = loop.create_future()
+        tokens: list[bytes] = []
+        again: asyncio.TimerHandle | None = None
 
         def give(reply: Reply | None) -> None:
             if not answer.done():
                 answer.set_result(reply)
 
-        token = self.ask(subject, body, give, headers)
-        timer = asyncio.get_running_loop().call_later(timeout_s, give, None)
+        def ask() -> None:
+            nonlocal again
+            if not answer.done():  # also when the connection is lost
+                tokens.append(self.ask(subject, body, give, headers))
+                if is_repeatable and self.is_clustered:
+                    again = loop.call_later(_AGAIN_S, ask)
+
+        ask()
+        timer = loop.call_later(timeout_s, give, None)
         try:
             reply = await answer
         finally:
             timer.cancel()
-            self.stop_asking(token)
+            if again is not None:
+                again.cancel()
+            for token in tokens:
+                self.stop_asking(token)
         if reply is None:
             raise (
                 self.unavailable() if self._tap is None else MeshUnavailable(f"no answer on {subject} in {timeout_s} s")

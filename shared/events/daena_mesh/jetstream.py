@@ -43,7 +43,10 @@ async def call(
     *,
     timeout_s: float = 5.0,
 ) -> AnyReply:
-    """Ask, and give the answer, which may be an error; raises `MeshUnavailable` without one."""
+    """Ask, and give the answer, which may be an error; raises `MeshUnavailable` without one.
+
+    Asking twice must be the same as asking once: while a cluster chooses a leader nobody answers, so it is asked again.
+    """
     body = msgspec.json.encode(request)
     return await asked(connection, f"$JS.API.{verb}", body, reply_type, timeout_s=timeout_s)
 
@@ -52,7 +55,7 @@ async def asked(
     connection: Connection, subject: str, body: bytes, reply_type: type[AnyReply], *, timeout_s: float
 ) -> AnyReply:
     """The answer to what is asked on ``subject``, by JetStream or by who speaks for it; raises `MeshUnavailable`."""
-    reply = await connection.request(subject, body, timeout_s=timeout_s)
+    reply = await connection.request(subject, body, timeout_s=timeout_s, is_repeatable=True)
     if reply.headers:
         raise MeshUnavailable("JetStream does not answer: is it enabled on the server, and for this account?")
     return msgspec.json.decode(reply.body, type=reply_type)

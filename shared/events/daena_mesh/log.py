@@ -32,7 +32,6 @@ from daena_mesh.subjects import event_type_of
 
 _ATTEMPT_S = 1.0
 _RETRY_S = 0.05
-_FIRST_ANSWER_S = 0.4
 _LEADERS_S = 4.0
 _MOST_SILENT_S = 10.0
 _CONFLICTS = frozenset({10071, 10164})
@@ -141,22 +140,16 @@ class Log(StreamReader):
 
     async def reconnected(self) -> None:
         """For `Connection.on_up`: learn the epochs, and have followers heal. Raises `MeshUnavailable`."""
-        await self._learn_epochs_soon()
-        self._tell()
-
-    async def _learn_epochs_soon(self) -> None:
-        """Learn them. While a cluster chooses its leaders nobody answers: then ask again often, by this connection."""
-        answer_s, until = _FIRST_ANSWER_S, time.monotonic() + _LEADERS_S
-        while self.connection.is_clustered and time.monotonic() < until:
-            with contextlib.suppress(TimeoutError, MeshUnavailable):
-                async with asyncio.timeout(answer_s):
-                    await self.learn_epochs()
-                    return
-            if not self.connection.is_connected:
+        until = time.monotonic() + _LEADERS_S
+        while True:
+            try:
+                await self.learn_epochs()
                 break
-            answer_s = min(2 * answer_s, 2.0)
+            except MeshUnavailable:  # while a cluster chooses its leaders
+                if not (self.connection.is_clustered and self.connection.is_connected and time.monotonic() < until):
+                    raise
             await asyncio.sleep(_RETRY_S)
-        await self.learn_epochs()
+        self._tell()
 
     async def watch_leaders(self, interval_s: float = 2.0) -> None:
         """For ever: notice leaders that do not answer through a connection that looks well, and new epochs."""

@@ -6,7 +6,6 @@ Idempotent, and repeated after every reconnect: a memory stream is gone after a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
@@ -25,8 +24,7 @@ ASKS = "ASKS"
 T = TypeVar("T")
 
 _S = 1_000_000_000
-_TIMEOUT_S = 5.0
-_FIRST_ANSWERS_S = (0.5, 1.0, 1.0, 1.0)
+_TIMEOUT_S = 8.0
 _FIXED = ("storage", "retention", "name")
 """What a stream cannot change, or must not under its users."""
 _log = logging.getLogger(__name__)
@@ -142,7 +140,7 @@ async def _all(doing: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 async def _provision(connection: Connection, wanted: dict[str, Any]) -> int:
     """Make one as it should be; its first sequence, 0 where it is new."""
     name = wanted["name"]
-    info = await _look(connection, name)
+    info = await _ask(connection, f"INFO.{name}", {})
     if info.error and info.error.err_code == NO_STREAM:
         created = await _ask(connection, f"CREATE.{name}", wanted)
         if created.error is None:
@@ -189,14 +187,6 @@ def _refused(name: str, error: ApiError) -> Exception:
     return MeshUnavailable(message) if error.code == 503 else ProvisioningError(message)
 
 
-async def _look(connection: Connection, name: str) -> _Info:
-    """What there is. While a cluster chooses its leader nobody answers: whoever asks again soon does not wait long."""
-    for answer_s in _FIRST_ANSWERS_S:
-        with contextlib.suppress(MeshUnavailable):
-            return await call(connection, f"STREAM.INFO.{name}", {}, _Info, timeout_s=answer_s)
-    return await _ask(connection, f"INFO.{name}", {})
-
-
 async def _ask(connection: Connection, verb: str, request: dict[str, Any]) -> _Info:
     return await call(connection, f"STREAM.{verb}", request, _Info, timeout_s=_TIMEOUT_S)
 
@@ -210,11 +200,7 @@ async def mark_epoch(connection: Connection, stream: str, name: str, expect: int
     if stream == SIGNALS:
         headers["Nats-TTL"] = "never"  # it outlives the stream's age limit
     block, subject = header_block(headers), epoch_subject(stream)
-    for answer_s in _FIRST_ANSWERS_S:
-        with contextlib.suppress(MeshUnavailable):
-            await connection.request(subject, name.encode(), timeout_s=answer_s, headers=block)
-            return
-    await connection.request(subject, name.encode(), timeout_s=_TIMEOUT_S, headers=block)
+    await connection.request(subject, name.encode(), timeout_s=_TIMEOUT_S, headers=block, is_repeatable=True)
 
 
 async def renew_epoch(connection: Connection, stream: str) -> None:

@@ -1,0 +1,63 @@
+"""A question that nobody heard, since a cluster was choosing a leader: it is asked again by the same connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from daena_mesh.connection import Connection
+from daena_mesh.embedded import NatsServer
+from daena_mesh.errors import MeshUnavailable
+from daena_mesh.nats_config import Membership
+from mesh_cli.cluster.running import HOST, free_ports
+from tests.support.deadlines import eventually
+
+pytestmark = [pytest.mark.timeout(60)]
+
+
+class Leader:
+    """Answers from the second question on, as who is chosen after the first."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.heard: list[bytes] = []
+        self._connection = connection
+        connection.subscribe("leader", self._hear)
+
+    def _hear(self, _subject: bytes, reply: bytes, _headers: bytes, body: bytes) -> None:
+        self.heard.append(body)
+        if len(self.heard) > 1:
+            self._connection.publish(reply.decode(), b"here")
+
+
+@pytest_asyncio.fixture
+async def connections(tmp_path: Path) -> AsyncIterator[tuple[Connection, Leader]]:
+    route, port = free_ports(2)
+    own = Membership(name="n1", cluster="alone", route_port=route, routes=[f"{HOST}:{route}"])
+    async with AsyncExitStack() as stack:
+        nats = await stack.enter_async_context(await NatsServer.start(tmp_path, port=port, membership=own))
+        asking, answering = Connection([nats.url], name="asking"), Connection([nats.url], name="answering")
+        for connection in (asking, answering):
+            stack.push_async_callback(connection.close)
+            connection.start()
+            await connection.wait_ready(20)
+        leader = Leader(answering)
+        await answering.flush()
+        yield asking, leader
+
+
+async def test_what_may_be_repeated_is_asked_again(connections: tuple[Connection, Leader]) -> None:
+    asking, leader = connections
+    assert asking.is_clustered
+    reply = await asking.request("leader", b"who?", timeout_s=20, is_repeatable=True)
+    assert (reply.body, leader.heard) == (b"here", [b"who?", b"who?"])
+
+
+async def test_what_may_not_be_repeated_is_asked_once(connections: tuple[Connection, Leader]) -> None:
+    asking, leader = connections
+    with pytest.raises(MeshUnavailable):
+        await asking.request("leader", b"do it", timeout_s=1.2)
+    await eventually(lambda: leader.heard == [b"do it"])
