@@ -80,10 +80,11 @@ docs: install ## write docs/configuration.md, the figures in docs/performance.md
 	@$(BIN)/python scripts/dashboards.py deploy/grafana
 
 # Needs the pinned TypeScript: npm ci --prefix tests/sdk
-types: ## write sdk/js/types from the comments in sdk/js
+types: ## write sdk/js/types from the comments in sdk/js, and check the types of console
 	@$(BIN)/python -m tests.support.js_event_types > sdk/js/event_types.js.new
 	@mv sdk/js/event_types.js.new sdk/js/event_types.js
 	@tests/sdk/node_modules/.bin/tsc -p tests/sdk
+	@tests/sdk/node_modules/.bin/tsc -p tests/sdk/tsconfig.console.json
 
 # Needs what is pinned there: npm ci --prefix tests/sdk
 pictures: install ## write docs/rooms, pictures of the page with the demo at work, in two minutes

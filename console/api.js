@@ -80,7 +80,7 @@ export const stop = (id, messageId, key) => call("POST", `${session(id)}/stop`, 
  *
  * @param {{ message: string, session_id?: string, sender?: string }} body
  * @param {string} key  the same for a retry, which then does nothing twice
- * @param {import("./sessions.js").Entry["with"]} [other]  whom the session is with; Daena, where it is nobody
+ * @param {import("./store/sessions.js").Entry["with"]} [other]  whom the session is with; Daena, where it is nobody
  */
 export const say = (body, key, other) =>
   call("POST", other ? `${other.kind}s/${encodeURIComponent(other.id)}/chat` : "daena/chat", { body, key });

@@ -58,6 +58,7 @@ export function useShortcuts(shortcuts) {
   const latest = useRef(shortcuts);
   latest.current = shortcuts;
   useEffect(() => {
+    /** @type {Shortcut[]} */
     const mine = latest.current.map((shortcut, index) => ({
       ...shortcut,
       run: shortcut.run && ((/** @type {KeyboardEvent} */ event) => latest.current[index].run?.(event)),

@@ -5,6 +5,7 @@ import { follow } from "./link.js";
 import { session } from "./kept.js";
 
 /** @typedef {import("../../sdk/js/mesh.js").MeshEvent} MeshEvent */
+/** @typedef {{ reason?: string }} Gap */
 /** @typedef {(events: MeshEvent[], news: boolean[]) => void} Hearer  `news` says of each whether it came after the page was opened */
 
 const HISTORY = 150;
@@ -12,7 +13,7 @@ const MOST_WAITING = 20_000;
 
 /** @type {Set<Hearer>} */
 const hearers = new Set();
-/** @type {Set<(gap: { reason: string }) => void>} */
+/** @type {Set<(gap: Gap) => void>} */
 const gapHearers = new Set();
 /** @type {MeshEvent[]} */
 let waiting = [];
@@ -61,7 +62,7 @@ export function onEvents(hear) {
 /**
  * Hear that something cannot be had any more: what was read before is to be read anew.
  *
- * @param {(gap: { reason: string }) => void} hear
+ * @param {(gap: Gap) => void} hear
  * @returns {() => void}  hears no more
  */
 export function onGap(hear) {

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 from collections.abc import AsyncIterator
@@ -23,6 +21,7 @@ from daena_mesh import Mesh
 from tests.support.chromium import FLAGS
 from tests.support.deadlines import within
 from tests.support.markdown import blocks
+from tests.support.npm_tools import TOOLS, check, packages
 from tests.support.real_parties import find, node_path, skip
 from tests.support.running_mesh import RunningMesh
 from tests.support.tracked import ROOT
@@ -88,27 +87,20 @@ console.log(cursor, mesh.task("t1").isOpen, mesh.agent("scout").tasks);
 """
 
 OPTIONS = {"strict": True, "noEmit": True, "module": "nodenext", "lib": ["es2022", "dom"], "types": []}
-TOOLS = ROOT / "tests" / "sdk"
 EXAMPLE = ROOT / "examples" / "react-chat"
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:
-    npm = {"npm_config_cache": str(cwd / ".npm"), "npm_config_update_notifier": "false"}
-    environment = {**os.environ, **variables, **npm}
-    ran = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
+    return check(*command, cwd=cwd, npm_config_cache=str(cwd / ".npm"), npm_config_update_notifier="false", **variables)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give an empty project where the package is installed, and nothing else."""
-    node_path()
+    modules = packages()
     npm = find(["npm"]) or skip("install npm to run this test")
-    if not (TOOLS / "node_modules" / "vite").exists():
-        skip("run npm ci --prefix tests/sdk to run this test")
     around = tmp_path_factory.mktemp("around")
-    (around / "node_modules").symlink_to(TOOLS / "node_modules")  # where Node looks for what else a project needs
+    (around / "node_modules").symlink_to(modules)  # where Node looks for what else a project needs
     folder = around / "project"
     folder.mkdir()
     run(npm, "pack", ROOT / "sdk" / "js", "--silent", cwd=folder)
@@ -145,7 +137,7 @@ async def test_it_follows_and_sends_in_node(whose: str, project: Path, mesh: Run
 async def test_its_types_are_found_and_hold(project: Path) -> None:
     (project / "client.ts").write_text(IN_TYPESCRIPT)
     (project / "tsconfig.json").write_text(json.dumps({"compilerOptions": OPTIONS, "files": ["client.ts"]}))
-    run(TOOLS / "node_modules" / ".bin" / "tsc", "-p", ".", cwd=project)
+    run(packages() / ".bin" / "tsc", "-p", ".", cwd=project)
 
 
 @asynccontextmanager
@@ -179,7 +171,7 @@ async def test_the_pages_of_the_document_live(
     assert shown.count('"http://127.0.0.1:8000/"') == 1
     live = tmp_path / "live"
     shutil.copytree(project / "node_modules" / "@daena" / "mesh", live)
-    shutil.copy(TOOLS / "node_modules" / "vue" / "dist" / "vue.esm-browser.prod.js", live / "vue.js")
+    shutil.copy(packages() / "vue" / "dist" / "vue.esm-browser.prod.js", live / "vue.js")
     (live / "chat.html").write_text(shown.replace("http://127.0.0.1:8000/", f"{mesh.url}/"))
     async with (
         async_playwright() as playwright,
@@ -222,7 +214,7 @@ async def test_the_example_in_react_is_built_by_vite_and_lives(
     assert dict(others) == {name: f"^{tools[name]}" for name, _ in others}, "it is tested with what it asks for"
     shutil.copytree(EXAMPLE / "src", project / "src")
     shutil.copy(EXAMPLE / "index.html", project)
-    run(TOOLS / "node_modules" / ".bin" / "vite", "build", cwd=project, VITE_MESH=f"{mesh.url}/")
+    run(packages() / ".bin" / "vite", "build", cwd=project, VITE_MESH=f"{mesh.url}/")
     async with (
         async_playwright() as playwright,
         served(project / "dist") as url,

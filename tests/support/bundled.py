@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-
 from playwright.async_api import Page
 
-from tests.support.real_parties import node_path, skip
-from tests.support.tracked import ROOT
+from tests.support.npm_tools import packages, run
 
-TOOLS = ROOT / "tests" / "sdk"
 _OPTIONS = (
     *("--bundle", "--format=esm", "--target=es2022", "--jsx=automatic", "--jsx-dev"),
     "--define:process.env.NODE_ENV='development'",
@@ -21,14 +16,7 @@ _ROOT = "document.body.replaceChildren(Object.assign(document.createElement('div
 
 def bundle(page: str) -> str:
     """Give the script of ``tests/sdk/<page>``, with development builds and the client as it lies in the repository."""
-    node_path()
-    if not (TOOLS / "node_modules" / "react").exists():
-        skip("run npm ci --prefix tests/sdk to run this test")
-    environment = {**os.environ, "NODE_PATH": str(TOOLS / "node_modules")}
-    command = [str(TOOLS / "node_modules" / ".bin" / "esbuild"), f"tests/sdk/{page}", *_OPTIONS]
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    return run("esbuild", f"tests/sdk/{page}", *_OPTIONS, NODE_PATH=str(packages()))
 
 
 async def load(page: Page, url: str, script: str, after: str = "") -> None:

@@ -1,10 +1,13 @@
-"""The console's files: what the page needs at first is asked for at once, not one import after the other."""
+"""The console's files: their types are sound, and what the page needs at first is asked for at once."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 
+import pytest
+
+from tests.support.npm_tools import run
 from tests.support.tracked import ROOT
 
 PAGE = (ROOT / "console" / "index.html").read_text()
@@ -30,6 +33,11 @@ def needed(first: tuple[str, ...]) -> set[str]:
 def test_the_page_preloads_what_it_needs_at_first_and_nothing_else() -> None:
     preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)" />', PAGE)
     assert sorted(preloaded) == sorted(needed(FIRST) - {"console/app.js"})
+
+
+@pytest.mark.timeout(120)
+def test_its_types_are_sound() -> None:
+    run("tsc", "-p", "tests/sdk/tsconfig.console.json")
 
 
 def test_the_page_has_nothing_inline() -> None:

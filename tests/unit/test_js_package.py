@@ -5,39 +5,24 @@ from __future__ import annotations
 import filecmp
 import gzip
 import json
-import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.support.js_event_types import written
-from tests.support.real_parties import node_path, skip
+from tests.support.npm_tools import run
 from tests.support.tracked import ROOT
 
 SDK = ROOT / "sdk" / "js"
-TOOLS = ROOT / "tests" / "sdk" / "node_modules" / ".bin"
 MOST_BYTES = 6_000
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def tool(name: str) -> str:
-    node_path()
-    if not (TOOLS / name).exists():
-        skip("run npm ci --prefix tests/sdk to run this test")
-    return str(TOOLS / name)
-
-
-def run(*command: str, cwd: Path = ROOT) -> str:
-    ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=100)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
-
-
 @pytest.mark.promise("P-CLIENT-1")
 def test_types_are_sound_and_the_declarations_are_theirs(tmp_path: Path) -> None:
-    run(tool("tsc"), "-p", "tests/sdk", "--outDir", str(tmp_path))
+    run("tsc", "-p", "tests/sdk", "--outDir", str(tmp_path))
     written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.d.ts"))
     assert written == sorted(path.relative_to(SDK / "types").as_posix() for path in (SDK / "types").rglob("*.d.ts"))
     _, different, missing = filecmp.cmpfiles(tmp_path, SDK / "types", written, shallow=False)
@@ -51,7 +36,7 @@ def test_the_types_of_events_are_those_of_python() -> None:
 @pytest.mark.promise("P-CLIENT-1")
 def test_the_core_is_small() -> None:
     options = ("--bundle", "--minify", "--format=esm", "--target=es2022", "--external:./sse.js", "--log-level=error")
-    core = run(tool("esbuild"), "sdk/js/mesh.js", *options)
+    core = run("esbuild", "sdk/js/mesh.js", *options)
     assert "WebSocket" in core
     assert len(gzip.compress(core.encode(), 9)) <= MOST_BYTES
 

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 
 import pytest
 
-from tests.support.real_parties import node_path, skip
+from tests.support.npm_tools import TOOLS, check, packages
+from tests.support.real_parties import node_path
 from tests.support.tracked import ROOT
 
-TOOLS = ROOT / "tests" / "sdk"
 VENDORED = ROOT / "console" / "vendor"
 FILES = sorted(path.stem for path in VENDORED.glob("*.js"))
-MOST_SECONDS = 100
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_it_is_what_the_pinned_packages_give(name: str) -> None:
-    node = str(node_path())
-    if not (TOOLS / "node_modules" / "esbuild").exists():
-        skip("run npm ci --prefix tests/sdk to run this test")
-    made = subprocess.run([node, "vendor.mjs", name], cwd=TOOLS, capture_output=True, check=False, timeout=MOST_SECONDS)
-    assert made.returncode == 0, made.stderr.decode()
-    assert made.stdout == (VENDORED / f"{name}.js").read_bytes(), "make vendor"
+    packages()
+    made = check(node_path(), "vendor.mjs", name, cwd=TOOLS)
+    assert made == (VENDORED / f"{name}.js").read_text(), "make vendor"
 
 
 @pytest.mark.parametrize("name", FILES)

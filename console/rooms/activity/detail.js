@@ -43,6 +43,7 @@ function pretty(json) {
 async function traced(row) {
   if (!row.cursor) return { trace: "", rows: [] };
   const answers = await api.listEvents({ at: new Date(row.at - AROUND_MS).toISOString(), limit: 500 });
+  /** @type {Row[]} */
   const around = answers.events.map(rowOf);
   const trace = around.find(({ cursor }) => cursor === row.cursor)?.trace || row.trace;
   return { trace, rows: trace ? around.filter((each) => each.trace === trace).slice(0, MOST_TRACE) : [] };

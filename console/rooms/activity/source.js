@@ -133,7 +133,7 @@ export class Source {
     this.#changed();
   }
 
-  /** @param {string} reason */
+  /** @param {string} [reason] */
   #gap(reason) {
     if (this.isBehind) return;
     this.timeline.note(reason === "expired" ? EXPIRED : ANEW);

@@ -35,9 +35,7 @@ function inline(node) {
   if (node.type === "text") return node.text;
   if (node.type === "code") return html`<code>${node.text}</code>`;
   const children = node.children.map(inline);
-  if (node.type === "strong") return html`<strong>${children}</strong>`;
-  if (node.type === "em") return html`<em>${children}</em>`;
-  if (node.type === "del") return html`<del>${children}</del>`;
+  if (node.type !== "link") return html`<${node.type}>${children}<//>`;
   const outside = !node.href.startsWith("#");
   return html`<a href=${node.href} target=${outside ? "_blank" : undefined} rel=${outside ? "noopener noreferrer nofollow" : undefined}>${children}</a>`;
 }
