@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from daena_mesh.errors import InvalidId
-from daena_mesh.ids import rfc3339
+from daena_mesh.ids import rfc3339_of
 from mesh_edge.gate import Refusal
 from mesh_edge.metrics import route_of
 from mesh_edge.operators import Operators
@@ -76,8 +76,8 @@ def describe(edge: Edge, link: Link) -> Connection:
         user=link.visitor.present_as,
         address=link.address,
         user_agent=link.visitor.user_agent,
-        connected_since=rfc3339(link.connected_at),
-        last_seen=rfc3339(link.heard),
+        connected_since=rfc3339_of(link.connected_at),
+        last_seen=rfc3339_of(link.heard),
         is_behind=any(reader.positions is not None for reader in readers),
         buffered_bytes=link.transport.get_write_buffer_size(),
         metadata=link.metadata or {},

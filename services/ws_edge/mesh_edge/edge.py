@@ -383,7 +383,7 @@ class Edge:
         pause_s = self.settings.keepalive_s
         for slot in self._slots:
             await asyncio.sleep(pause_s / _SLOTS)
-            at = time.time()
+            at = time.monotonic()
             for socket in tuple(self._wheel[slot]):
                 if socket.is_stuck(at, self.settings.stuck_s):
                     socket.close(closing.TOO_SLOW)

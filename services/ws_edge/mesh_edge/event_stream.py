@@ -112,7 +112,7 @@ class EventStream(Link):
 
     def ping(self) -> None:
         """Keep proxies awake. Nobody answers: a dead peer is one whose buffers fill up."""
-        self.heard = time.time()
+        self.heard = time.monotonic()
         if self.is_drained:
             self.send(_COMMENT)
 

@@ -80,7 +80,7 @@ class Link(asyncio.BaseProtocol):
         self.transport = transport
         self.visitor = NOBODY
         self.metadata: dict[str, Any] | None = None
-        self.heard = self.connected_at = time.time()
+        self.heard = self.connected_at = time.monotonic()  # whoever sets the clock must not end a socket
         self.is_drained = True
         self.stuck_since: tuple[float, int] | None = None
         self._id = random.getrandbits(63)
@@ -142,7 +142,7 @@ class Link(asyncio.BaseProtocol):
         """Nothing is held back any more."""
         self.is_drained = True
         self.stuck_since = None
-        self.heard = time.time()  # whoever takes what waited for it is alive
+        self.heard = time.monotonic()  # whoever takes what waited for it is alive
         for reader in self.readers:
             reader.taken()
 

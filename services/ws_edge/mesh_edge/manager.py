@@ -14,7 +14,7 @@ from fastapi import WebSocket
 
 from daena_mesh.errors import ConfigurationError, InvalidEvent
 from daena_mesh.events import PAYLOADS
-from daena_mesh.ids import rfc3339
+from daena_mesh.ids import rfc3339_of
 from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.subjects import subject_for
@@ -184,8 +184,8 @@ class ConnectionManager:
                 "connection_id": next((reader.topic.name for reader in socket.readers), ""),
                 "user_agent": socket.visitor.user_agent,
                 "address": socket.address,
-                "connected_since": rfc3339(socket.connected_at),
-                "last_seen": rfc3339(socket.heard),
+                "connected_since": rfc3339_of(socket.connected_at),
+                "last_seen": rfc3339_of(socket.heard),
                 "is_behind": any(reader.positions is not None for reader in socket.readers),
                 "metadata": socket.metadata or {},
             }

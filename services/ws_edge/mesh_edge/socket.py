@@ -74,7 +74,7 @@ class WebSocket(Link, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Frames, or parts of them."""
-        self.heard = time.time()
+        self.heard = time.monotonic()
         if self._closing:
             if _has_close(data):
                 self.transport.close()

@@ -27,6 +27,11 @@ def rfc3339(at: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03}Z"
 
 
+def rfc3339_of(at: float) -> str:
+    """A moment of `time.monotonic`, in seconds, in the same form, by the clock as it is now."""
+    return rfc3339(time.time() + at - time.monotonic())
+
+
 @lru_cache(maxsize=2)
 def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
