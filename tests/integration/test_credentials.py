@@ -321,6 +321,14 @@ async def test_the_whole_mesh_runs_secured_and_the_nats_command_gets_in(tmp_path
         assert told.returncode == 0, told.stderr
         denied = await command("-s", running.nats_url, "--creds", scout, "pub", "chat.s2.message.scout", "{}")
         assert re.search("(?i)permissions violation", denied.stdout + denied.stderr)
+        environment["MESH_NATS_CREDS"] = ada
+        emit = [*MESH, "emit", "agent.scout.activity", "{}", "--nats-url", running.nats_url]
+        emitted = await asyncio.to_thread(
+            subprocess.run, emit, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (emitted.returncode, emitted.stdout) == (1, "")
+        assert "the credentials do not allow this subject" in emitted.stderr
+        del environment["MESH_NATS_CREDS"]
         nobody = await command("-s", running.nats_url, "pub", "agent.scout.activity", "{}")
         assert nobody.returncode != 0
         environment["MESH_NATS_URL"] = running.nats_url

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -51,18 +55,25 @@ def _examples(running: Running) -> list[str]:
     return [
         "Try it in another terminal:",
         f"  nats -s {running.nats_url} pub agent.scout.activity '{_EXAMPLE}'",
-        "  mesh tail",
+        f"  {_mesh()} tail",
     ]
 
 
 def _secure_examples(running: Running) -> list[str]:
     where = f" --data-dir {printable(str(running.data_dir))}" if str(running.data_dir) != ".mesh" else ""
+    mesh = _mesh()
     return [
         "Let somebody in, in another terminal:",
-        f"  mesh creds agent scout --session s1{where}",
-        f"  mesh creds ops me{where}",
-        f"  MESH_NATS_CREDS={printable(str(running.data_dir))}/creds/users/me.creds mesh tail",
+        f"  {mesh} creds agent scout --session s1{where}",
+        f"  {mesh} creds ops me{where}",
+        f"  MESH_NATS_CREDS={printable(str(running.data_dir))}/creds/users/me.creds {mesh} tail",
     ]
+
+
+def _mesh() -> str:
+    """How this command is called: as it was, where a shell would find no `mesh` by itself."""
+    called = Path(sys.argv[0])
+    return shlex.quote(str(called)) if called.name == "mesh" and shutil.which("mesh") is None else "mesh"
 
 
 def show_stopping() -> None:

@@ -69,11 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(commands(arguments, prog_name="mesh", standalone_mode=False) or 0)
     except MeshError as error:
-        _fail(str(error), 1)
+        _fail(f"{error}{_remedy(str(error))}", 1)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "mesh"
-        _fail(f"{error.format_message().rstrip('.')}. Try: {command} --help", error.exit_code)
+        if what := error.format_message().rstrip("."):
+            _fail(f"{what}. Try: {command} --help", error.exit_code)
+        sys.exit(error.exit_code)  # nothing was asked for, and its help was shown
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
@@ -86,6 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             at = at.tb_next
         place = f" at {Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}" if at is not None else ""
         _fail(f"this should not happen, please report it: {type(error).__name__}{place}: {error}", 1)
+
+
+def _remedy(sentence: str) -> str:
+    """What to do where NATS cannot be reached; whatever else goes wrong says so itself."""
+    if " is not reachable: " not in sentence:
+        return ""
+    if "Authorization" in sentence:
+        return "; it takes nobody without credentials: `mesh creds ops NAME`, and MESH_NATS_CREDS with what it prints"
+    return "; start a mesh with `mesh up`, or name the NATS of another with MESH_NATS_URL"
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

@@ -83,7 +83,7 @@ class Subject(NamedTuple):
             shown = ascii(text if len(text) <= 80 else text[:80] + "...")
             raise InvalidSubject(f"subject {shown} is not <domain>.<id>.<verb> or <domain>.<id>.<verb>.<author>")
         check = check_scope if tokens[0] in _WIDE_DOMAINS else check_id
-        check(tokens[1], f"the id in a {tokens[0]} subject")
+        check(tokens[1], f"the id in the {tokens[0]} subject")
         author = check_id(tokens[3], "author") if len(tokens) == 4 else None
         return cls(tokens[0], tokens[1], tokens[2], author)
 
@@ -100,7 +100,7 @@ def subject_for(event_type: str, ident: str, author: str | None = None) -> str:
     """The subject of an event of ``event_type`` about ``ident``; raises `InvalidSubject` or `InvalidId`."""
     domain, verb = check_event_type(event_type)
     check = check_scope if domain in _WIDE_DOMAINS else check_id
-    subject = f"{domain}.{check(ident, f'the id in a {domain} subject')}.{verb}"
+    subject = f"{domain}.{check(ident, f'the id in the {domain} subject')}.{verb}"
     return subject if author is None else f"{subject}.{check_id(author, 'author')}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +31,12 @@ def test_it_says_who_is_let_in(
         monkeypatch.setenv(name, value)
     first = banner(dataclasses.replace(RUNNING, is_secure=is_secure))
     assert said in first.plain.splitlines()[0]
+
+
+def test_what_it_tells_to_type_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [".venv/bin/mesh", "up"])
+    assert "  .venv/bin/mesh tail" in banner(RUNNING).plain.splitlines()
+    assert "  .venv/bin/mesh creds ops me" in banner(dataclasses.replace(RUNNING, is_secure=True)).plain
+    (tmp_path / "mesh").touch(mode=0o700)
+    assert "  mesh tail" in banner(RUNNING).plain.splitlines()

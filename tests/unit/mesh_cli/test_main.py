@@ -57,6 +57,14 @@ def test_each_command_of_credentials_teaches_too(capsys: CapSys, command: str) -
     assert capsys.readouterr().out.count(f"mesh creds {command}") >= 2
 
 
+@pytest.mark.parametrize("command", [(), ("creds",), ("cluster",)])
+def test_without_a_command_it_shows_its_help_and_nothing_else(capsys: CapSys, command: tuple[str, ...]) -> None:
+    assert run(*command) == 2
+    out, err = capsys.readouterr()
+    assert "Commands" in out
+    assert err.strip() == ""
+
+
 def test_version(capsys: CapSys) -> None:
     assert run("--version") == 0
     assert re.fullmatch(r"mesh \d+\.\d+\.\d+\n", capsys.readouterr().out)
@@ -98,6 +106,7 @@ def test_no_nats_is_one_sentence(capsys: CapSys, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("mesh_cli.emit.WAIT_S", 0.1)
     sentence = refused(capsys, "emit", "council.c.update", "{}", "--nats-url", "nats://127.0.0.1:1")
     assert "NATS at nats://127.0.0.1:1 is not reachable" in sentence
+    assert "; start a mesh with `mesh up`, or name the NATS of another with MESH_NATS_URL" in sentence
 
 
 def test_no_nats_server_says_what_to_install(
