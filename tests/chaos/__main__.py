@@ -16,7 +16,7 @@ from mesh_cli.loop import allow_many_sockets
 from tests.chaos.director import Outcome, perform
 from tests.chaos.faults import all_faults, random_pairs
 from tests.chaos.load import Amounts
-from tests.chaos.report import is_good, publish, targets, write
+from tests.chaos.report import is_good, publish, targets, unexcused, write
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
@@ -65,7 +65,7 @@ async def _until_told(performing: Coroutine[None, None, Outcome]) -> Outcome:
 def _verdict(outcome: Outcome, report: Path, tell: Callable[[str], None]) -> int:
     for target in targets(outcome):
         tell(f"{'reached' if target.is_reached else 'MISSED '}  {target.name}: {target.measured}")
-    for finding in outcome.findings[:20]:
+    for finding in unexcused(outcome)[:20]:
         tell(str(finding))
     tell(f"the report is in {report}")
     return 0 if is_good(outcome) else 1
