@@ -12,9 +12,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from daena_mesh import Mesh
-from daena_mesh.tokens import Claims, Rights, mint
 from tests.support.deadlines import within
 from tests.support.running_mesh import RunningMesh
+from tests.support.tokens import KEY, token
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.promise("P-CLIENT-7"),
 ]
 
-KEY = "a key of tests, of thirty-two bytes"
 LIFE_S = 6
 RENEWALS = 3
 
@@ -35,7 +34,7 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
 
 
 def fresh() -> str:
-    return mint(Claims(sub="ada", exp=time.time() + LIFE_S, mesh=Rights((">",), (">",))), KEY.encode())
+    return token(">", write=[">"], lives_s=LIFE_S)
 
 
 @asynccontextmanager

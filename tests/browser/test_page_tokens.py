@@ -10,7 +10,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from daena_mesh.tokens import Claims, Rights, mint
+from tests.support import tokens
 from tests.support.running_mesh import RunningMesh
+from tests.support.tokens import KEY
 from tests.support.windows import live
 
 pytestmark = [
@@ -20,7 +22,6 @@ pytestmark = [
     pytest.mark.promise("P-TOKEN-4"),
 ]
 
-KEY = "a key of tests, of thirty-two bytes"
 WITHIN_MS = 30_000
 
 
@@ -58,7 +59,7 @@ async def test_the_cookie_of_a_login_lets_it_in(browser: Browser, mesh: RunningM
 
 @pytest.mark.promise("P-TOKEN-12")
 async def test_a_login_by_script_sets_a_cookie_that_no_script_can_read(browser: Browser, mesh: RunningMesh) -> None:
-    shown = mint(Claims(sub="ada", exp=time.time() + 600, mesh=Rights((">",), (">",))), KEY.encode())
+    shown = token(600)
     context = await browser.new_context()
     page = await context.new_page()
     await page.goto(mesh.url)
@@ -82,7 +83,7 @@ async def test_a_login_by_script_sets_a_cookie_that_no_script_can_read(browser: 
 
 def token(for_s: float) -> str:
     """Make a token of ada's that is good for some time."""
-    return mint(Claims(sub="ada", exp=time.time() + for_s, mesh=Rights((">",), (">",))), KEY.encode())
+    return tokens.token(">", write=[">"], lives_s=for_s)
 
 
 async def test_a_token_is_entered_and_renewed_on_the_page(browser: Browser, mesh: RunningMesh) -> None:

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import sys
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,11 @@ from daena_mesh.edge_client import client as inside
 from daena_mesh.edge_client.endings import Comeback
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import EdgeRefused
-from daena_mesh.tokens import Claims, Rights, mint
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import eventually, within
 from tests.support.edge import edge_process, provisioned_mesh, running_edge
 from tests.support.flood import flood
-
-KEY = "a key of tests, of thirty-two bytes"
+from tests.support.tokens import KEY, token
 
 
 @pytest.fixture(autouse=True)
@@ -106,10 +103,6 @@ async def test_a_position_of_none_is_told_as_a_gap(nats_server: NatsServer) -> N
         await flood(mesh, "chat.s1.message", [1])
         assert await contents(client, 1, []) == [1]
         assert client.since.startswith(gap.after.partition("-")[0])
-
-
-def token(*read: str, lives_s: float = 3_600) -> str:
-    return mint(Claims(sub="ada", exp=time.time() + lives_s, mesh=Rights(read, ())), KEY.encode())
 
 
 @pytest.mark.promise("P-EDGECLIENT-1")

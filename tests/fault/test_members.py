@@ -15,11 +15,11 @@ from daena_mesh.embedded import NatsServer
 from daena_mesh.provisioning import provision
 from daena_mesh.sessions import SessionStore
 from mesh_edge.door import Door
-from tests.integration.test_api_tokens import KEY
 from tests.integration.test_edge_members import Many, World, ended, said, subscribe
 from tests.support.deadlines import eventually, within
 from tests.support.edge import provisioned_mesh, running_edge
 from tests.support.proxy import NatsProxy
+from tests.support.tokens import KEY
 from tests.support.ws_client import Client, Ledger
 
 pytestmark = pytest.mark.promise("P-MEMBERS-3")

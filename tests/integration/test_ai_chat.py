@@ -16,9 +16,10 @@ from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from mesh_api import ui_streams
 from mesh_api.settings import ApiSettings
-from tests.integration.test_api_tokens import KEY, problem, token
+from tests.integration.test_api_tokens import problem
 from tests.support.api import SESSIONS, Api, running_api
 from tests.support.deadlines import eventually, within
+from tests.support.tokens import KEY, bearer, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,7 +62,7 @@ def chunks(response: httpx.Response) -> list[dict[str, Any]]:
 
 
 def rights(session: str, **of: Any) -> str:
-    return token((f"chat.{session}.>",), (f"chat.{session}.message", f"session.{session}.created"), **of)
+    return token(f"chat.{session}.>", write=[f"chat.{session}.message", f"session.{session}.created"], **of)
 
 
 @pytest.mark.promise("P-AI-2")
@@ -70,14 +71,14 @@ async def test_it_asks_for_the_rights_of_the_chat_calls(api: Api, agent: str) ->
     session = said["id"]
     message = f"chat.{session}.message"
     created = f"session.{session}.created"
-    for shown in (token(), token((f"chat.{session}.>",)), rights("other")):
+    for shown in (token(), token(f"chat.{session}.>"), rights("other")):
         assert problem(await ask(api, shown, said)) == (403, "forbidden")
     made = chunks(await ask(api, rights(session, sub="bob"), {**said, "sender": "eve"}))
     assert [chunk.get("delta") for chunk in made if chunk["type"] == "text-delta"] == ["Hello!"]
     history = await api.mesh.chat(session).history(5)
     assert [event.payload["sender"] for event in history] == ["bob", agent]
     stream = f"/ai/chat/{session}/stream"
-    for shown, status in ((rights("other"), 403), (rights(session), 204), (token((), (message, created)), 403)):
+    for shown, status in ((rights("other"), 403), (rights(session), 204), (token(write=[message, created]), 403)):
         response = await api.client.get(stream, headers={"Authorization": f"Bearer {shown}"})
         assert response.status_code == status
     stopping = await api.client.post(f"/ai/chat/{session}/stop", headers={"Authorization": f"Bearer {rights(session)}"})
@@ -109,7 +110,7 @@ async def test_what_is_read_ends_with_the_token(api: Api, agent: str) -> None:
 async def test_what_is_read_ends_with_the_session(api: Api, agent: str) -> None:
     del agent
     said = body("?")
-    root = {"Authorization": f"Bearer {token(('>',), ('>',))}"}
+    root = bearer(token(">", write=[">"]))
     reading = asyncio.create_task(ask(api, rights(said["id"]), said))
 
     async def is_there() -> bool:
@@ -125,8 +126,8 @@ async def test_what_is_read_ends_with_the_right_to_read(api: Api, agent: str, mo
     del agent
     monkeypatch.setattr(ui_streams, "_QUIET_S", 0.1)
     monkeypatch.setattr(ui_streams, "_CHECK_S", 0)
-    root = {"Authorization": f"Bearer {token(('>',), ('>',), sub='root')}"}
-    owner, member = ({"Authorization": f"Bearer {token((), ('session.*.created',), sub=sub)}"} for sub in ("o", "m"))
+    root = bearer(token(">", write=[">"], sub="root"))
+    owner, member = (bearer(token(write=["session.*.created"], sub=sub)) for sub in ("o", "m"))
     session = (await api.client.post(SESSIONS, json={"title": "t"}, headers=owner)).json()["session_id"]
     path = f"{SESSIONS}/{session}/members"
     assert (await api.client.post(path, json={"add": ["m"]}, headers=owner)).status_code == 200
@@ -173,6 +174,6 @@ async def test_there_is_room_for_so_many(api: Api, agent: str, monkeypatch: pyte
     ],
 )
 async def test_what_makes_no_sense_is_refused(api: Api, change: dict[str, Any], why: str) -> None:
-    response = await ask(api, token((">",), (">",)), {**body("x"), **change})
+    response = await ask(api, token(">", write=[">"]), {**body("x"), **change})
     assert response.status_code == 422
     assert why in response.json()["detail"]

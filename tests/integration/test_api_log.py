@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
 
 from daena_mesh.embedded import NatsServer
-from daena_mesh.tokens import Claims, Rights, mint
 from mesh_api.settings import ApiSettings
 from mesh_api.streams import purge
 from tests.support.api import Api, running_api
 from tests.support.deadlines import eventually, within
 from tests.support.hand_agent import HandAgent
+from tests.support.tokens import KEY, token
 
 PATH = "/api/v1/events"
-KEY = "a key of tests, of thirty-two bytes"
 
 
 async def read(api: Api, /, **query: Any) -> Any:
@@ -167,7 +165,7 @@ async def test_with_tokens_one_reads_what_one_may_read(nats_server: NatsServer) 
     settings = ApiSettings(nats_url=nats_server.url, token_key=KEY)
 
     async def ask(api: Api, read: tuple[str, ...], path: str = PATH, **query: Any) -> Any:
-        shown = mint(Claims(sub="ada", exp=time.time() + 600, mesh=Rights(read, ())), KEY.encode())
+        shown = token(*read)
         return await api.client.get(path, params=query, headers={"Authorization": f"Bearer {shown}"})
 
     async with running_api(nats_server.url, settings=settings) as api, within(30):

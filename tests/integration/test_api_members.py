@@ -12,14 +12,15 @@ from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import UnknownSession
 from daena_mesh.events import Session
 from mesh_api.settings import ApiSettings
-from tests.integration.test_api_tokens import ALL, KEY, ask, done, problem, token
+from tests.integration.test_api_tokens import ALL, ask, done, problem
 from tests.support.api import SESSIONS, Api, running_api
 from tests.support.deadlines import eventually
+from tests.support.tokens import KEY, token
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("P-MEMBERS-1")]
 
 BEGINS = ("session.*.created",)
-ADA, BOB, EVE = (token((), BEGINS, sub=name) for name in ("ada", "bob", "eve"))
+ADA, BOB, EVE = (token(write=BEGINS, sub=name) for name in ("ada", "bob", "eve"))
 FORBIDDEN = (403, "forbidden")
 
 
@@ -106,7 +107,7 @@ async def test_the_log_of_a_session_is_read_by_whom_it_belongs_to(api: Api) -> N
     events = (await done(api, BOB, "GET", path))["events"]
     assert [event["event_type"] for event in events] == ["session.created", "session.updated", "chat.message"]
     other = await begun(api)
-    eve = token(("agent.eve.>",), sub="eve")
+    eve = token("agent.eve.>", sub="eve")
     assert (await done(api, eve, "GET", f"{path}&subject=agent.eve.>"))["events"] == []
     for foreign in (f"chat.{other}.>", "chat.>", ">", "chat.never-was.>"):
         assert problem(await ask(api, BOB, "GET", f"/api/v1/events?subject={foreign}")) == FORBIDDEN
@@ -189,10 +190,10 @@ async def test_a_session_has_so_many_members_and_no_more(api: Api) -> None:
 
 async def test_who_may_write_the_session_by_pattern_may_share_it(api: Api) -> None:
     session_id = await begun(api)
-    pattern = token((), (f"session.{session_id}.updated",), sub="root2")
+    pattern = token(write=[f"session.{session_id}.updated"], sub="root2")
     await done(api, pattern, "POST", f"{SESSIONS}/{session_id}/members", {"add": ["bob"]})
     await done(api, BOB, "GET", f"{SESSIONS}/{session_id}")
-    unknown = token((), ("session.mm-never.updated",), sub="root2")
+    unknown = token(write=["session.mm-never.updated"], sub="root2")
     path = f"{SESSIONS}/mm-never/members"
     assert problem(await ask(api, unknown, "POST", path, {"add": ["bob"]})) == (404, "unknown-session")
 

@@ -12,25 +12,16 @@ import pytest_asyncio
 from fastapi.routing import APIRoute
 
 from daena_mesh.embedded import NatsServer
-from daena_mesh.tokens import Claims, Rights, mint
 from mesh_api.guarded_route import GuardedRoute
 from mesh_api.settings import ApiSettings
 from tests.support.api import SESSIONS, Api, running_api
 from tests.support.hand_agent import HandAgent
+from tests.support.tokens import KEY, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-KEY = "a key of tests, of thirty-two bytes"
-EVERYTHING = (">",)
 
-
-def token(
-    read: tuple[str, ...] = (), write: tuple[str, ...] = (), *, sub: str = "ada", lives_s: float = 3_600, key: str = KEY
-) -> str:
-    return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read, write)), key.encode())
-
-
-ALL = token(EVERYTHING, EVERYTHING, sub="root")
+ALL = token(">", write=[">"], sub="root")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -80,8 +71,8 @@ async def test_no_call_does_anything_without_a_token(api: Api) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        token(EVERYTHING, EVERYTHING, lives_s=-1),
-        token(EVERYTHING, EVERYTHING, key="another key, of thirty-two bytes!!!"),
+        token(">", write=[">"], lives_s=-1),
+        token(">", write=[">"], key="another key, of thirty-two bytes!!!"),
         ALL[:-1],
         "x",
         "\x7f",
@@ -121,7 +112,7 @@ async def test_what_operators_and_browsers_load_is_open(api: Api) -> None:
 
 @pytest.mark.promise("P-TOKEN-4")
 async def test_a_token_expires_though_it_was_known(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = token(EVERYTHING, lives_s=600)
+    mine = token(">", lives_s=600)
     await done(api, mine, "GET", SESSIONS)
     later = time.time() + 601
     monkeypatch.setattr("mesh_api.callers.time.time", lambda: later)
@@ -146,7 +137,7 @@ async def test_who_speaks_is_whom_the_token_names(api: Api) -> None:
 async def test_one_chat_is_all_that_its_token_reaches(api: Api) -> None:
     for session_id in ("t-mine", "t-other"):
         await done(api, ALL, "POST", "/api/v1/daena/chat", {"message": "hi", "session_id": session_id})
-    mine = token(("chat.t-mine.>", "session.t-mine.>"), ("chat.t-mine.message",))
+    mine = token("chat.t-mine.>", "session.t-mine.>", write=["chat.t-mine.message"])
     listed = await done(api, mine, "GET", SESSIONS)
     assert [session["session_id"] for session in listed["sessions"]] == ["t-mine"]
     assert len((await done(api, mine, "GET", f"{SESSIONS}/t-mine"))["messages"]) == 1
@@ -173,9 +164,9 @@ async def test_one_chat_is_all_that_its_token_reaches(api: Api) -> None:
         assert problem(await ask(api, mine, method, path, body)) == (403, "forbidden"), (method, path)
     other = await done(api, ALL, "GET", f"{SESSIONS}/t-other")
     assert len(other["messages"]) == 1
-    changer = token(write=("session.t-mine.>",))
+    changer = token(write=["session.t-mine.>"])
     assert (await done(api, changer, "PUT", f"{SESSIONS}/t-mine", {"title": "new"}))["session"]["title"] == "new"
-    silent = token(write=("chat.t-mine.message",))
+    silent = token(write=["chat.t-mine.message"])
     waits = {"message": "x", "session_id": "t-mine"}
     assert problem(await ask(api, silent, "POST", "/api/v1/daena/chat", waits, Prefer="wait=1"))[0] == 403
     await done(api, changer, "DELETE", f"{SESSIONS}/t-mine")
@@ -189,10 +180,10 @@ async def test_lists_of_agents_and_tasks_show_what_may_be_read(api: Api) -> None
         await agent.update(f"{name}-1")
         await agent.act("searching")
         await api.mesh.publish(f"brain.{name}.status", {"status": "online"})
-    mine = token(("agent.scout.>", "task.scout-1.>", "brain.scout.>", "agent.*.activity"))
+    mine = token("agent.scout.>", "task.scout-1.>", "brain.scout.>", "agent.*.activity")
     agents = (await done(api, mine, "GET", "/api/v1/agents"))["agents"]
     assert [(agent["agent_id"], agent["tasks"]) for agent in agents] == [("scout", ["scout-1"])]
-    blind = token(("agent.scout.>",))
+    blind = token("agent.scout.>")
     assert (await done(api, blind, "GET", "/api/v1/agents/scout"))["tasks"] == []
     tasks = (await done(api, mine, "GET", "/api/v1/tasks"))["tasks"]
     assert [task["task_id"] for task in tasks] == ["scout-1"]
@@ -212,7 +203,7 @@ async def test_retries_are_those_of_a_user(api: Api) -> None:
         await done(api, ALL, "POST", "/api/v1/daena/chat", body, **{"Idempotency-Key": "k1"}) for _ in range(2)
     ]
     assert first == again
-    bob = token(EVERYTHING, EVERYTHING, sub="bob")
+    bob = token(">", write=[">"], sub="bob")
     other = await done(api, bob, "POST", "/api/v1/daena/chat", body, **{"Idempotency-Key": "k1"})
     assert other["message_id"] != first["message_id"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -16,26 +15,22 @@ from websockets.exceptions import ConnectionClosed
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
-from daena_mesh.tokens import Claims, Rights, mint
 from mesh_edge.door import Door
 from mesh_edge.socket import WebSocket
 from mesh_edge.stranger import Stranger
 from mesh_edge.turnstile import Turnstile
 from tests.support.deadlines import eventually, within
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
+from tests.support.plain_ws import hear
 from tests.support.proxy import NatsProxy
+from tests.support.tokens import KEY, token
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("P-TOKEN-3")]
 
-KEY = "a key of tests, of thirty-two bytes"
 DOORS = ["auto", Door]
 
 
-def token(*read: str, sub: str = "ada", lives_s: float = 3_600, key: str = KEY) -> str:
-    return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read, ("chat.s1.message",))), key.encode())
-
-
-S1 = token("chat.s1.>", "session.s1.>")
+S1 = token("chat.s1.>", "session.s1.>", write=["chat.s1.message"])
 
 
 def said(**message: Any) -> str:
@@ -46,24 +41,12 @@ def auth(shown: str = S1) -> str:
     return said(type="auth", token=shown)
 
 
-async def hear(ws: ClientConnection) -> dict[str, Any]:
-    async with within():
-        frame: dict[str, Any] = msgspec.json.decode(await ws.recv())
-        return frame
-
-
 async def end_of(ws: ClientConnection) -> int:
     """Give the code with which it is closed, before anything else is said."""
     async with within():
         with pytest.raises(ConnectionClosed) as closed:
             await ws.recv()
         return closed.value.rcvd.code if closed.value.rcvd else 1006
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=DOORS, ids=["route", "lean"])

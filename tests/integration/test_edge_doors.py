@@ -8,7 +8,6 @@ import gc
 import logging
 import socket
 import struct
-import time
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -24,33 +23,22 @@ from websockets.exceptions import ConnectionClosed
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
-from daena_mesh.tokens import Claims, Rights, mint
 from mesh_edge import door, websocket_router
 from mesh_edge.door import Door
 from mesh_edge.turnstile import Turnstile
 from tests.support.deadlines import eventually, within
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.proxy import NatsProxy
+from tests.support.tokens import KEY, bearer, token
 from tests.support.ws_client import RawClient, handshake, masked
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-KEY = "a key of tests, of thirty-two bytes"
 PHASES = (Phase.explicit, Phase.generate)
 DOORS = [pytest.param("auto", id="route"), pytest.param(Door, id="lean")]
 
 
-def token(*read: str, sub: str = "ada", lives_s: float = 3_600, key: str = KEY) -> str:
-    return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read)), key.encode())
-
-
 S1 = token("chat.s1.>", "session.s1.>")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 class Pair(NamedTuple):
@@ -422,7 +410,7 @@ async def test_one_address_and_one_user_have_so_many_sockets(shared_nats: NatsSe
     async with running_edge(
         shared_nats.url, http=http, token_key=KEY, sockets_per_address=3, sockets_per_user=2
     ) as edge:
-        ada, bob = ({"Authorization": f"Bearer {token('>', sub=name)}"} for name in ("ada", "bob"))
+        ada, bob = (bearer(token(">", sub=name)) for name in ("ada", "bob"))
         from_afar = {"X-Forwarded-For": "192.0.2.7"}
         async with edge.connect("/ws/events", additional_headers=ada):
             async with edge.connect("/ws/events", additional_headers=ada):

@@ -17,16 +17,10 @@ from daena_mesh.errors import InvalidId
 from daena_mesh.log import Ack
 from mesh_edge import closing
 from mesh_edge.topic_name import topic_of
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.ws_client import Client, RawClient, masked
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

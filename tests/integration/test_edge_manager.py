@@ -21,17 +21,11 @@ from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import InvalidEvent, InvalidId, NotCovered
 from mesh_edge import closing, edge_of, websocket_router
 from tests.support.deadlines import eventually, within
-from tests.support.edge import RunningEdge, edge_process, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, edge_process, running_edge
 from tests.support.flood import flood
 from tests.support.ws_client import Client, RawClient, handshake
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -11,17 +11,11 @@ import pytest_asyncio
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.flood import flood
 from tests.support.ws_client import Client, TopicLedgers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -23,12 +23,14 @@ from mesh_api.settings import ApiSettings
 from mesh_edge.door import Door
 from mesh_edge.edge import Edge
 from mesh_edge.guarded import GuardedTopic
-from tests.integration.test_api_tokens import KEY, done, token
+from tests.integration.test_api_tokens import done
+from tests.support import tokens
 from tests.support.api import SESSIONS, running_api
 from tests.support.deadlines import eventually, within
 from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
 from tests.support.event_source import event_source
 from tests.support.proxy import NatsProxy
+from tests.support.tokens import KEY, token
 from tests.support.ws_client import Client
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("P-MEMBERS-2")]
@@ -37,7 +39,7 @@ FORBIDDEN = (4403, "the token does not allow this topic")
 
 
 def bearer(user: str, *read: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token(read, sub=user)}"}
+    return tokens.bearer(token(*read, sub=user))
 
 
 class World(NamedTuple):
@@ -169,7 +171,7 @@ async def test_a_member_is_shown_everything_and_nothing_after_its_removal(world:
 async def test_a_session_is_shared_and_taken_back_by_rest(shared_nats: NatsServer, world: World) -> None:
     settings = ApiSettings(nats_url=shared_nats.url, token_key=KEY)
     async with running_api(shared_nats.url, settings=settings) as api, AsyncExitStack() as stack:
-        ada = token((), ("session.*.created",), sub="ada")
+        ada = token(write=["session.*.created"])
         session_id = (await done(api, ada, "POST", SESSIONS, {"title": "hers"}))["session_id"]
         path, members = f"/ws/chat/{session_id}", f"{SESSIONS}/{session_id}/members"
         assert await turned_away(world, 0, path, "bob")

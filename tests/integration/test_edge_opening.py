@@ -8,23 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import pytest_asyncio
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from mesh_edge import lobby
 from tests.support.deadlines import eventually, within
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.proxy import NatsProxy
 from tests.support.ws_client import RawClient, handshake
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,15 @@ import pytest_asyncio
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
-from daena_mesh.tokens import Claims, Rights, mint
 from tests.support.deadlines import eventually
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.edge_command import edge_command
 from tests.support.flood import flood
 from tests.support.running_mesh import RunningMesh
+from tests.support.tokens import KEY, bearer, token
 from tests.support.ws_client import Client, RawClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-KEY = "0123456789abcdef0123456789abcdef"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -218,13 +209,10 @@ async def test_while_nobody_authenticates_only_this_machine_is_told(edge: Runnin
 
 @pytest.mark.promise("P-OPERATORS-1")
 async def test_with_tokens_only_who_may_read_everything_is_told(shared_nats: NatsServer, mesh: Mesh) -> None:
-    def bearer(*read: str) -> str:
-        return "Bearer " + mint(Claims(sub="ops", exp=time.time() + 3_600, mesh=Rights(read=read)), KEY.encode())
-
     async with running_edge(shared_nats.url, token_key=KEY) as edge:
         assert (await connections(edge.port))[0] == 401
-        assert (await connections(edge.port, Authorization=bearer("chat.>")))[0] == 403
-        assert (await connections(edge.port, Authorization=bearer(">")))[0] == 200
+        assert (await connections(edge.port, **bearer(token("chat.>"))))[0] == 403
+        assert (await connections(edge.port, **bearer(token(">"))))[0] == 200
 
 
 # -- several processes ------------------------------------------------------------------------------------------------

@@ -8,38 +8,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import msgspec
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from daena_mesh.ids import uuid7
-from daena_mesh.tokens import Claims, Rights, mint
 from mesh_edge.door import Door
-from tests.support.deadlines import eventually, within
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.deadlines import eventually
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.event_source import event_source
+from tests.support.plain_ws import end_of, hear, say
+from tests.support.tokens import KEY, bearer, token
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("P-TOKEN-6")]
 
-KEY = "a key of tests, of thirty-two bytes"
 CHAT = ("chat.r1.>", "session.r1.>")
 SHORT_S = 2
-
-
-def token(
-    *read: str, sub: str = "ada", lives_s: float = 3_600, key: str = KEY, write: tuple[str, ...] = ("chat.r1.message",)
-) -> str:
-    return mint(Claims(sub=sub, exp=time.time() + lives_s, mesh=Rights(read, write)), key.encode())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["auto", Door], ids=["route", "lean"])
@@ -48,30 +34,10 @@ async def edge(shared_nats: NatsServer, mesh: Mesh, request: pytest.FixtureReque
         yield edge
 
 
-async def hear(ws: ClientConnection) -> dict[str, Any]:
-    async with within():
-        frame: dict[str, Any] = msgspec.json.decode(await ws.recv())
-        return frame
-
-
-async def say(ws: ClientConnection, **message: Any) -> None:
-    await ws.send(msgspec.json.encode(message).decode())
-
-
-async def end_of(ws: ClientConnection) -> int:
-    """Wait until it is closed, whatever is said before."""
-    async with within():
-        try:
-            while True:
-                await ws.recv()
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd else 1006
-
-
 @asynccontextmanager
 async def opened(edge: RunningEdge, shown: str, path: str = "/ws/chat/r1") -> AsyncIterator[ClientConnection]:
     url = f"ws://127.0.0.1:{edge.port}{path}"
-    async with connect(url, additional_headers={"Authorization": f"Bearer {shown}"}, compression=None) as ws:
+    async with connect(url, additional_headers=bearer(shown), compression=None) as ws:
         assert (await hear(ws))["event_type"] == "connection"
         if path == "/ws":
             await say(ws, type="subscribe", topic="chat_r1")
@@ -97,21 +63,21 @@ async def test_a_socket_whose_token_came_in_a_message_is_closed_likewise(edge: R
 
 
 async def test_an_event_stream_ends_when_its_token_expires(edge: RunningEdge) -> None:
-    shown = f"Bearer {token(*CHAT, lives_s=SHORT_S)}"
-    async with event_source(edge.port, "/sse/chat/r1", Authorization=shown) as stream:
+    header = bearer(token(*CHAT, lives_s=SHORT_S))
+    async with event_source(edge.port, "/sse/chat/r1", **header) as stream:
         assert stream.status == 200
         await stream.ended()
-    async with event_source(edge.port, "/sse/chat/r1", Authorization=shown) as stream:
+    async with event_source(edge.port, "/sse/chat/r1", **header) as stream:
         assert stream.status == 401
 
 
 @pytest.mark.parametrize("path", ["/ws/chat/r1", "/ws"])
 async def test_a_fresh_token_keeps_it_open(edge: RunningEdge, mesh: Mesh, path: str) -> None:
-    short = token(*CHAT, lives_s=SHORT_S, write=())
+    short = token(*CHAT, lives_s=SHORT_S)
     async with opened(edge, short, path) as ws, opened(edge, short, path) as other:
         await say(ws, type="send", id="c1", subject="chat.r1.message", payload={"content": "no"})
         assert (await hear(ws))["payload"]["code"] == "not_allowed"
-        await say(ws, type="auth", token=token(*CHAT))
+        await say(ws, type="auth", token=token(*CHAT, write=["chat.r1.message"]))
         renewed = await hear(ws)
         assert renewed["event_type"] == "auth"
         assert (renewed["payload"]["status"], renewed["payload"]["user"]) == ("renewed", "ada")
@@ -164,7 +130,7 @@ async def test_where_nobody_authenticates_a_token_is_an_error(shared_nats: NatsS
 @pytest.mark.promise("P-TOKEN-8")
 async def test_of_all_events_everybody_is_shown_what_they_may_read(edge: RunningEdge, mesh: Mesh) -> None:
     shown = token("chat.r8.>", "agent.*.activity")
-    url, header = f"ws://127.0.0.1:{edge.port}", {"Authorization": f"Bearer {shown}"}
+    url, header = f"ws://127.0.0.1:{edge.port}", bearer(shown)
     async with AsyncExitStack() as stack:
         sockets: list[ClientConnection] = [
             await stack.enter_async_context(connect(f"{url}/ws/events", additional_headers=header)),
@@ -193,7 +159,7 @@ async def test_of_all_events_everybody_is_shown_what_they_may_read(edge: Running
 @pytest.mark.promise("P-TOKEN-8")
 async def test_what_two_patterns_allow_is_shown_once_live_and_from_the_log(edge: RunningEdge, mesh: Mesh) -> None:
     shown = token("chat.*.message", "chat.o1.>", "chat.*.*.ada", "agent.o1.>", "agent.*.activity")
-    header = {"Authorization": f"Bearer {shown}"}
+    header = bearer(shown)
     both = {"chat.o1.message", "chat.o1.message.ada", "chat.o2.message", "chat.o1.typing", "agent.o1.activity"}
 
     async def publish() -> None:

@@ -22,12 +22,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def edge(shared_nats: NatsServer, mesh: Mesh) -> AsyncIterator[RunningEdge]:
     async with running_edge(shared_nats.url) as edge:
         yield edge

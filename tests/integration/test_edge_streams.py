@@ -10,17 +10,11 @@ import pytest_asyncio
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from tests.support.deadlines import eventually
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.event_source import event_source
 from tests.support.flood import flood
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -11,18 +11,18 @@ import pytest
 import pytest_asyncio
 
 from daena_mesh.embedded import NatsServer
-from daena_mesh.tokens import Claims, Rights, mint
 from mesh_api.settings import ApiSettings
+from tests.support import tokens
 from tests.support.api import SESSIONS, Api, running_api
+from tests.support.tokens import KEY
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("P-TOKEN-12")]
 
-KEY = "a key of tests, of thirty-two bytes"
 READ = ("chat.l1.>", "session.l1.>")
 
 
 def token(*, lives_s: float = 3_600, read: tuple[str, ...] = READ) -> str:
-    return mint(Claims(sub="ada", exp=time.time() + lives_s, mesh=Rights(read, ("chat.l1.message",))), KEY.encode())
+    return tokens.token(*read, write=["chat.l1.message"], lives_s=lives_s)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

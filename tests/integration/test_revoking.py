@@ -17,31 +17,24 @@ from websockets.exceptions import ConnectionClosed
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from daena_mesh.revocations import revoke
-from daena_mesh.tokens import Claims, Rights, mint
 from mesh_api.settings import ApiSettings
 from mesh_edge.door import Door
+from tests.support import tokens
 from tests.support.api import SESSIONS, Api, running_api
 from tests.support.commands import mesh as mesh_command
 from tests.support.deadlines import eventually, within
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.event_source import event_source
+from tests.support.plain_ws import end_of
+from tests.support.tokens import KEY, bearer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("P-TOKEN-7")]
 
-KEY = "a key of tests, of thirty-two bytes"
 CHAT = ("chat.v1.>", "session.v1.>")
 
 
-def token(sub: str, *, made: float = -10, lives_s: float = 3_600) -> str:
-    now = time.time()
-    rights = Rights(CHAT, ("chat.v1.message",))
-    return mint(Claims(sub=sub, exp=now + lives_s, iat=now + made, mesh=rights), KEY.encode())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
+def token(sub: str, *, made_s: float = -10, lives_s: float = 3_600) -> str:
+    return tokens.token(*CHAT, write=["chat.v1.message"], sub=sub, made_s=made_s, lives_s=lives_s)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -60,10 +53,6 @@ async def api(shared_nats: NatsServer) -> AsyncIterator[Api]:
         yield running
 
 
-def bearer(shown: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {shown}"}
-
-
 async def status(api: Api, shown: str) -> int:
     return (await api.client.get(SESSIONS, headers=bearer(shown))).status_code
 
@@ -77,16 +66,6 @@ async def opened(stack: AsyncExitStack, edge: RunningEdge, shown: str, path: str
     async with within():
         await ws.recv()
     return ws
-
-
-async def end_of(ws: ClientConnection) -> int:
-    """Wait until it is closed, whatever is said before."""
-    async with within():
-        try:
-            while True:
-                await ws.recv()
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd else 1006
 
 
 async def is_refused(edge: RunningEdge, shown: str) -> bool:
@@ -122,7 +101,7 @@ async def test_what_a_user_had_opened_is_closed_on_every_edge(
         assert all([await is_open(ws) for ws in others])
         assert all([await is_refused(edge, ada) for edge in edges])
         assert (await status(api, ada), await status(api, bob)) == (401, 200)
-        later = token("ada", made=10)
+        later = token("ada", made_s=10)
         assert not await is_refused(edges[0], later)
         assert await status(api, later) == 200
         await others[0].send(msgspec.json.encode({"type": "auth", "token": ada}).decode())

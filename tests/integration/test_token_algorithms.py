@@ -9,11 +9,10 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 from unittest import mock
 
-import msgspec
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
@@ -24,9 +23,11 @@ from mesh_api.settings import ApiSettings
 from mesh_edge.door import Door
 from tests.support.api import SESSIONS, Api, running_api
 from tests.support.deadlines import eventually, within
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.event_source import event_source
+from tests.support.plain_ws import end_of, hear, say
 from tests.support.signers import ALGORITHMS, KeyServer, Signer, key_server
+from tests.support.tokens import bearer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("P-TOKEN-9")]
 
@@ -60,12 +61,6 @@ class Doors(NamedTuple):
             assert {key.kid for key in source.keys} == {signer.kid for signer in signers}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
-
-
 @asynccontextmanager
 async def doors_to(nats_url: str, keys: KeyServer) -> AsyncIterator[Doors]:
     settings: dict[str, Any] = {"jwks_url": keys.url, "token_key": SECRET}
@@ -89,37 +84,6 @@ def token(alg: str, *, lives_s: float = 3_600, sub: str = "ada") -> str:
     return mint({"sub": sub, "exp": time.time() + lives_s, **CHAT}, SECRET.encode())
 
 
-def bearer(shown: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {shown}"}
-
-
-async def hear(ws: ClientConnection) -> dict[str, Any]:
-    async with within():
-        frame: dict[str, Any] = msgspec.json.decode(await ws.recv())
-        return frame
-
-
-async def heard(ws: ClientConnection, event_type: str) -> dict[str, Any]:
-    """Wait for such a frame, past all others."""
-    while (frame := await hear(ws))["event_type"] != event_type:
-        pass
-    return frame
-
-
-async def say(ws: ClientConnection, **message: Any) -> None:
-    await ws.send(msgspec.json.encode(message).decode())
-
-
-async def end_of(ws: ClientConnection) -> int:
-    """Wait until it is closed, whatever is said before."""
-    async with within():
-        try:
-            while True:
-                await ws.recv()
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd else 1006
-
-
 @asynccontextmanager
 async def opened(edge: RunningEdge, shown: str, path: str = "/ws/chat/k1") -> AsyncIterator[ClientConnection]:
     """Open a socket that brings its token in the handshake."""
@@ -135,9 +99,9 @@ async def test_every_door_takes_every_algorithm(doors: Doors, alg: str) -> None:
         async with opened(edge, shown) as ws:
             client_id = f"{alg}-{edge.port}"
             await say(ws, type="send", subject="chat.k1.message", payload={"content": f"by {alg}"}, id=client_id)
-            assert (await heard(ws, "ack"))["payload"]["id"] == client_id
+            assert (await hear(ws, "ack"))["payload"]["id"] == client_id
             await say(ws, type="auth", token=token("ES256"))
-            renewed = (await heard(ws, "auth"))["payload"]
+            renewed = (await hear(ws, "auth"))["payload"]
             assert (renewed["status"], renewed["user"]) == ("renewed", "ada")
         async with connect(f"ws://127.0.0.1:{edge.port}/ws/chat/k1", compression=None) as ws:
             await say(ws, type="auth", token=shown)
@@ -191,7 +155,7 @@ async def test_a_new_key_is_fetched_by_whoever_meets_it_while_others_are_served(
         async with connect(f"ws://127.0.0.1:{edge.port}/ws/chat/k1", additional_headers=headers) as ws:
             if way != "head":
                 await say(ws, type="auth", token=shown)
-            await heard(ws, "auth" if way == "renewal" else "connection")
+            await hear(ws, "auth" if way == "renewal" else "connection")
 
     asked = len(doors.keys.asked)
     coming = [asyncio.create_task(enter(edge, way)) for edge in doors.edges for way in ("head", "message", "renewal")]

@@ -16,18 +16,11 @@ import pytest_asyncio
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from tests.support.deadlines import eventually, within
-from tests.support.edge import provisioned_mesh
 from tests.support.edge_command import EdgeCommand, edge_command
 from tests.support.processes import all_gone, none_left
 from tests.support.ws_client import Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
