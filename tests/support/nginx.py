@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from mesh_cli.cluster import front
+from mesh_cli.cluster.front import adapted, shipped
+from mesh_cli.cluster.nginx import Nginx
 from mesh_cli.listening import bind
 from tests.support.front import BehindProxy, behind
 
@@ -23,6 +24,10 @@ async def running_nginx(nginx: Path, folder: Path, api: str, edges: Sequence[str
     listener = bind("127.0.0.1", 0)
     with listener.socket:
         apis, others = ([url.removeprefix("http://") for url in urls] for urls in ([api], edges))
-        async with front.running_nginx(str(nginx), folder, listener, apis, others) as process:
+        text = adapted(shipped(), folder, f"127.0.0.1:{listener.port}", apis, others)
+        running = await Nginx.start(str(nginx), folder, listener, text)
+        try:
             yield listener.url
-        assert process.returncode == 0, (folder / "nginx.log").read_text()
+        finally:
+            status = await running.stop()
+        assert status == 0, (folder / "nginx.log").read_text()

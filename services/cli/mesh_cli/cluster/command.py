@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from daena_mesh.local import forget_running, note_running
 from daena_mesh.settings import load
 from mesh_cli.cluster.certificates import ensure_certificate
-from mesh_cli.cluster.front import find_nginx, running_nginx
+from mesh_cli.cluster.front import Front, find_nginx
 from mesh_cli.cluster.running import HOST, Cluster, free_ports
 from mesh_cli.cluster.topology import APIS, EDGES, NODES, Topology, on_loopback, usual_nats_ports
 from mesh_cli.listening import Listener, bind
@@ -60,24 +62,23 @@ async def cluster_dev(options: ClusterOptions) -> int:
     stop = Stop()
     try:
         async with AsyncExitStack() as stack:
-            front = bind(HOST, options.port)
-            stack.callback(front.socket.close)
+            page = bind(HOST, options.port)
+            stack.callback(page.socket.close)
             topology = topology_of(options)
             cluster = await stack.enter_async_context(Cluster(topology, verbose=options.verbose))
             cluster.services.drain_s = load(EdgeSettings).drain_s
             _say(f"{NODES} nats-servers run; waiting for {APIS} APIs and {EDGES} edges")
             await cluster.ready()
-            behind = None
+            front = None
             if nginx := find_nginx():
                 apis, edges = (_addresses(some) for some in (cluster.apis, cluster.edges))
-                behind = await stack.enter_async_context(
-                    running_nginx(nginx, topology.folder / "nginx", front, apis, edges)
-                )
+                front = await stack.enter_async_context(Front(nginx, topology.folder / "nginx", page, apis, edges))
             note_running(topology.nats_urls[0])
             stack.callback(forget_running)
             stop.started()
-            _say(_banner(cluster, front if behind else None))
-            await _watch(cluster, stop)
+            at_front = f"{page.url}/   process {front.pid}, nginx in front of all" if front else None
+            _say(_banner(cluster, at_front))
+            await _watch(partial(_processes, cluster, front), stop)
             _say("Stopping; a second Ctrl-C ends it at once.")
     except asyncio.CancelledError:
         if stop.number is None:
@@ -90,26 +91,30 @@ def _addresses(listeners: list[Listener]) -> list[str]:
     return [listener.url.removeprefix("http://") for listener in listeners]
 
 
-async def _watch(cluster: Cluster, stop: Stop) -> None:
-    """Say who died and who is back, until ``stop`` is asked for."""
+def _processes(cluster: Cluster, front: Front | None) -> dict[str, int | None]:
     names = [*(node.name for node in cluster.nodes), *cluster.children]
-    before = {name: cluster.pid(name) for name in names}
+    return {name: cluster.pid(name) for name in names} | ({"nginx": front.pid} if front else {})
+
+
+async def _watch(processes: Callable[[], dict[str, int | None]], stop: Stop) -> None:
+    """Say who died and who is back, until ``stop`` is asked for."""
+    before = processes()
     while not stop.asked.is_set():
         try:
             await asyncio.wait_for(stop.asked.wait(), _LOOKS_EVERY_S)
         except TimeoutError:
-            for name in names:
-                pid = cluster.pid(name)
+            now = processes()
+            for name, pid in now.items():
                 if pid != before[name]:
                     _say(f"{name} {'is gone' if pid is None else f'runs again as process {pid}'}")
-                before[name] = pid
+            before = now
 
 
-def _banner(cluster: Cluster, front: Listener | None) -> str:
+def _banner(cluster: Cluster, front: str | None) -> str:
     topology = cluster.topology
     lines = ["Daena Mesh runs as a cluster — open on this machine only, without authentication.", ""]
     if front is not None:
-        lines.append(f"  page      {front.url}/   (nginx, in front of all)")
+        lines.append(f"  page      {front}")
     else:
         lines.append(f"  page      {cluster.apis[0].url}/   (there is no nginx: each serves on its own port)")
     for name, listener in zip(topology.services, (*cluster.apis, *cluster.edges), strict=True):

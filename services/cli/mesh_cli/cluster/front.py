@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
+import logging
 import re
 import shutil
-import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import Self
 
+from mesh_cli.cluster.nginx import Nginx
 from mesh_cli.listening import CannotServe, Listener
 
 _PACKAGED = Path(__file__).parent / "_deploy"
 _CHECKOUT = Path(__file__).parents[4] / "deploy"
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-_STOPS_WITHIN_S = 3.0
+_FIRST_PAUSE_S = 0.1
+_MOST_PAUSE_S = 5.0
+_log = logging.getLogger(__name__)
 _upstream = re.compile(r"( *)server 127\.0\.0\.1:\d+;\n(?: *server 127\.0\.0\.1:\d+;\n)*")
 
 
@@ -55,64 +58,59 @@ def find_nginx() -> str | None:
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
 
 
-@asynccontextmanager
-async def running_nginx(
-    nginx: str, folder: Path, listener: Listener, apis: Sequence[str], edges: Sequence[str]
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run nginx for a block at the socket that is bound already; raises `CannotServe`."""
-    host, port = listener.socket.getsockname()[:2]
-    configuration, log_path = folder / "nginx.conf", folder / "nginx.log"
-    _write(configuration, adapted(shipped(), folder, f"{host}:{port}", apis, edges))
-    user = "user root; " if os.geteuid() == 0 else ""
-    with _opened(log_path) as log:
-        process = await asyncio.create_subprocess_exec(
-            nginx,
-            *("-p", str(folder), "-c", str(configuration), "-e", "stderr"),
-            *("-g", f"{user}daemon off; pid {folder}/nginx.pid;"),
-            # As when it replaces itself: it takes over the socket that it is told to listen on.
-            env={**os.environ, "NGINX": f"{listener.socket.fileno()};"},
-            pass_fds=[listener.socket.fileno()],
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        await _answering(process, (host, port), log_path)
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), _STOPS_WITHIN_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+class Front:
+    """nginx that is started again whenever it dies; a context manager that leaves nothing behind.
 
+    Its socket is held here, so whoever comes meanwhile waits for it instead of being refused. Entering raises
+    `CannotServe`.
+    """
 
-async def _answering(process: asyncio.subprocess.Process, address: tuple[str, int], log: Path) -> None:
-    """Return once a worker accepts; the socket itself is open before nginx is."""
-    while process.returncode is None:
-        try:
-            async with asyncio.timeout(1):
-                reader, writer = await asyncio.open_connection(*address, family=socket.AF_INET)
-                writer.write(b"HEAD / HTTP/1.0\r\n\r\n")
-                line = await reader.readline()
-                writer.close()
-            if line:
-                return
-        except (OSError, TimeoutError):
-            await asyncio.sleep(0.05)
-    raise CannotServe(f"nginx ended at its start: {_tail(log)}")
+    def __init__(
+        self, program: str, folder: Path, listener: Listener, apis: Sequence[str], edges: Sequence[str]
+    ) -> None:
+        """``apis`` and ``edges`` are addresses: ``host:port``."""
+        self._program = program
+        self._folder = folder
+        self._listener = listener
+        own = "{}:{}".format(*listener.socket.getsockname()[:2])
+        self._configuration = adapted(shipped(), folder, own, apis, edges)
+        self._nginx: Nginx | None = None
+        self._keeper: asyncio.Task[None] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process of its master; None while there is none."""
+        return None if self._nginx is None else self._nginx.pid
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    async def __aenter__(self) -> Self:
+        nginx = await self._begin()
+        self._keeper = asyncio.create_task(self._keep(nginx), name="nginx")
+        return self
 
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        if self._nginx is not None:
+            await self._nginx.stop()
 
-def _opened(path: Path) -> BinaryIO:
-    return path.open("ab")
+    async def _begin(self) -> Nginx:
+        self._nginx = await Nginx.start(self._program, self._folder, self._listener, self._configuration)
+        return self._nginx
 
-
-def _tail(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace")[-400:].strip()
+    async def _keep(self, nginx: Nginx) -> None:
+        while True:
+            await nginx.wait()
+            self._nginx = None
+            _log.error("nginx (process %d) ended; starting it again", nginx.pid)
+            pause_s = _FIRST_PAUSE_S
+            while self._nginx is None:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+                try:
+                    nginx = await self._begin()
+                except (CannotServe, OSError) as error:
+                    _log.error("nginx: %s", error)
