@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.support.chromium import FLAGS
+from tests.support.cutting_proxy import CuttingProxy
+from tests.support.running_mesh import RunningMesh
 
 expect.set_options(timeout=30_000)  # on a busy machine a page takes its time
 
@@ -20,3 +23,25 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture(scope="module")
+def up(shared_mesh: RunningMesh) -> RunningMesh:
+    """Give `mesh up` and its page; ``mesh`` is a connection to it."""
+    return shared_mesh
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def proxy(up: RunningMesh) -> AsyncIterator[CuttingProxy]:
+    """Give an address of that mesh whose connections can be cut."""
+    async with CuttingProxy(up.port).running() as proxy:
+        yield proxy
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """Give an empty page in which scripts of the test may run, whatever its origin allows."""
+    page = await browser.new_page(bypass_csp=True)
+    page.set_default_timeout(30_000)
+    yield page
+    await page.close()

@@ -10,8 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from daena_mesh import Mesh
 from tests.support.api import served_api
@@ -25,20 +24,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 @pytest.fixture(scope="module")
 def script() -> str:
     return bundle("ai_page.jsx")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    page = await browser.new_page(bypass_csp=True)
-    page.set_default_timeout(30_000)
-    yield page
-    await page.close()
 
 
 class Talker:
@@ -56,9 +41,9 @@ class Talker:
 
 
 @asynccontextmanager
-async def talker(mesh: RunningMesh) -> AsyncIterator[Talker]:
+async def talker(up: RunningMesh) -> AsyncIterator[Talker]:
     talker = Talker(f"a-{uuid.uuid4().hex[:8]}")
-    async with Mesh.connect(mesh.nats_url) as own, own.agent(talker.name) as agent:
+    async with Mesh.connect(up.nats_url) as own, own.agent(talker.name) as agent:
 
         @agent.on_ask
         async def answer(ask: Any, out: Any) -> None:
@@ -80,23 +65,23 @@ def session_of(talker: Talker) -> tuple[str, str]:
 
 
 @pytest.mark.promise("P-AI-1")
-async def test_an_answer_goes_on_after_a_reload_and_at_another_api(mesh: RunningMesh, page: Page, script: str) -> None:
-    async with within(100), talker(mesh) as agent, served_api(mesh.nats_url) as other:
+async def test_an_answer_goes_on_after_a_reload_and_at_another_api(up: RunningMesh, page: Page, script: str) -> None:
+    async with within(100), talker(up) as agent, served_api(up.nats_url) as other:
         session, after = session_of(agent)
-        await load(page, mesh.url, script, after)
+        await load(page, up.url, script, after)
         await expect(page.locator("output")).to_have_text("ready")
         rows = page.locator("li")
         await say(page, "Count.")
         await expect(page.locator("output")).to_have_text("submitted")
         await expect(rows).to_have_text(["user: Count."])
         # It is thought about: a reload finds the question.
-        await load(page, mesh.url, script, after)
+        await load(page, up.url, script, after)
         await expect(rows).to_have_text(["user: Count."])
         agent.say("one ", "two ")
         await expect(rows).to_have_text(["user: Count.", "assistant: one two "])
         await expect(page.locator("output")).to_have_text("streaming")
         # It is written: a reload is given it from its beginning, and so is who asks another process.
-        await load(page, mesh.url, script, after)
+        await load(page, up.url, script, after)
         await expect(rows).to_have_text(["user: Count.", "assistant: one two "])
 
         async def read() -> str:
@@ -115,7 +100,7 @@ async def test_an_answer_goes_on_after_a_reload_and_at_another_api(mesh: Running
         assert frames.endswith("data: [DONE]\n\n")
         assert (await other.client.get(f"/ai/chat/{session}/stream")).status_code == 204
         ids = await rows.evaluate_all("(rows) => rows.map((row) => row.dataset.id)")
-        await load(page, mesh.url, script, after)
+        await load(page, up.url, script, after)
         await expect(rows).to_have_text(["user: Count.", "assistant: one two three four"])
         assert await rows.evaluate_all("(rows) => rows.map((row) => row.dataset.id)") == ids, "they are the log's own"
         assert agent.asked == ["Count."]
@@ -134,17 +119,17 @@ async def test_an_answer_goes_on_after_a_reload_and_at_another_api(mesh: Running
 @pytest.mark.promise("P-AI-1")
 @pytest.mark.parametrize("how", ["", "?abort"])
 async def test_it_stops_on_request_and_not_when_the_page_is_closed(
-    mesh: RunningMesh, page: Page, script: str, how: str
+    up: RunningMesh, page: Page, script: str, how: str
 ) -> None:
-    async with within(100), talker(mesh) as agent, httpx.AsyncClient(base_url=mesh.url) as client:
+    async with within(100), talker(up) as agent, httpx.AsyncClient(base_url=up.url) as client:
         session, after = session_of(agent)
-        await load(page, mesh.url, script, how + after)
+        await load(page, up.url, script, how + after)
         await say(page, "Count.")
         agent.say("one ")
         await expect(page.locator("li").last).to_have_text("assistant: one ")
         await page.goto("about:blank")
         agent.say("two ")
-        await load(page, mesh.url, script, how + after)
+        await load(page, up.url, script, how + after)
         await expect(page.locator("li").last).to_have_text("assistant: one two ")
         await page.get_by_role("button", name="Stop").click()
         await expect(page.locator("output")).to_have_text("ready")
@@ -162,8 +147,8 @@ async def test_it_stops_on_request_and_not_when_the_page_is_closed(
 
 
 @pytest.mark.promise("P-AI-1")
-async def test_what_is_refused_is_an_error_of_the_page(mesh: RunningMesh, page: Page, script: str) -> None:
-    await load(page, mesh.url, script, "#/s1/no.agent")
+async def test_what_is_refused_is_an_error_of_the_page(up: RunningMesh, page: Page, script: str) -> None:
+    await load(page, up.url, script, "#/s1/no.agent")
     await page.wait_for_load_state("networkidle")  # it has asked for an answer that goes on, and there is none
     await say(page, "Anyone?")
     await expect(page.locator("output")).to_have_text("error")

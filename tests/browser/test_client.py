@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import async_playwright
+from playwright.async_api import Page
 
 from daena_mesh import Mesh
-from tests.support.chromium import FLAGS
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import eventually, within
 from tests.support.running_mesh import RunningMesh
+from tests.support.windows import BLANK
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 MESSAGES = 2_000
 CUTS = 10
@@ -37,37 +34,27 @@ async ([topic]) => {
 """
 
 
-@pytest_asyncio.fixture
-async def mesh(tmp_path: Path) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path / "mesh") as mesh:
-        yield mesh
-
-
 @pytest.mark.promise("P-RESUME-1", "P-ORDER-1")
-async def test_nothing_is_lost_doubled_or_out_of_order(mesh: RunningMesh, chromium: Path) -> None:
+async def test_nothing_is_lost_doubled_or_out_of_order(up: RunningMesh, proxy: CuttingProxy, page: Page) -> None:
     session = f"s-{uuid.uuid4().hex[:8]}"
     chance = random.Random(session)
     cut_after = sorted(chance.sample(range(1, MESSAGES), CUTS))
-    async with async_playwright() as playwright, CuttingProxy(mesh.port).running() as proxy:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page(bypass_csp=True)  # Playwright waits by evaluating strings
-        await page.goto(proxy.url)
-        await page.evaluate(FOLLOW, [f"chat_{session}"])
-        async with Mesh.connect(mesh.nats_url) as publisher, within(60):
-            chat = publisher.chat(session)
-            for number in range(MESSAGES):
-                await chat.send(f"m{number}", sender="scout")
-                if number in cut_after:
-                    # Cut where there is something to cut: the client needs a moment to come back.
-                    await page.wait_for_function("connection.state.state === 'connected'")
-                    await eventually(proxy.cut)  # it may not have noticed the cut before
-        await page.wait_for_function(f"seen.length >= {MESSAGES}", timeout=30_000)
-        assert proxy.cuts == CUTS
-        assert await page.evaluate("seen") == [f"m{number}" for number in range(MESSAGES)]
-        told = await page.evaluate("told")
-        assert told.count("recovering") >= CUTS
-        assert [what for what in told if isinstance(what, list)] == []
-        await browser.close()
+    await page.goto(f"{proxy.url}{BLANK}")
+    await page.evaluate(FOLLOW, [f"chat_{session}"])
+    async with Mesh.connect(up.nats_url) as publisher, within(60):
+        chat = publisher.chat(session)
+        for number in range(MESSAGES):
+            await chat.send(f"m{number}", sender="scout")
+            if number in cut_after:
+                # Cut where there is something to cut: the client needs a moment to come back.
+                await page.wait_for_function("connection.state.state === 'connected'")
+                await eventually(proxy.cut)  # it may not have noticed the cut before
+    await page.wait_for_function(f"seen.length >= {MESSAGES}", timeout=30_000)
+    assert proxy.cuts == CUTS
+    assert await page.evaluate("seen") == [f"m{number}" for number in range(MESSAGES)]
+    told = await page.evaluate("told")
+    assert told.count("recovering") >= CUTS
+    assert [what for what in told if isinstance(what, list)] == []
 
 
 SEND = """
@@ -85,50 +72,41 @@ SEND = """
 
 
 @pytest.mark.promise("P-SEND-2", "P-CLIENT-2")
-async def test_what_a_page_sends_is_said_once_and_in_order_over_cuts(mesh: RunningMesh, chromium: Path) -> None:
+async def test_what_a_page_sends_is_said_once_and_in_order_over_cuts(
+    up: RunningMesh, proxy: CuttingProxy, page: Page
+) -> None:
     count = 200
-    async with async_playwright() as playwright, CuttingProxy(mesh.port).running() as proxy:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page(bypass_csp=True)
-        await page.goto(proxy.url)
-        await page.evaluate(FOLLOW, ["chat_sent"])
-        await page.evaluate(SEND, ["chat.sent.message", count])
-        for due in range(5, count, 30):
-            await page.wait_for_function(f"acknowledged.length >= {due} && connection.state.state === 'connected'")
-            proxy.cut()
-        said = [f"m{number}" for number in range(count)]
-        await page.wait_for_function(f"acknowledged.length >= {count} && seen.length >= {count}", timeout=60_000)
-        assert await page.evaluate("seen") == said
-        assert await page.evaluate("refused") == []
-        assert proxy.cuts >= 5
-        async with Mesh.connect(mesh.nats_url) as reader:
-            history = await reader.chat("sent").history(2 * count)
-        assert [event.payload["content"] for event in history] == said
-        cursors = [event.cursor for event in history]
-        assert [ack["cursor"] for ack in await page.evaluate("acknowledged")] == cursors
-        await browser.close()
+    await page.goto(f"{proxy.url}{BLANK}")
+    await page.evaluate(FOLLOW, ["chat_sent"])
+    await page.evaluate(SEND, ["chat.sent.message", count])
+    for due in range(5, count, 30):
+        await page.wait_for_function(f"acknowledged.length >= {due} && connection.state.state === 'connected'")
+        proxy.cut()
+    said = [f"m{number}" for number in range(count)]
+    await page.wait_for_function(f"acknowledged.length >= {count} && seen.length >= {count}", timeout=60_000)
+    assert await page.evaluate("seen") == said
+    assert await page.evaluate("refused") == []
+    assert proxy.cuts >= 5
+    async with Mesh.connect(up.nats_url) as reader:
+        history = await reader.chat("sent").history(2 * count)
+    assert [event.payload["content"] for event in history] == said
+    cursors = [event.cursor for event in history]
+    assert [ack["cursor"] for ack in await page.evaluate("acknowledged")] == cursors
 
 
 @pytest.mark.promise("P-CLIENT-2")
-async def test_what_is_typed_while_offline_is_sent_once_when_the_network_is_back(
-    mesh: RunningMesh, chromium: Path
-) -> None:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        context = await browser.new_context(bypass_csp=True)
-        page = await context.new_page()
-        await page.goto(mesh.url)
-        await page.evaluate(FOLLOW, ["chat_offline"])
-        await context.set_offline(offline=True)
-        await page.wait_for_function("connection.state.state === 'recovering'")
-        await page.evaluate(SEND, ["chat.offline.message", 3])
-        assert await page.evaluate("connection.waiting") == 3
-        await context.set_offline(offline=False)
-        await page.wait_for_function("acknowledged.length === 3 && seen.length === 3", timeout=30_000)
-        async with Mesh.connect(mesh.nats_url) as reader:
-            history = await reader.chat("offline").history(10)
-        assert [event.payload["content"] for event in history] == ["m0", "m1", "m2"]
-        await browser.close()
+async def test_what_is_typed_while_offline_is_sent_once_when_the_network_is_back(up: RunningMesh, page: Page) -> None:
+    await page.goto(f"{up.url}{BLANK}")
+    await page.evaluate(FOLLOW, ["chat_offline"])
+    await page.context.set_offline(offline=True)
+    await page.wait_for_function("connection.state.state === 'recovering'")
+    await page.evaluate(SEND, ["chat.offline.message", 3])
+    assert await page.evaluate("connection.waiting") == 3
+    await page.context.set_offline(offline=False)
+    await page.wait_for_function("acknowledged.length === 3 && seen.length === 3", timeout=30_000)
+    async with Mesh.connect(up.nats_url) as reader:
+        history = await reader.chat("offline").history(10)
+    assert [event.payload["content"] for event in history] == ["m0", "m1", "m2"]
 
 
 REMEMBER = """
@@ -141,11 +119,9 @@ REMEMBER = """
 
 
 @pytest.mark.promise("P-RESUME-1")
-async def test_a_page_that_keeps_its_positions_resumes_after_a_reload(mesh: RunningMesh, chromium: Path) -> None:
-    async with async_playwright() as playwright, Mesh.connect(mesh.nats_url) as publisher:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page(bypass_csp=True)
-        await page.goto(f"{mesh.url}/sdk/mesh.js")
+async def test_a_page_that_keeps_its_positions_resumes_after_a_reload(up: RunningMesh, page: Page) -> None:
+    await page.goto(f"{up.url}{BLANK}")
+    async with Mesh.connect(up.nats_url) as publisher:
         await publisher.chat("reloaded").send("before", sender="scout")
         await page.evaluate(REMEMBER)
         await page.wait_for_function("seen.length === 1")
@@ -154,4 +130,3 @@ async def test_a_page_that_keeps_its_positions_resumes_after_a_reload(mesh: Runn
         await page.evaluate(REMEMBER)
         await page.wait_for_function("seen.length >= 1 && connection.state.state === 'connected'")
         assert await page.evaluate("seen") == ["meanwhile"]
-        await browser.close()

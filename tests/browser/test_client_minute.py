@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, CDPSession, async_playwright
 
 from daena_mesh import Mesh
@@ -66,12 +64,6 @@ async ([topic, shown]) => {
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
-
-
 def tasks(trace: bytes) -> list[tuple[float, float]]:
     """List the tasks of the page's main thread: when each ended, in s, and what it took of a core, in ms.
 
@@ -90,17 +82,17 @@ async def heap(client: CDPSession) -> int:
     return int(usage["usedSize"])
 
 
-async def test_500_events_a_second_cost_no_long_task_and_no_memory(browser: Browser, mesh: RunningMesh) -> None:
+async def test_500_events_a_second_cost_no_long_task_and_no_memory(browser: Browser, up: RunningMesh) -> None:
     context = await browser.new_context(bypass_csp=True)
     page = await context.new_page()
-    await page.goto(f"{mesh.url}/sdk/mesh.js")
+    await page.goto(f"{up.url}/sdk/mesh.js")
     client = await context.new_cdp_session(page)
     await page.evaluate(SHOW, ["chat_busy", SHOWN])
     sizes: list[int] = []
     turns = range(SECONDS * PER_S // AT_ONCE)
     await browser.start_tracing(page=page, categories=["toplevel"])
     loop = asyncio.get_running_loop()
-    async with Mesh.connect(mesh.nats_url) as publisher, within(SECONDS * 3):
+    async with Mesh.connect(up.nats_url) as publisher, within(SECONDS * 3):
         begun = loop.time()
         for turn in turns:
             await asyncio.sleep(max(0.0, begun + turn * AT_ONCE / PER_S - loop.time()))
@@ -124,16 +116,16 @@ async def test_500_events_a_second_cost_no_long_task_and_no_memory(browser: Brow
     await context.close()
 
 
-async def test_a_tab_that_slept_catches_up_when_it_wakes(chromium: Path, mesh: RunningMesh, tmp_path: Path) -> None:
+async def test_a_tab_that_slept_catches_up_when_it_wakes(chromium: Path, up: RunningMesh, tmp_path: Path) -> None:
     async with (
         async_playwright() as playwright,
         bare_chromium(playwright, chromium, tmp_path) as context,
-        Mesh.connect(mesh.nats_url) as publisher,
+        Mesh.connect(up.nats_url) as publisher,
     ):
         page = await context.new_page()
         client = await context.new_cdp_session(page)
         await client.send("Page.setBypassCSP", {"enabled": True})
-        await page.goto(f"{mesh.url}/sdk/mesh.js")
+        await page.goto(f"{up.url}/sdk/mesh.js")
         await page.evaluate(SHOW, ["chat_asleep", SHOWN])
         chat = publisher.chat("asleep")
         await flood(publisher, "chat.asleep.message", range(10))

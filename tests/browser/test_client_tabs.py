@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from daena_mesh import Mesh
@@ -98,12 +97,6 @@ class Tabs:
         assert len(set(stored)) == len(stored)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
-
-
 @asynccontextmanager
 async def tabs_at(browser: Browser, url: str, count: int = 3, how: str = "ws") -> AsyncIterator[Tabs]:
     context = await browser.new_context()
@@ -123,8 +116,8 @@ async def talk(tabs: Tabs, publisher: Mesh, count: int, *, without: Page | None 
 
 
 @pytest.mark.parametrize("how", ["ws", "sse"])
-async def test_all_tabs_have_one_socket(browser: Browser, mesh: RunningMesh, how: str) -> None:
-    async with tabs_at(browser, mesh.url, how=how) as tabs, Mesh.connect(mesh.nats_url) as publisher:
+async def test_all_tabs_have_one_socket(browser: Browser, up: RunningMesh, how: str) -> None:
+    async with tabs_at(browser, up.url, how=how) as tabs, Mesh.connect(up.nats_url) as publisher:
         await talk(tabs, publisher, 10)
         await tabs.settled(publisher)
         assert tabs.opened[0] == 1
@@ -132,11 +125,11 @@ async def test_all_tabs_have_one_socket(browser: Browser, mesh: RunningMesh, how
         assert how == "sse" or tabs.opened == [1]
 
 
-async def test_over_a_network_that_is_cut_nothing_is_lost_in_any_tab(browser: Browser, mesh: RunningMesh) -> None:
+async def test_over_a_network_that_is_cut_nothing_is_lost_in_any_tab(browser: Browser, up: RunningMesh) -> None:
     async with (
-        CuttingProxy(mesh.port).running() as proxy,
+        CuttingProxy(up.port).running() as proxy,
         tabs_at(browser, proxy.url) as tabs,
-        Mesh.connect(mesh.nats_url) as publisher,
+        Mesh.connect(up.nats_url) as publisher,
     ):
         for _ in range(5):
             await talk(tabs, publisher, 3)
@@ -146,10 +139,8 @@ async def test_over_a_network_that_is_cut_nothing_is_lost_in_any_tab(browser: Br
 
 
 @pytest.mark.parametrize("how", ["closed", "crashed", "left"])
-async def test_when_the_leading_tab_is_gone_another_one_takes_over(
-    browser: Browser, mesh: RunningMesh, how: str
-) -> None:
-    async with tabs_at(browser, mesh.url) as tabs, Mesh.connect(mesh.nats_url) as publisher:
+async def test_when_the_leading_tab_is_gone_another_one_takes_over(browser: Browser, up: RunningMesh, how: str) -> None:
+    async with tabs_at(browser, up.url) as tabs, Mesh.connect(up.nats_url) as publisher:
         await talk(tabs, publisher, 5)
         leader = tabs.leader
         client = await leader.context.new_cdp_session(leader)
@@ -169,13 +160,13 @@ async def test_when_the_leading_tab_is_gone_another_one_takes_over(
 
 
 async def test_a_leading_tab_that_falls_asleep_hands_over_and_catches_up_when_it_wakes(
-    chromium: Path, mesh: RunningMesh, tmp_path: Path
+    chromium: Path, up: RunningMesh, tmp_path: Path
 ) -> None:
-    tabs = Tabs(mesh.url)
+    tabs = Tabs(up.url)
     async with (
         async_playwright() as playwright,
         bare_chromium(playwright, chromium, tmp_path) as context,
-        Mesh.connect(mesh.nats_url) as publisher,
+        Mesh.connect(up.nats_url) as publisher,
     ):
         await tabs.open(context, 3)
         await talk(tabs, publisher, 5)
@@ -192,9 +183,9 @@ async def test_a_leading_tab_that_falls_asleep_hands_over_and_catches_up_when_it
 
 
 async def test_a_leading_tab_that_hangs_is_replaced_as_soon_as_somebody_comes(
-    browser: Browser, mesh: RunningMesh
+    browser: Browser, up: RunningMesh
 ) -> None:
-    async with tabs_at(browser, mesh.url) as tabs, Mesh.connect(mesh.nats_url) as publisher:
+    async with tabs_at(browser, up.url) as tabs, Mesh.connect(up.nats_url) as publisher:
         await talk(tabs, publisher, 5)
         leader = tabs.leader
         client = await leader.context.new_cdp_session(leader)

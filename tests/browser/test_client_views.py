@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import signal
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from daena_mesh import Mesh
-from tests.support.chromium import FLAGS
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import within
 from tests.support.running_mesh import RunningMesh
@@ -36,35 +33,18 @@ OPEN = """
 ITEMS = "chat.items.map(({ sender, content, status }) => [sender, content, status])"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
-
-
 @pytest_asyncio.fixture(loop_scope="module")
-async def proxy(mesh: RunningMesh) -> AsyncIterator[CuttingProxy]:
-    async with CuttingProxy(mesh.port).running() as proxy:
-        yield proxy
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(proxy: CuttingProxy, chromium: Path) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page(bypass_csp=True)  # Playwright waits by evaluating strings
-        page.set_default_timeout(30_000)
-        await page.goto(f"{proxy.url}/sdk/index.js")  # a page of this origin with nothing of ours running
-        yield page
-        await browser.close()
+async def page(proxy: CuttingProxy, page: Page) -> Page:
+    await page.goto(f"{proxy.url}/sdk/index.js")  # a page of this origin with nothing of ours running
+    return page
 
 
 @pytest.mark.promise("P-CLIENT-6", "P-STREAM-6")
 async def test_a_chat_is_one_list_over_cuts_in_the_middle_of_a_message(
-    mesh: RunningMesh, proxy: CuttingProxy, page: Page
+    up: RunningMesh, proxy: CuttingProxy, page: Page
 ) -> None:
     session = f"s-{uuid.uuid4().hex[:8]}"
-    async with Mesh.connect(mesh.nats_url) as writer, within(90):
+    async with Mesh.connect(up.nats_url) as writer, within(90):
         await writer.chat(session).send("Count.", sender="user")
         async with writer.chat(session).stream("daena") as out:
             for i, token in enumerate(TOKENS):
@@ -96,10 +76,10 @@ async def test_a_chat_is_one_list_over_cuts_in_the_middle_of_a_message(
 
 @pytest.mark.promise("P-CLIENT-6", "P-STREAM-6")
 async def test_a_page_that_is_reloaded_in_the_middle_of_a_message_shows_all_of_it(
-    mesh: RunningMesh, proxy: CuttingProxy, page: Page
+    up: RunningMesh, proxy: CuttingProxy, page: Page
 ) -> None:
     session = f"s-{uuid.uuid4().hex[:8]}"
-    async with Mesh.connect(mesh.nats_url) as writer, within(90):
+    async with Mesh.connect(up.nats_url) as writer, within(90):
         await page.evaluate(OPEN, session)
         async with writer.chat(session).stream("daena") as out:
             for i, token in enumerate(TOKENS):
@@ -118,19 +98,19 @@ async def test_a_page_that_is_reloaded_in_the_middle_of_a_message_shows_all_of_i
 
 @pytest.mark.promise("P-CLIENT-6", "P-CLIENT-2")
 async def test_a_chat_goes_on_when_the_api_and_the_edge_are_started_again(
-    mesh: RunningMesh, proxy: CuttingProxy, page: Page
+    up: RunningMesh, proxy: CuttingProxy, page: Page
 ) -> None:
     session = f"s-{uuid.uuid4().hex[:8]}"
     await page.evaluate(OPEN, session)
     await page.wait_for_function("chat.state.state === 'connected'")
     await page.evaluate("chat.send('before')")
-    await mesh.stop(signal.SIGKILL)
+    await up.stop(signal.SIGKILL)
     await page.wait_for_function("chat.state.state === 'recovering'")
     await page.evaluate("void (globalThis.sent = chat.send('meanwhile'))")
     await page.wait_for_function("chat.items.length === 2 && chat.items[1].status === 'sending'")
-    await mesh.start()
+    await up.start()
     await page.evaluate("sent")
-    async with Mesh.connect(mesh.nats_url) as writer:
+    async with Mesh.connect(up.nats_url) as writer:
         await writer.chat(session).send("after", sender="scout")
         said = [["ada", "before", "stored"], ["ada", "meanwhile", "stored"], ["scout", "after", "stored"]]
         await page.wait_for_function("chat.items.length === 3")
@@ -141,8 +121,8 @@ async def test_a_chat_goes_on_when_the_api_and_the_edge_are_started_again(
 
 
 @pytest.mark.promise("P-CLIENT-6")
-async def test_a_task_and_an_agent_are_as_they_are_now(mesh: RunningMesh, proxy: CuttingProxy, page: Page) -> None:
-    async with Mesh.connect(mesh.nats_url) as worker, within(60):
+async def test_a_task_and_an_agent_are_as_they_are_now(up: RunningMesh, proxy: CuttingProxy, page: Page) -> None:
+    async with Mesh.connect(up.nats_url) as worker, within(60):
         async with worker.agent("scout") as agent:
             async with agent.task("t1", total=10, title="Read") as task:
                 await task.advance(3)

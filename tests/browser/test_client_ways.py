@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Error, Page, async_playwright
 
 from daena_mesh import Mesh
 from tests.support.bare_chromium import bare_chromium, until
-from tests.support.chromium import FLAGS
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import eventually, within
 from tests.support.running_mesh import RunningMesh
+from tests.support.windows import BLANK
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -44,44 +41,27 @@ FOLLOW_MANY = """
 ALL_CONNECTED = "followed.every(({ state }) => state.state === 'connected')"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
-
-
-@asynccontextmanager
-async def page_at(url: str, chromium: Path) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page(bypass_csp=True)  # Playwright waits by evaluating strings
-        page.set_default_timeout(30_000)
-        await page.goto(f"{url}/sdk/mesh.js")  # a page of this origin with nothing of ours running
-        yield page
-        await browser.close()
-
-
 @pytest.mark.promise("P-CLIENT-3", "P-RESUME-1")
-async def test_many_topics_over_one_socket_lose_nothing(mesh: RunningMesh, chromium: Path) -> None:
+async def test_many_topics_over_one_socket_lose_nothing(up: RunningMesh, proxy: CuttingProxy, page: Page) -> None:
     sessions = [f"{name}-{uuid.uuid4().hex[:8]}" for name in TOPICS]
-    async with CuttingProxy(mesh.port).running() as proxy, page_at(proxy.url, chromium) as page:
-        sockets: list[str] = []
-        page.on("websocket", lambda socket: sockets.append(socket.url))
-        await page.evaluate(FOLLOW_MANY, [f"chat_{session}" for session in sessions])
-        await page.wait_for_function(ALL_CONNECTED)
-        async with Mesh.connect(mesh.nats_url) as publisher, within(60):
-            for number in range(MESSAGES):
-                for session in sessions:
-                    await publisher.chat(session).send(f"m{number}", sender="scout")
-                if number % 20 == 10:
-                    await page.wait_for_function(ALL_CONNECTED)
-                    proxy.cut()
-        await page.wait_for_function(f"Object.values(seen).every((each) => each.length >= {MESSAGES})")
-        said = [f"m{number}" for number in range(MESSAGES)]
-        assert await page.evaluate("seen") == {f"chat_{session} {by}": said for session in sessions for by in (1, 2)}
-        assert await page.evaluate("told") == []
-        assert proxy.cuts == len(sockets) - 1 == MESSAGES // 20
-        assert {url.partition("/ws")[2] for url in sockets} == {""}
+    await page.goto(f"{proxy.url}{BLANK}")
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    await page.evaluate(FOLLOW_MANY, [f"chat_{session}" for session in sessions])
+    await page.wait_for_function(ALL_CONNECTED)
+    async with Mesh.connect(up.nats_url) as publisher, within(60):
+        for number in range(MESSAGES):
+            for session in sessions:
+                await publisher.chat(session).send(f"m{number}", sender="scout")
+            if number % 20 == 10:
+                await page.wait_for_function(ALL_CONNECTED)
+                proxy.cut()
+    await page.wait_for_function(f"Object.values(seen).every((each) => each.length >= {MESSAGES})")
+    said = [f"m{number}" for number in range(MESSAGES)]
+    assert await page.evaluate("seen") == {f"chat_{session} {by}": said for session in sessions for by in (1, 2)}
+    assert await page.evaluate("told") == []
+    assert proxy.cuts == len(sockets) - 1 == MESSAGES // 20
+    assert {url.partition("/ws")[2] for url in sockets} == {""}
 
 
 FOLLOW_BLOCKED = """
@@ -97,9 +77,10 @@ FOLLOW_BLOCKED = """
 
 
 @pytest.mark.promise("P-CLIENT-4", "P-SSE-1")
-async def test_where_websockets_are_blocked_it_goes_on_by_server_sent_events(mesh: RunningMesh, chromium: Path) -> None:
-    proxy = CuttingProxy(mesh.port, blocks_websockets=True)
-    async with proxy.running(), page_at(proxy.url, chromium) as page, Mesh.connect(mesh.nats_url) as publisher:
+async def test_where_websockets_are_blocked_it_goes_on_by_server_sent_events(up: RunningMesh, page: Page) -> None:
+    proxy = CuttingProxy(up.port, blocks_websockets=True)
+    async with proxy.running(), Mesh.connect(up.nats_url) as publisher:
+        await page.goto(f"{proxy.url}{BLANK}")
         await page.evaluate(FOLLOW_BLOCKED, "chat_blocked")
         await page.evaluate(
             "void (globalThis.sent = connection.send('chat.blocked.message', { content: 'from the page' }))"
@@ -124,10 +105,11 @@ async def test_where_websockets_are_blocked_it_goes_on_by_server_sent_events(mes
 
 
 @pytest.mark.promise("P-CLIENT-4")
-async def test_many_topics_go_on_by_server_sent_events_too(mesh: RunningMesh, chromium: Path) -> None:
+async def test_many_topics_go_on_by_server_sent_events_too(up: RunningMesh, page: Page) -> None:
     sessions = [f"{name}-{uuid.uuid4().hex[:8]}" for name in ("four", "five")]
-    proxy = CuttingProxy(mesh.port, blocks_websockets=True)
-    async with proxy.running(), page_at(proxy.url, chromium) as page, Mesh.connect(mesh.nats_url) as publisher:
+    proxy = CuttingProxy(up.port, blocks_websockets=True)
+    async with proxy.running(), Mesh.connect(up.nats_url) as publisher:
+        await page.goto(f"{proxy.url}{BLANK}")
         await page.evaluate(FOLLOW_MANY, [f"chat_{session}" for session in sessions])
         await page.wait_for_function(ALL_CONNECTED)
         for number in range(20):
@@ -142,43 +124,44 @@ async def test_many_topics_go_on_by_server_sent_events_too(mesh: RunningMesh, ch
 
 
 @pytest.mark.promise("P-CLIENT-4")
-async def test_by_server_sent_events_one_topic_too_many_fails_alone(mesh: RunningMesh, chromium: Path) -> None:
-    async with page_at(mesh.url, chromium) as page:
-        await page.evaluate(
-            """
-            async () => {
-              const { open } = await import("/sdk/mesh.js");
-              const { SseSocket } = await import("/sdk/sse.js");
-              globalThis.mesh = open({ WebSocket: SseSocket });
-              globalThis.followed = [1, 2, 3, 4, 5].map((number) => mesh.follow(`chat_bound${number}`));
-            }
-            """
-        )
-        await page.wait_for_function("followed.slice(0, 4).every(({ state }) => state.state === 'connected')")
-        assert await page.evaluate("followed[4].state.state") == "failed"
-        await page.evaluate("mesh.send('chat.bound1.message', { content: 'there is a connection left' })")
-        await page.evaluate("followed[0].close()")
-        await page.evaluate("followed[4].close()")
-        await page.evaluate("void (globalThis.later = mesh.follow('chat_bound5'))")
-        await page.wait_for_function("later.state.state === 'connected'")
-        assert await page.evaluate("mesh.state.state") == "connected"
+async def test_by_server_sent_events_one_topic_too_many_fails_alone(up: RunningMesh, page: Page) -> None:
+    await page.goto(f"{up.url}{BLANK}")
+    await page.evaluate(
+        """
+        async () => {
+          const { open } = await import("/sdk/mesh.js");
+          const { SseSocket } = await import("/sdk/sse.js");
+          globalThis.mesh = open({ WebSocket: SseSocket });
+          globalThis.followed = [1, 2, 3, 4, 5].map((number) => mesh.follow(`chat_bound${number}`));
+        }
+        """
+    )
+    await page.wait_for_function("followed.slice(0, 4).every(({ state }) => state.state === 'connected')")
+    assert await page.evaluate("followed[4].state.state") == "failed"
+    await page.evaluate("mesh.send('chat.bound1.message', { content: 'there is a connection left' })")
+    await page.evaluate("followed[0].close()")
+    await page.evaluate("followed[4].close()")
+    await page.evaluate("void (globalThis.later = mesh.follow('chat_bound5'))")
+    await page.wait_for_function("later.state.state === 'connected'")
+    assert await page.evaluate("mesh.state.state") == "connected"
 
 
-async def test_a_server_that_is_away_is_not_taken_for_a_blocked_websocket(mesh: RunningMesh, chromium: Path) -> None:
-    proxy = CuttingProxy(mesh.port)
-    async with proxy.running(), page_at(proxy.url, chromium) as page:
-        await page.evaluate("Promise.all(['mesh', 'sse'].map((name) => import(`/sdk/${name}.js`))).then(() => null)")
-        requests: list[str] = []
-        proxy.port = 9  # nobody listens there
-        proxy.cut()
-        page.on("request", lambda request: requests.append(request.url))
-        await page.evaluate(FOLLOW_BLOCKED, "chat_away")
-        await page.evaluate(
-            "new Promise((resolve) => { let left = 5; connection.on('state', () => --left || resolve()); })"
-        )
-        proxy.port = mesh.port
-        await page.wait_for_function("connection.state.state === 'connected'")
-        assert [url for url in requests if "/sse/" in url] == []
+async def test_a_server_that_is_away_is_not_taken_for_a_blocked_websocket(
+    up: RunningMesh, proxy: CuttingProxy, page: Page
+) -> None:
+    await page.goto(f"{proxy.url}{BLANK}")
+    await page.evaluate("Promise.all(['mesh', 'sse'].map((name) => import(`/sdk/${name}.js`))).then(() => null)")
+    requests: list[str] = []
+    proxy.port = 9  # nobody listens there
+    proxy.cut()
+    page.on("request", lambda request: requests.append(request.url))
+    await page.evaluate(FOLLOW_BLOCKED, "chat_away")
+    await page.evaluate(
+        "new Promise((resolve) => { let left = 5; connection.on('state', () => --left || resolve()); })"
+    )
+    proxy.port = up.port
+    await page.wait_for_function("connection.state.state === 'connected'")
+    assert [url for url in requests if "/sse/" in url] == []
 
 
 IN_WORKER = """
@@ -198,16 +181,16 @@ IN_WORKER = """
 """
 
 
-async def test_a_worker_follows_and_sends(mesh: RunningMesh, chromium: Path) -> None:
-    async with CuttingProxy(mesh.port).running() as proxy, page_at(proxy.url, chromium) as page:
-        await page.evaluate(IN_WORKER, "chat_worked")
-        await page.wait_for_function("heard.at(-1) === 'connected'")
-        proxy.cut()
-        await page.evaluate("worker.postMessage('from a worker')")
-        await page.wait_for_function("heard.includes('stored') && heard.includes('from a worker')")
-        heard = await page.evaluate("heard")
-        assert heard.count("from a worker") == 1
-        assert "recovering" in heard
+async def test_a_worker_follows_and_sends(proxy: CuttingProxy, page: Page) -> None:
+    await page.goto(f"{proxy.url}{BLANK}")
+    await page.evaluate(IN_WORKER, "chat_worked")
+    await page.wait_for_function("heard.at(-1) === 'connected'")
+    proxy.cut()
+    await page.evaluate("worker.postMessage('from a worker')")
+    await page.wait_for_function("heard.includes('stored') && heard.includes('from a worker')")
+    heard = await page.evaluate("heard")
+    assert heard.count("from a worker") == 1
+    assert "recovering" in heard
 
 
 FOLLOW_SHARED = FOLLOW_BLOCKED.replace("connect(topic)", "open({ WebSocket: TabSocket }).follow(topic)").replace(
@@ -218,24 +201,24 @@ FOLLOW_SHARED = FOLLOW_BLOCKED.replace("connect(topic)", "open({ WebSocket: TabS
 
 @pytest.mark.parametrize("follow", [FOLLOW_BLOCKED, FOLLOW_SHARED], ids=["alone", "shared"])
 async def test_a_page_that_comes_back_from_the_cache_resumes_at_once(
-    follow: str, mesh: RunningMesh, chromium: Path, tmp_path: Path
+    follow: str, up: RunningMesh, chromium: Path, tmp_path: Path
 ) -> None:
     session = f"back-{uuid.uuid4().hex[:8]}"
     async with (
         async_playwright() as playwright,
         bare_chromium(playwright, chromium, tmp_path) as context,  # Playwright's own has no such cache
-        Mesh.connect(mesh.nats_url) as publisher,
+        Mesh.connect(up.nats_url) as publisher,
     ):
         page = await context.new_page()
         client = await context.new_cdp_session(page)
         await client.send("Page.setBypassCSP", {"enabled": True})
-        await page.goto(f"{mesh.url}/sdk/mesh.js")
+        await page.goto(f"{up.url}/sdk/mesh.js")
         await page.evaluate(follow, f"chat_{session}")
         await page.evaluate("void addEventListener('pageshow', ({ persisted }) => (globalThis.persisted = persisted))")
         await until(page, "connection.state.state === 'connected'")
         await publisher.chat(session).send("one", sender="scout")
         await until(page, "seen.length === 1")
-        await page.goto(f"{mesh.url}/sdk/sse.js")
+        await page.goto(f"{up.url}/sdk/sse.js")
         await publisher.chat(session).send("two", sender="scout")
         await page.evaluate("void setTimeout(() => history.back())")
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from daena_mesh import Mesh
@@ -19,12 +18,6 @@ from tests.support.windows import live, window
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 LINKS = "[a](javascript:alert(1)) [b](data:text/html,x) <javascript:alert(2)> [c](https://example.org/)"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as up:
-        yield up
 
 
 @pytest.fixture

@@ -62,12 +62,6 @@ RENDERS = """async () => {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as up:
-        yield up
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def mesh(up: RunningMesh) -> AsyncIterator[Mesh]:
     async with Mesh.connect(up.nats_url) as mesh:
         await mesh.publish("agent.scout.status", {"status": "busy"})

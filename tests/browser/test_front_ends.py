@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from daena_mesh import Mesh
 from tests.support.bundled import bundle, load
@@ -31,35 +29,15 @@ for (let i = 0; i < 30; i += 1) ws.onmessage(new MessageEvent("message", { data:
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def proxy(mesh: RunningMesh) -> AsyncIterator[CuttingProxy]:
-    async with CuttingProxy(mesh.port).running() as proxy:
-        yield proxy
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    page = await browser.new_page(bypass_csp=True)
-    page.set_default_timeout(30_000)
-    yield page
-    await page.close()
-
-
 def a_session() -> str:
     return f"s-{uuid.uuid4().hex[:8]}"
 
 
 async def test_a_hook_that_comes_back_after_3_s_and_answers_pings(
-    mesh: RunningMesh, proxy: CuttingProxy, page: Page
+    up: RunningMesh, proxy: CuttingProxy, page: Page
 ) -> None:
     session = a_session()
-    async with Mesh.connect(mesh.nats_url) as writer, within(90):
+    async with Mesh.connect(up.nats_url) as writer, within(90):
         chat = writer.chat(session)
         await load(page, proxy.url, bundle("hook_page.jsx"), f"#{session}")
         said, greeted = page.locator(".chat-message"), page.locator(".connection")
@@ -80,9 +58,9 @@ async def test_a_hook_that_comes_back_after_3_s_and_answers_pings(
 
 
 @pytest.mark.promise("P-CLIENT-4")
-async def test_a_plain_event_source_loses_nothing_over_cuts(mesh: RunningMesh, proxy: CuttingProxy, page: Page) -> None:
+async def test_a_plain_event_source_loses_nothing_over_cuts(up: RunningMesh, proxy: CuttingProxy, page: Page) -> None:
     session, count = a_session(), 120
-    async with Mesh.connect(mesh.nats_url) as writer, within(90):
+    async with Mesh.connect(up.nats_url) as writer, within(90):
         await load(page, proxy.url, EVENT_SOURCE % session)
         await page.wait_for_function(OPEN)
         for i in range(count):

@@ -9,7 +9,6 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, Request
 from websockets.asyncio.client import connect
 
@@ -51,15 +50,15 @@ LEADS_ASTRAY = """() => [...document.querySelectorAll("*")].flatMap((element) =>
 
 
 @asynccontextmanager
-async def strangers(mesh: RunningMesh) -> AsyncIterator[None]:
+async def strangers(up: RunningMesh) -> AsyncIterator[None]:
     """Have all of it written, in every place where a text may be; who is present stays so for the block."""
     async with (
         AsyncExitStack() as stack,
-        Mesh(MeshSettings(nats_url=mesh.nats_url), name="strangers") as sdk,
-        httpx.AsyncClient(base_url=mesh.url) as web,
+        Mesh(MeshSettings(nats_url=up.nats_url), name="strangers") as sdk,
+        httpx.AsyncClient(base_url=up.url) as web,
     ):
         evil = await stack.enter_async_context(sdk.agent("evil", description=f"{MARK} {VECTORS[0]}"))
-        await stack.enter_async_context(connect(f"ws://127.0.0.1:{mesh.port}/ws/chat/hostile?who={quote(WHO)}"))
+        await stack.enter_async_context(connect(f"ws://127.0.0.1:{up.port}/ws/chat/hostile?who={quote(WHO)}"))
         for number, vector in enumerate(VECTORS):
             text = f"{MARK} {vector}"
             made = await web.post("/api/v1/chat-history/sessions", json={"title": text, "category": text})
@@ -82,19 +81,13 @@ async def strangers(mesh: RunningMesh) -> AsyncIterator[None]:
         yield
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
-
-
-async def test_in_no_room_does_anything_run_that_a_stranger_wrote(browser: Browser, mesh: RunningMesh) -> None:
+async def test_in_no_room_does_anything_run_that_a_stranger_wrote(browser: Browser, up: RunningMesh) -> None:
     asked: list[str] = []
 
     def note(request: Request) -> None:
         asked.append(request.url)
 
-    async with strangers(mesh), window(browser, mesh.url) as page:
+    async with strangers(up), window(browser, up.url) as page:
         page.on("request", note)
         await page.evaluate("() => { window.ran = 0; window.pwned = () => { window.ran += 1; }; }")
         title = await page.title()
@@ -104,7 +97,7 @@ async def test_in_no_room_does_anything_run_that_a_stranger_wrote(browser: Brows
             assert await page.evaluate(LEADS_ASTRAY) == [], room
         assert "owned" not in await page.title()
         assert title
-        assert page.url.startswith(mesh.url)
+        assert page.url.startswith(up.url)
     assert {urlsplit(url).hostname for url in asked if urlsplit(url).scheme.startswith(("http", "ws"))} <= {"127.0.0.1"}
 
 

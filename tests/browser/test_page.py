@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Request, Route, expect
 
 from tests.support.running_mesh import RunningMesh
@@ -20,12 +18,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 
 IDLE_S = 5.0
 HOSTILE = "<img src=x onerror=\"document.title='hacked';alert(1)\"><script>alert(2)</script>${7*7}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
 
 
 def messages(page: Page) -> Locator:
@@ -54,9 +46,9 @@ async def write(page: Page, text: str) -> None:
     await page.press("#composer-text", "Enter")
 
 
-async def say(mesh: RunningMesh, session: str, text: str, **more: Any) -> dict[str, Any]:
+async def say(up: RunningMesh, session: str, text: str, **more: Any) -> dict[str, Any]:
     """Say something through the API."""
-    async with httpx.AsyncClient(base_url=mesh.url) as client:
+    async with httpx.AsyncClient(base_url=up.url) as client:
         answer = await client.post("/api/v1/daena/chat", json={"message": text, "session_id": session, **more})
         answer.raise_for_status()
         said: dict[str, Any] = answer.json()
@@ -69,8 +61,8 @@ def session() -> str:
 
 
 @pytest.mark.promise("P-PAGE-1")
-async def test_two_windows_see_each_others_messages(browser: Browser, mesh: RunningMesh) -> None:
-    async with window(browser, mesh.url) as first, window(browser, mesh.url) as second:
+async def test_two_windows_see_each_others_messages(browser: Browser, up: RunningMesh) -> None:
+    async with window(browser, up.url) as first, window(browser, up.url) as second:
         await write(first, "Where do we stand?")
         await first.wait_for_url("**/#/chat/*")
         await second.locator("#session-list a", has_text="Where do we stand?").first.click()
@@ -86,18 +78,18 @@ async def test_two_windows_see_each_others_messages(browser: Browser, mesh: Runn
 
 @pytest.mark.promise("P-PAGE-2")
 async def test_a_reload_keeps_history_and_brings_what_was_missed(
-    browser: Browser, mesh: RunningMesh, session: str
+    browser: Browser, up: RunningMesh, session: str
 ) -> None:
-    await say(mesh, session, "before")
-    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
+    await say(up, session, "before")
+    async with window(browser, f"{up.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["before"])
-        await say(mesh, session, "live")
+        await say(up, session, "live")
         await expect(messages(page)).to_have_text(["before", "live"])
         await page.goto("about:blank")
-        await say(mesh, session, "meanwhile")
+        await say(up, session, "meanwhile")
         await page.go_back()
         await live(page)
-        await say(mesh, session, "after")
+        await say(up, session, "after")
         await expect(messages(page)).to_have_text(["before", "live", "meanwhile", "after"])
         await expect(row(page, session)).to_have_attribute("aria-current", "page")
         await enter(page, "Activity")
@@ -106,9 +98,9 @@ async def test_a_reload_keeps_history_and_brings_what_was_missed(
 
 
 @pytest.mark.promise("P-PAGE-3")
-async def test_an_idle_page_asks_for_nothing(browser: Browser, mesh: RunningMesh, session: str) -> None:
-    await say(mesh, session, "first")
-    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
+async def test_an_idle_page_asks_for_nothing(browser: Browser, up: RunningMesh, session: str) -> None:
+    await say(up, session, "first")
+    async with window(browser, f"{up.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["first"])
         await page.wait_for_load_state("networkidle")  # who one is it asks last
         asked: list[str] = []
@@ -118,21 +110,21 @@ async def test_an_idle_page_asks_for_nothing(browser: Browser, mesh: RunningMesh
 
         page.on("request", note)
         page.on("websocket", lambda socket: asked.append(socket.url))
-        await say(mesh, session, "second")
+        await say(up, session, "second")
         await expect(messages(page)).to_have_text(["first", "second"])
         await asyncio.sleep(IDLE_S)
         assert asked == []
 
 
 @pytest.mark.promise("P-PAGE-4")
-async def test_hostile_texts_are_texts(browser: Browser, mesh: RunningMesh, session: str) -> None:
-    async with httpx.AsyncClient(base_url=mesh.url) as client:
+async def test_hostile_texts_are_texts(browser: Browser, up: RunningMesh, session: str) -> None:
+    async with httpx.AsyncClient(base_url=up.url) as client:
         made = await client.post("/api/v1/chat-history/sessions", json={"title": HOSTILE})
         made.raise_for_status()
         session = made.json()["session_id"]
-    await say(mesh, session, HOSTILE, sender=HOSTILE)
-    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
-        await say(mesh, session, f"{HOSTILE} live")
+    await say(up, session, HOSTILE, sender=HOSTILE)
+    async with window(browser, f"{up.url}/#/chat/{session}") as page:
+        await say(up, session, f"{HOSTILE} live")
         await expect(messages(page)).to_have_text([HOSTILE, f"{HOSTILE} live"])
         assert await page.locator("#messages img, #session-list img, body script").count() == 0
         await enter(page, "Activity")
@@ -146,17 +138,17 @@ async def test_hostile_texts_are_texts(browser: Browser, mesh: RunningMesh, sess
 async def test_says_when_the_server_is_gone_and_recovers_by_itself(
     browser: Browser, tmp_path: Path, session: str
 ) -> None:
-    async with RunningMesh(tmp_path / "mesh") as mesh:
-        await say(mesh, session, "before")
-        async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
+    async with RunningMesh(tmp_path / "mesh") as up:
+        await say(up, session, "before")
+        async with window(browser, f"{up.url}/#/chat/{session}") as page:
             await expect(messages(page)).to_have_text(["before"])
-            await mesh.stop()
+            await up.stop()
             await page.wait_for_selector("#status[data-state=recovering]")
             await expect(page.locator("#composer-hint")).to_contain_text("Nothing is lost")
             await write(page, "into the void")
             await expect(page.locator(".failed-note")).to_contain_text("Not sent.")
-            await mesh.start()
-            await say(mesh, session, "after")
+            await up.start()
+            await say(up, session, "after")
             await live(page)
             await expect(page.locator(".message.stored .body")).to_have_text(["before", "after"])
             await page.get_by_role("button", name="Try again").click()
@@ -164,11 +156,9 @@ async def test_says_when_the_server_is_gone_and_recovers_by_itself(
             await expect(page.locator(".failed-note")).to_have_count(0)
 
 
-async def test_a_failed_message_is_sent_once_when_tried_again(
-    browser: Browser, mesh: RunningMesh, session: str
-) -> None:
-    await say(mesh, session, "before")
-    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
+async def test_a_failed_message_is_sent_once_when_tried_again(browser: Browser, up: RunningMesh, session: str) -> None:
+    await say(up, session, "before")
+    async with window(browser, f"{up.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["before"])
         keys: list[str | None] = []
 
@@ -190,44 +180,44 @@ async def test_a_failed_message_is_sent_once_when_tried_again(
 
 
 async def test_a_session_that_does_not_exist_yet_opens_with_its_first_message(
-    browser: Browser, mesh: RunningMesh, session: str
+    browser: Browser, up: RunningMesh, session: str
 ) -> None:
-    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
+    async with window(browser, f"{up.url}/#/chat/{session}") as page:
         await expect(page.locator("#chat-note")).to_contain_text("No such session yet")
-        await say(mesh, session, "Hello!", sender="scout")
+        await say(up, session, "Hello!", sender="scout")
         await expect(messages(page)).to_have_text(["Hello!"])
         await expect(page.locator("#messages .sender")).to_have_text(["scout"])
         await write(page, "Hello, scout.")
         await expect(messages(page)).to_have_text(["Hello!", "Hello, scout."])
 
 
-async def test_a_session_with_an_agent_goes_to_that_agent(browser: Browser, mesh: RunningMesh, session: str) -> None:
-    async with httpx.AsyncClient(base_url=f"{mesh.url}/api/v1") as client, window(browser, mesh.url) as page:
+async def test_a_session_with_an_agent_goes_to_that_agent(browser: Browser, up: RunningMesh, session: str) -> None:
+    async with httpx.AsyncClient(base_url=f"{up.url}/api/v1") as client, window(browser, up.url) as page:
         await client.post("/agents/scout/chat", json={"message": "Hello!", "session_id": session})
-        await page.goto(f"{mesh.url}/#/chat/{session}")
+        await page.goto(f"{up.url}/#/chat/{session}")
         await expect(page.locator("#composer-text")).to_have_attribute("placeholder", "Message scout…")
         await write(page, "What did you find?")
         await expect(messages(page)).to_have_text(["Hello!", "What did you find?"])
         stored = (await client.get(f"/chat-history/sessions/{session}")).json()["messages"]
         assert [message["payload"]["metadata"].get("agent_id") for message in stored] == ["scout", "scout"]
-        await page.goto(f"{mesh.url}/#/")
+        await page.goto(f"{up.url}/#/")
         await expect(page.locator("#composer-text")).to_have_attribute("placeholder", "Message Daena…")
 
 
-async def test_a_deleted_session_leaves_every_window(browser: Browser, mesh: RunningMesh, session: str) -> None:
-    await say(mesh, session, "soon gone")
-    async with window(browser, f"{mesh.url}/#/chat/{session}") as page:
+async def test_a_deleted_session_leaves_every_window(browser: Browser, up: RunningMesh, session: str) -> None:
+    await say(up, session, "soon gone")
+    async with window(browser, f"{up.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["soon gone"])
-        async with httpx.AsyncClient(base_url=mesh.url) as client:
+        async with httpx.AsyncClient(base_url=up.url) as client:
             (await client.delete(f"/api/v1/chat-history/sessions/{session}")).raise_for_status()
         await expect(page.locator("#chat-note")).to_contain_text("This session was deleted")
         await expect(row(page, session)).to_have_count(0)
         await expect(page.locator("#composer-text")).to_be_disabled()
 
 
-async def test_the_keyboard_is_enough(browser: Browser, mesh: RunningMesh) -> None:
+async def test_the_keyboard_is_enough(browser: Browser, up: RunningMesh) -> None:
     title = f"By hand {uuid.uuid4().hex[:6]}"
-    async with window(browser, mesh.url) as page:
+    async with window(browser, up.url) as page:
         for _ in range(25):
             await page.keyboard.press("Tab")
             if await page.evaluate("document.activeElement.id") == "new-session-button":
@@ -248,9 +238,9 @@ async def test_the_keyboard_is_enough(browser: Browser, mesh: RunningMesh) -> No
         assert await page.evaluate("document.activeElement.closest('#session-list') !== null")
 
 
-async def test_a_phone_shows_one_pane_at_a_time(browser: Browser, mesh: RunningMesh, session: str) -> None:
-    await say(mesh, session, "on the road")
-    async with window(browser, mesh.url, viewport={"width": 390, "height": 844}, has_touch=True) as page:
+async def test_a_phone_shows_one_pane_at_a_time(browser: Browser, up: RunningMesh, session: str) -> None:
+    await say(up, session, "on the road")
+    async with window(browser, up.url, viewport={"width": 390, "height": 844}, has_touch=True) as page:
         panes = {name: page.locator(f"#{name}") for name in ("sessions", "chat", "feed")}
         await row(page, session).tap()
         await expect(messages(page)).to_have_text(["on the road"])
@@ -265,16 +255,16 @@ async def test_a_phone_shows_one_pane_at_a_time(browser: Browser, mesh: RunningM
 
 
 async def test_addresses_from_before_there_were_rooms_still_lead_there(
-    browser: Browser, mesh: RunningMesh, session: str
+    browser: Browser, up: RunningMesh, session: str
 ) -> None:
-    await say(mesh, session, "as ever")
-    async with window(browser, f"{mesh.url}/#/s/{session}") as page:
+    await say(up, session, "as ever")
+    async with window(browser, f"{up.url}/#/s/{session}") as page:
         await expect(messages(page)).to_have_text(["as ever"])
 
 
 @pytest.mark.promise("P-PAGE-5")
 async def test_a_page_that_does_not_arrive_whole_is_loaded_once_more_and_then_says_so(
-    browser: Browser, mesh: RunningMesh
+    browser: Browser, up: RunningMesh
 ) -> None:
     lost = 1
 
@@ -286,11 +276,11 @@ async def test_a_page_that_does_not_arrive_whole_is_loaded_once_more_and_then_sa
     context = await browser.new_context()
     page = await context.new_page()
     await page.route("**/sdk/line.js", lose)
-    await page.goto(mesh.url, wait_until="commit")
+    await page.goto(up.url, wait_until="commit")
     await live(page)
     lost = 10
     await page.evaluate("sessionStorage.clear()")
-    await page.goto(f"{mesh.url}/?again", wait_until="commit")
+    await page.goto(f"{up.url}/?again", wait_until="commit")
     await expect(page.get_by_role("alert")).to_contain_text("did not arrive whole", timeout=30_000)
     lost = 0
     await page.get_by_role("link", name="Try again").click()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from daena_mesh import Mesh
 from tests.support.bundled import bundle, load
@@ -25,18 +24,6 @@ TOKENS = [f"{i} " for i in range(60)]
 @pytest.fixture(scope="module")
 def script() -> str:
     return bundle("react_page.jsx")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    async with RunningMesh(tmp_path_factory.mktemp("mesh")) as mesh:
-        yield mesh
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def proxy(mesh: RunningMesh) -> AsyncIterator[CuttingProxy]:
-    async with CuttingProxy(mesh.port).running() as proxy:
-        yield proxy
 
 
 class Shown:
@@ -69,14 +56,10 @@ class Shown:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def shown(browser: Browser, proxy: CuttingProxy, script: str) -> AsyncIterator[Shown]:
-    page = await browser.new_page(bypass_csp=True)
-    page.set_default_timeout(30_000)
-    shown = Shown(page)
+async def shown(page: Page, proxy: CuttingProxy, script: str) -> Shown:
     await load(page, proxy.url, script)
     await page.wait_for_function("globalThis.told?.effects === 2")  # StrictMode runs each effect twice
-    yield shown
-    await page.close()
+    return Shown(page)
 
 
 def a_session() -> str:
@@ -85,11 +68,11 @@ def a_session() -> str:
 
 @pytest.mark.promise("P-REACT-1")
 async def test_two_components_of_one_session_follow_it_once_and_leave_nothing(
-    mesh: RunningMesh, proxy: CuttingProxy, shown: Shown
+    up: RunningMesh, proxy: CuttingProxy, shown: Shown
 ) -> None:
     page, session = shown.page, a_session()
     whole = "".join(TOKENS)
-    async with Mesh.connect(mesh.nats_url) as writer, within(90):
+    async with Mesh.connect(up.nats_url) as writer, within(90):
         await writer.chat(session).send("Count.", sender="user")
         await shown.show(("chat", session, "one"), ("chat", session, "two"))
         async with writer.chat(session).stream("daena") as out:
@@ -135,10 +118,10 @@ async def test_two_components_of_one_session_follow_it_once_and_leave_nothing(
 
 @pytest.mark.promise("P-REACT-1")
 async def test_who_leaves_while_it_reconnects_is_not_followed_by_it(
-    mesh: RunningMesh, proxy: CuttingProxy, shown: Shown
+    up: RunningMesh, proxy: CuttingProxy, shown: Shown
 ) -> None:
     page, session, there = shown.page, a_session(), proxy.port
-    async with Mesh.connect(mesh.nats_url) as writer, within(90):
+    async with Mesh.connect(up.nats_url) as writer, within(90):
         await writer.chat(session).send("Hello!", sender="user")
         await shown.show(("chat", session, "one"), ("task", "t-none", "task"))
         await expect(page.locator("#one li")).to_have_count(1)
@@ -168,9 +151,9 @@ async def test_who_leaves_while_it_reconnects_is_not_followed_by_it(
 
 
 @pytest.mark.promise("P-REACT-1")
-async def test_a_task_an_agent_and_any_topic_show_as_they_are(mesh: RunningMesh, shown: Shown) -> None:
+async def test_a_task_an_agent_and_any_topic_show_as_they_are(up: RunningMesh, shown: Shown) -> None:
     page = shown.page
-    async with Mesh.connect(mesh.nats_url) as worker, within(90):
+    async with Mesh.connect(up.nats_url) as worker, within(90):
         async with worker.agent("scout") as agent, agent.task("t1", total=10, title="Read") as task:
             await task.advance(3)
             await shown.show(("task", "t1", "task"), ("agent", "scout", "agent"), ("events", "events", "events"))

@@ -8,6 +8,9 @@ from typing import Any
 
 from playwright.async_api import Browser, Page
 
+BLANK = "/sdk/mesh.js"
+"""The address of a page of the mesh's origin with nothing of ours running: a script, shown as text."""
+
 
 @asynccontextmanager
 async def window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
