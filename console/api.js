@@ -57,6 +57,9 @@ export const createSession = (title, key, scope = {}) => call("POST", "chat-hist
 /** @param {string} id @param {{ title?: string }} changes @param {string} key */
 export const changeSession = (id, changes, key) => call("PUT", session(id), { body: changes, key });
 
+/** Share a session with users, or no longer. @param {string} id @param {{ add?: string[], remove?: string[] }} changes @param {string} key */
+export const changeMembers = (id, changes, key) => call("POST", `${session(id)}/members`, { body: changes, key });
+
 /** @param {string} id @param {string} key @param {{ last?: boolean }} [options]  `last`: while the page is being left */
 export const deleteSession = (id, key, { last } = {}) => call("DELETE", session(id), { key, keepalive: last });
 

@@ -1,9 +1,9 @@
 /** What stands around every room: where one can go, how the connection is, the theme, and the keys. */
 
-import { connection } from "./store/link.js";
+import { connection, isFeedWithheld } from "./store/link.js";
 import { isSheetOpen, useShortcuts } from "./keys.js";
 import { Icon, ThemeIcon } from "./parts/icons.js";
-import { Lazy, Loading, Problem } from "./parts/states.js";
+import { Lazy, Loading, Notice, Problem } from "./parts/states.js";
 import { ROOMS, loadRoom } from "./rooms/index.js";
 import { go, href, route } from "./router.js";
 import { Status } from "./status.js";
@@ -98,7 +98,7 @@ export function Shell() {
       <button id="theme" class="icon-button" type="button" aria-label="Switch between light and dark" title="Light or dark" onClick=${switchTheme}><${ThemeIcon} /></button>
     </header>
     <${Rail} />
-    <main id="room" class="room" tabindex="-1" data-state=${connection.value.name}><${Ending} /><${Room} /></main>
+    <main id="room" class="room" tabindex="-1" data-state=${connection.value.name}><${Ending} />${isFeedWithheld.value && room.name !== "chat" && html`<${Notice}>Your token shows you the sessions that you belong to, in Chat, and nothing of this room.<//>`}<${Room} /></main>
     <${Toasts} />
     ${isSheetOpen.value && html`<${Lazy} load=${() => import("./key-sheet.js")} />`}
   `;

@@ -2,6 +2,7 @@
 
 import { Empty, Loading, Problem } from "../parts/states.js";
 import { href } from "../router.js";
+import { name } from "../store/me.js";
 import { reads, sessions, sessionsVersion, unreadCount } from "../store/world.js";
 import { html, useEffect, useLayoutEffect } from "../vendor/preact.js";
 import { Composer } from "./chat/composer.js";
@@ -20,6 +21,12 @@ function note({ state, problem }) {
     return html`<${Empty} id="chat-note" title="This session was deleted">
       <p>Its messages are gone for good.</p>
       <a class="button" href=${href("chat")}>New conversation</a>
+    <//>`;
+  }
+  if (state === "foreign") {
+    return html`<${Empty} id="chat-note" title="This session is not shared with you">
+      <p>Whoever began it can share it, with you by the name <b>${name.value}</b>.</p>
+      <button type="button" class="button" onClick=${again}>Try again</button>
     <//>`;
   }
   if (state === "open") return html`<${Empty} id="chat-note" title="Nothing said yet"><p>Write the first message. Everyone who follows this session sees it at once.</p><//>`;
@@ -49,9 +56,9 @@ export default function Chat({ path, query }) {
     <div class=${`chat-room${isAsideOpen.value ? " with-aside" : ""}`} data-view=${view}>
       <${Sessions} current=${id} />
       <section id="chat" class="pane chat" aria-labelledby="chat-title">
-        <${Head} open=${open} id=${id} title=${title} scope=${session?.scope ?? ""} isThere=${Boolean(session)} />
+        <${Head} open=${open} id=${id} title=${title} scope=${session?.scope ?? ""} session=${session} />
         ${open.id === id ? html`<${Messages} open=${open} note=${note(open)} />` : html`<div class="scroller"></div>`}
-        <${Composer} id=${id} to=${session?.with?.id ?? "Daena"} disabled=${open.id === id && open.state === "gone"} onSend=${(/** @type {string} */ text) => say(text)} onType=${typing} />
+        <${Composer} id=${id} to=${session?.with?.id ?? "Daena"} disabled=${open.id === id && /^(gone|foreign)$/.test(open.state)} onSend=${(/** @type {string} */ text) => say(text)} onType=${typing} />
       </section>
       ${isAsideOpen.value && html`<${Now} />`}
     </div>

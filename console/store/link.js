@@ -40,9 +40,19 @@ const states = new Map();
  */
 export const connection = signal({ ...mesh.state, name: "connecting", until: 0 });
 
+/** Whether one's token shows nothing of the feed of everything: then there are the sessions one belongs to, and no more. */
+export const isFeedWithheld = signal(false);
+
+/** Whether a topic alone was refused: the connection lives, and it is the token that does not allow it. @param {ConnectionState} state */
+export const isWithheld = ({ state }) => state === "failed" && mesh.state.state === "connected";
+
 function judge() {
-  const [worst] = [...states.values()].sort((a, b) => WORST_FIRST.indexOf(nameOf(a)) - WORST_FIRST.indexOf(nameOf(b)));
-  if (worst) connection.value = { ...worst, name: nameOf(worst) };
+  const allowed = [...states.values()].filter((each) => !isWithheld(each));
+  const [worst] = allowed.sort((a, b) => WORST_FIRST.indexOf(nameOf(a)) - WORST_FIRST.indexOf(nameOf(b)));
+  const now = worst ?? (states.size && { ...mesh.state, until: 0 });
+  if (now) connection.value = { ...now, name: nameOf(now) };
+  const feed = states.get("events");
+  isFeedWithheld.value = feed !== undefined && isWithheld(feed);
 }
 
 /**

@@ -10,6 +10,8 @@
  * @property {string} preview         the last message in one line; empty where there is none
  * @property {number} at              milliseconds: the later of its last update and its last message
  * @property {number} unread
+ * @property {string} owner           who began it; empty where nobody is known
+ * @property {string[]} members       with whom the owner shares it
  */
 
 import { short } from "../format.js";
@@ -116,6 +118,11 @@ export class SessionList {
     return true;
   }
 
+  /** One may not see a session any more; it may come back. @param {string} id */
+  drop(id) {
+    this.#entries.delete(id);
+  }
+
   /** @param {string} id */
   read(id) {
     this.current = id;
@@ -141,6 +148,8 @@ export class SessionList {
       preview: known?.preview ?? "",
       at: Math.max(known?.at ?? 0, updatedAt),
       unread,
+      owner: String(session.created_by ?? known?.owner ?? ""),
+      members: Array.isArray(session.members) ? session.members.map(String) : (known?.members ?? []),
       updatedAt,
     });
   }

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { computed, effect, signal } from "../vendor/preact.js";
 import { onEvents, onGap } from "./events.js";
 import { session as kept } from "./kept.js";
-import { compareCursors, connection } from "./link.js";
+import { compareCursors, connection, isFeedWithheld } from "./link.js";
 import { isMe } from "./me.js";
 import { Rates, makerOf } from "./rates.js";
 import { SessionList } from "./sessions.js";
@@ -60,6 +60,17 @@ export function hide(id, isHidden) {
   if (isHidden) now.add(id);
   else now.delete(id);
   hidden.value = now;
+}
+
+/** Have a session off the list that one may not see any more. @param {string} id */
+export function withdrawn(id) {
+  sessions.drop(id);
+  sessionsVersion.value += 1;
+}
+
+/** An event of the session that is open, for who is shown no feed. @param {import("./events.js").MeshEvent} event */
+export function heard(event) {
+  if (isFeedWithheld.peek() && sessions.apply(event, false)) sessionsVersion.value += 1;
 }
 
 /** @param {string} id  the session that is read now; empty for none */
@@ -130,5 +141,8 @@ onGap(() => {
 effect(() => {
   if (connection.value.name === "connected") loadNeeded();
 });
+
+// Who is shown no feed hears of no session that others share: it is there when they look again.
+addEventListener("visibilitychange", () => document.visibilityState === "visible" && isFeedWithheld.peek() && void loadSessions());
 
 addEventListener("pagehide", () => kept.write("unread", sessions.unread));

@@ -15,14 +15,12 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from daena_mesh import Mesh
+from tests.support.axe import AXE, violations
 from tests.support.running_mesh import RunningMesh
-from tests.support.tracked import ROOT
 from tests.support.windows import live, window
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-AXE = ROOT / "tests" / "sdk" / "node_modules" / "axe-core" / "axe.min.js"
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 MOST_BYTES = 120_000
 PHONE: ViewportSize = {"width": 390, "height": 844}
 WIDE: ViewportSize = {"width": 1440, "height": 900}
@@ -110,26 +108,17 @@ async def test_nobody_is_kept_out(
         await page.add_script_tag(path=AXE)
         for address in await rooms(page):
             await enter(page, address)
-            wrong += await _violations(page, address)
+            wrong += await violations(page, address)
         await page.locator("#room").focus()
         await page.keyboard.press("?")
         await expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
-        wrong += await _violations(page, "?")
+        wrong += await violations(page, "?")
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("dialog")).to_have_count(0)
         await page.get_by_role("button", name="Say who you are").click()
         await expect(page.get_by_label("Your name")).to_be_visible()
-        wrong += await _violations(page, "you")
+        wrong += await violations(page, "you")
     assert wrong == [], json.dumps(wrong, indent=1)
-
-
-async def _violations(page: Page, where: str) -> list[Any]:
-    found: list[Any] = await page.evaluate(
-        """async (tags) => (await axe.run(document, { runOnly: tags })).violations
-            .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary: why }) => [id, html.slice(0, 200), why]))""",
-        WCAG,
-    )
-    return [[where, *each] for each in found]
 
 
 @pytest.mark.promise("P-PAGE-10")

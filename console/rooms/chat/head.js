@@ -5,7 +5,8 @@ import { hue } from "../../format.js";
 import { useShortcuts } from "../../keys.js";
 import { Icon } from "../../parts/icons.js";
 import { go, href } from "../../router.js";
-import { isMe } from "../../store/me.js";
+import { Lazy } from "../../parts/states.js";
+import { isMe, told } from "../../store/me.js";
 import { listed } from "../../store/world.js";
 import { toast } from "../../toasts.js";
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
@@ -59,11 +60,12 @@ function Rename({ id, title, end }) {
   `;
 }
 
-/** @param {{ open: import("./open-chat.js").Open, id: string, title: string, scope: string, isThere: boolean }} props */
-export function Head({ open, id, title, scope, isThere }) {
+/** @param {{ open: import("./open-chat.js").Open, id: string, title: string, scope: string, session: import("../../store/sessions.js").Entry | undefined }} props */
+export function Head({ open, id, title, scope, session }) {
   const [renaming, setRenaming] = useState(false);
-  useEffect(() => setRenaming(false), [id]);
-  const canChange = isThere && open.state === "open" && open.id === id;
+  const [sharing, setSharing] = useState(false);
+  useEffect(() => (setRenaming(false), setSharing(false)), [id]);
+  const canChange = session && open.state === "open" && open.id === id;
   const tool = `icon-button${id ? "" : " absent"}`;
   const drop = () => {
     remove({ id, title }, { undone: () => go(href("chat", [id])) });
@@ -79,9 +81,11 @@ export function Head({ open, id, title, scope, isThere }) {
       ${scope && html`<span class="scope">${scope}</span>`}
       <span class="spacer"></span>
         <${Here} here=${open.id === id ? open.here : new Map()} />
+        ${session?.owner && !told.value.open && isMe(session.owner) && html`<button type="button" class=${tool} aria-label="Share session" title="Share" aria-haspopup="dialog" disabled=${!canChange} onClick=${() => setSharing(true)}><${Icon} name="share" /></button>`}
         <button type="button" class=${tool} aria-label="Rename session" title="Rename (F2)" disabled=${!canChange} onClick=${() => setRenaming(true)}><${Icon} name="edit" /></button>
         <button type="button" class=${tool} aria-label="Delete session" title="Delete" disabled=${!canChange} onClick=${drop}><${Icon} name="trash" /></button>
         <button type="button" class="icon-button aside-switch" aria-label="What goes on" title="What goes on" aria-pressed=${isAsideOpen.value} onClick=${() => setAside(!isAsideOpen.peek())}><${Icon} name="panel" /></button>
+        ${sharing && session && html`<${Lazy} load=${() => import("./share.js")} session=${session} end=${() => setSharing(false)} />`}
     </header>
   `;
 }

@@ -6,9 +6,9 @@ import { inFrame } from "../../frame.js";
 import { go, href } from "../../router.js";
 import { onEvents } from "../../store/events.js";
 import { session as kept } from "../../store/kept.js";
-import { compareCursors, connection, follow, mesh } from "../../store/link.js";
+import { compareCursors, connection, follow, isWithheld, mesh } from "../../store/link.js";
 import { sender } from "../../store/me.js";
-import { listed, sessions } from "../../store/world.js";
+import { heard, listed, sessions, withdrawn } from "../../store/world.js";
 import { computed, effect, signal } from "../../vendor/preact.js";
 
 /** @typedef {import("../../../sdk/js/conversation.js").Item} Item */
@@ -24,7 +24,7 @@ const TYPING_EVERY_MS = 3_000;
  * @property {{ close(): void } | null} following
  * @property {number} readAt           when its messages were read, in milliseconds
  * @property {string | null} next      where older messages go on
- * @property {"new" | "loading" | "open" | "absent" | "unread" | "gone"} state
+ * @property {"new" | "loading" | "open" | "absent" | "unread" | "gone" | "foreign"} state
  * @property {string} problem          why it is unread
  * @property {number} fresh            how many messages were unread when it was opened
  * @property {string} newFrom          key of the first of these
@@ -108,6 +108,7 @@ export const again = () => read(mine.id);
 /** @param {api.ApiError} error */
 function missing({ status, message }) {
   if (status === 410) return gone();
+  if (status === 403) return gone("foreign");
   if (status === 404) {
     mine.state = "absent";
     follows(mine, undefined);
@@ -128,9 +129,11 @@ function follows(now, since) {
     if (isOurs && mine === now) void read(now.id);
   });
   following.on("session.deleted", () => mine === now && gone());
+  following.on("state", (state) => mine === now && isWithheld(state) && gone("foreign"));
   following.on("*", (event) => {
     if (event.event_type === "chat.message") keepUnsent(now.id, String(event.payload?.message_id ?? ""));
     if (now.conversation.apply(event)) changed();
+    heard(event);
   });
 }
 
@@ -153,9 +156,11 @@ export async function earlier() {
   }
 }
 
-function gone() {
+/** It was deleted, or one does not belong to it (any more). @param {"gone" | "foreign"} [state] */
+function gone(state = "gone") {
   mine.following?.close();
-  mine = { ...fresh(mine.id), state: "gone" };
+  mine = { ...fresh(mine.id), state };
+  withdrawn(mine.id);
   changed();
 }
 

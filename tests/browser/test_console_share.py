@@ -1,0 +1,160 @@
+"""Who owns a session shares it on the page, and no longer: two people with tokens that allow nothing else."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from daena_mesh.tokens import Claims, Rights, mint
+from tests.support.axe import AXE, violations
+from tests.support.running_mesh import RunningMesh
+from tests.support.windows import live
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(120),
+    pytest.mark.promise("P-PAGE-12"),
+]
+
+KEY = "a key of tests, of thirty-two bytes"
+SECRET = "The boat is hidden in the reeds."
+
+
+class People:
+    """Opens windows for people, each in a browser profile of their own."""
+
+    def __init__(self, browser: Browser, url: str, stack: AsyncExitStack) -> None:
+        self._browser = browser
+        self._url = url
+        self._stack = stack
+
+    async def enter(self, user: str, address: str = "", *, write: tuple[str, ...] = (), **options: Any) -> Page:
+        """Open a window for ``user``, who may read nothing but the sessions they belong to."""
+        context: BrowserContext = await self._browser.new_context(**options)
+        self._stack.push_async_callback(context.close)
+        shown = mint(Claims(sub=user, exp=time.time() + 600, mesh=Rights((), write)), KEY.encode())
+        cookie = {"name": "mesh_token", "value": shown, "url": self._url, "httpOnly": True, "sameSite": "Strict"}
+        await context.add_cookies([cookie])  # type: ignore[list-item]
+        page = await context.new_page()
+        page.set_default_timeout(30_000)
+        await page.goto(f"{self._url}/{address}")
+        await live(page)
+        return page
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def people(browser: Browser, up: RunningMesh) -> AsyncIterator[People]:
+    async with AsyncExitStack() as stack:
+        yield People(browser, up.url, stack)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
+    async with RunningMesh(tmp_path_factory.mktemp("mesh"), MESH_TOKEN_KEY=KEY) as up:
+        yield up
+
+
+async def begin(page: Page, title: str) -> str:
+    """Begin a session, say something in it, and give its address."""
+    await page.get_by_role("button", name="New session").click()
+    await page.get_by_label("Title of the new session").fill(title)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#chat-title")).to_have_text(title)
+    await say(page, SECRET)
+    return page.url.partition("/#/")[2]
+
+
+async def say(page: Page, text: str) -> None:
+    await page.fill("#composer-text", text)
+    await page.press("#composer-text", "Enter")
+
+
+async def test_a_session_is_shared_and_shared_no_longer(people: People) -> None:
+    ada = await people.enter("ada", write=("session.*.created",))
+    address = await begin(ada, "Boats")
+    bob = await people.enter("bob", f"#/{address}")
+    foreign = bob.get_by_role("heading", name="This session is not shared with you")
+    await expect(foreign).to_be_visible()
+
+    await ada.get_by_role("button", name="Share session").click()
+    sheet = ada.get_by_role("dialog", name="Share “Boats”")
+    await expect(sheet.get_by_label("Name, as in their token")).to_be_focused()
+    for name, problem in (("", "Type the name"), ("ada", "yours already")):
+        await sheet.get_by_label("Name, as in their token").fill(name)
+        await ada.keyboard.press("Enter")
+        await expect(sheet.get_by_role("alert")).to_contain_text(problem)
+    await sheet.get_by_label("Name, as in their token").fill("bob")
+    await ada.keyboard.press("Enter")
+    await expect(sheet.get_by_role("list", name="Members")).to_contain_text("bob")
+    await expect(sheet.get_by_role("status")).to_contain_text("bob can see all of it now")
+
+    await bob.get_by_role("button", name="Try again").click()
+    await expect(bob.locator("#messages")).to_contain_text(SECRET)
+    await expect(bob.locator("#session-list")).to_contain_text("Boats")
+    await expect(bob.get_by_role("button", name="Share session")).to_have_count(0)
+    await say(bob, "Good.")
+    await expect(ada.locator("#messages")).to_contain_text("Good.")
+
+    await sheet.get_by_role("button", name="Remove bob").click()
+    await expect(sheet.get_by_text("Nobody but you.")).to_be_visible()
+    await expect(foreign).to_be_visible()
+    await expect(bob.get_by_text(SECRET)).to_have_count(0)
+    await expect(bob.locator("#session-list")).not_to_contain_text("Boats")
+    await expect(bob.locator("#composer-text")).to_be_disabled()
+    await expect(bob.locator("#status")).to_have_attribute("data-state", "connected")
+    await expect(bob.get_by_role("dialog")).to_have_count(0)
+    await ada.keyboard.press("Escape")
+    await expect(sheet).to_have_count(0)
+    await say(ada, "Gone.")
+    await expect(ada.locator("#messages")).to_contain_text("Gone.")
+
+
+async def test_what_the_mesh_refuses_is_told_and_can_be_tried_again(people: People) -> None:
+    ada = await people.enter("ada", write=("session.*.created",))
+    await begin(ada, "Sails")
+    await ada.get_by_role("button", name="Share session").click()
+    sheet = ada.get_by_role("dialog", name="Share “Sails”")
+    box = sheet.get_by_label("Name, as in their token")
+    await ada.route("**/members", lambda route: route.abort())
+    await box.fill("bob")
+    await ada.keyboard.press("Enter")
+    await expect(sheet.get_by_role("alert")).to_have_text("Not changed. The mesh does not answer.")
+    await ada.unroute("**/members")
+    await expect(box).to_have_value("bob")
+    await ada.keyboard.press("Enter")
+    await expect(sheet.get_by_role("button", name="Remove bob")).to_be_visible()
+    await expect(sheet.get_by_role("alert")).to_be_empty()
+
+
+@pytest.mark.promise("P-PAGE-9")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_sheet_keeps_nobody_out(people: People, scheme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("run npm ci --prefix tests/sdk to run this test")
+    ada = await people.enter("ada", write=("session.*.created",), color_scheme=scheme, bypass_csp=True)
+    await begin(ada, "Oars")
+    await ada.get_by_role("button", name="Share session").click()
+    sheet = ada.get_by_role("dialog", name="Share “Oars”")
+    await sheet.get_by_label("Name, as in their token").fill("bob")
+    await ada.keyboard.press("Enter")
+    await expect(sheet.get_by_role("button", name="Remove bob")).to_be_enabled()
+    await expect(sheet.get_by_role("status")).not_to_be_empty()
+    await ada.keyboard.press("Enter")
+    await expect(sheet.get_by_role("alert")).to_contain_text("Type the name")
+    await ada.add_script_tag(path=AXE)
+    wrong = await violations(ada, "share")
+    assert wrong == [], json.dumps(wrong, indent=1)
+
+
+async def test_who_may_see_no_feed_is_told_so_and_asked_for_no_token(people: People) -> None:
+    eve = await people.enter("eve", "#/activity")
+    await expect(eve.get_by_text("Your token shows you the sessions that you belong to")).to_be_visible()
+    await expect(eve.get_by_role("dialog")).to_have_count(0)
