@@ -74,6 +74,12 @@ class ResponseTransport(asyncio.Transport):
         self._size = 0
         self.close()
 
+    def end(self) -> None:
+        """The response has ended, or its client is gone."""
+        if self._link is not None:
+            self._link.connection_lost(None)
+            self._link = None
+
     async def run(self, send: Send) -> None:
         """Send until it is closed."""
         while True:
@@ -124,6 +130,10 @@ class EventStream(Link):
             self._closing = True
             self.transport.close()
 
+    def _let_go(self) -> None:
+        super()._let_go()
+        del self.reader
+
 
 class EventStreamResponse(Response):
     """The response that goes on until its client or its edge ends it."""
@@ -140,13 +150,13 @@ class EventStreamResponse(Response):
         """Serve it."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         transport = ResponseTransport(scope.get("client"))
-        link = self._enter(transport)
+        self._enter(transport)
         gone = asyncio.create_task(_end_when_gone(receive, transport))
         try:
             await transport.run(send)
         finally:
             gone.cancel()
-            link.connection_lost(None)
+            transport.end()
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
 

@@ -175,6 +175,11 @@ class Link(asyncio.BaseProtocol):
         self._host.lost(self)
         for callback in self._on_lost or ():
             callback()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget what points back here: the collector looks for cycles rarely, and until then they take room."""
+        self._on_lost = None
 
     def when_lost(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` when the connection is gone, at once if it is."""

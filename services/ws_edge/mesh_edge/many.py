@@ -195,6 +195,10 @@ class ManySocket(WebSocket):
             self._leave(name)
         super().leave()
 
+    def _let_go(self) -> None:
+        super()._let_go()
+        self._readers.clear()
+
     def _unsubscribe(self, text: str) -> None:
         try:
             name = _unsubscribe(text).topic

@@ -78,6 +78,7 @@ class HandoverProtocol(WebSocketsSansIOProtocol):
         connections, transport = cast("set[object]", self.connections), self.transport
         socket = self._socket = take(transport, connections)
         connections.discard(self)
+        del self.scope["extensions"][HAND_OVER]  # which points back here, as `Link` forgets what does
         self.disconnected = True
         self.transport = _Given()  # type: ignore[assignment]
         while not self.queue.empty():  # what the client said before it was let in

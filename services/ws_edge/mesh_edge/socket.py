@@ -127,6 +127,10 @@ class WebSocket(Link, asyncio.Protocol):
         else:
             self.send(renewed_frame(self.visitor.user or "", self.visitor.until))
 
+    def _let_go(self) -> None:
+        super()._let_go()
+        self._conversation = None
+
     def text_received(self, text: str) -> None:
         """A message that was read before the hand-over."""
         self._take([Text(text)])
@@ -151,6 +155,10 @@ class Socket(WebSocket):
     def readers(self) -> tuple[Reader]:
         """The only one."""
         return (self.reader,)
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        del self.reader
 
 
 def _has_close(data: bytes) -> bool:

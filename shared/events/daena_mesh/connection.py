@@ -413,28 +413,20 @@ class Connection:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply | None] = loop.create_future()
-        tokens: list[bytes] = []
-        again: asyncio.TimerHandle | None = None
 
         def give(reply: Reply | None) -> None:
             if not answer.done():
                 answer.set_result(reply)
 
-        def ask() -> None:
-            nonlocal again
-            if not answer.done():  # also when the connection is lost
-                tokens.append(self.ask(subject, body, give, headers))
-                if is_repeatable and self.is_clustered:
-                    again = loop.call_later(_AGAIN_S, ask)
-
-        ask()
+        tokens = [self.ask(subject, body, give, headers)]
         timer = loop.call_later(timeout_s, give, None)
         try:
+            if is_repeatable and self.is_clustered:
+                while not (await asyncio.wait({answer}, timeout=_AGAIN_S))[0]:  # it is done when the connection is lost
+                    tokens.append(self.ask(subject, body, give, headers))
             reply = await answer
         finally:
             timer.cancel()
-            if again is not None:
-                again.cancel()
             for token in tokens:
                 self.stop_asking(token)
         if reply is None:

@@ -209,7 +209,6 @@ class StreamReader:
         messages: list[Stored] = []
         pending = stand = 0
         heard = loop.time()
-        timer: asyncio.TimerHandle
 
         def give(reply: Reply | None) -> None:
             nonlocal pending, stand, heard
@@ -227,21 +226,13 @@ class StreamReader:
                 messages.append(read[0])
                 pending = read[1]
 
-        def silent() -> None:
-            nonlocal timer
-            if ended.done():
-                return
-            if loop.time() - heard >= _BATCH_SILENCE_S:
-                ended.set_exception(MeshUnavailable(f"no replica of stream {stream} answers"))
-            else:
-                timer = loop.call_later(_BATCH_SILENCE_S, silent)
-
         token = self.connection.ask(*self._address("DIRECT.GET", stream, request), give)
-        timer = loop.call_later(_BATCH_SILENCE_S, silent)
         try:
+            while not (await asyncio.wait({ended}, timeout=_BATCH_SILENCE_S))[0]:
+                if loop.time() - heard >= _BATCH_SILENCE_S:
+                    raise MeshUnavailable(f"no replica of stream {stream} answers")
             await ended
         finally:
-            timer.cancel()
             self.connection.stop_asking(token)
         return Newest(messages, pending, stand)
 
