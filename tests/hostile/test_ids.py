@@ -36,6 +36,7 @@ PIECES = [
         "x" * 65,
         "x" * 5_000,
         "PUB a 1\r\n",
+        "\n",  # `$` of a regular expression matches before it
         "<script>",
         "'",
         '"',
@@ -151,7 +152,9 @@ async def test_the_api_refuses_each(nats_server: NatsServer) -> None:
             is_another = body is None and not ident.strip("./").strip()  # a path without an id is one of another kind
             status, said = await ask(api.app, method, path, body)
             statuses[status] += 1
-            assert is_another or status in {400, 404, 405, 422}, (method, path[:200], said[:200])
+            # A path with a slash in it leads elsewhere, and half a pair of surrogates is no JSON.
+            wanted = {400, 404, 405, 422} if "/" in ident else {400, 422} if "\ud800" in ident else {422}
+            assert is_another or status in wanted, (method, path[:200], said[:200])
         assert statuses.total() == COUNT
         assert statuses[422] > COUNT // 4
         assert await api.mesh.log.head(RECORDS, [">"]) == before
