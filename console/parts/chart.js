@@ -8,6 +8,15 @@ import { html, useEffect, useRef, useState } from "../vendor/preact.js";
  * @property {string} colour  the name of a custom property, such as `--accent`
  */
 
+/** As long a time as a chart shows at least, or else its first points would stand at one and the same second. */
+const SHORTEST_S = 30;
+
+/** From when to when it shows; where it has no points yet, until now. @param {any} _ @param {number | null} from @param {number | null} to */
+function spanOf(_, from, to) {
+  const end = to ?? Date.now() / 1000;
+  return [Math.min(from ?? end, end - SHORTEST_S), end];
+}
+
 /** @type {Promise<any> | undefined} */
 let drawing;
 
@@ -58,7 +67,7 @@ export function Chart({ title, unit, lines, data, height = 150 }) {
           legend: { show: false },
           cursor: { y: false, points: { size: 6 } },
           padding: [8, 14, 0, 0],
-          scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, most > 0 ? most * 1.15 : 1] } },
+          scales: { x: { range: spanOf }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, most > 0 ? most * 1.15 : 1] } },
           axes: [
             { ...axis, size: 26, space: 90, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => new Date(each * 1000).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" })) },
             { ...axis, size: 44, space: 34, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(figure) },

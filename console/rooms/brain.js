@@ -46,6 +46,16 @@ onGap(() => {
 /** @type {Record<string, string>} */
 const SAYS = { latency_ms: "list of models", first_token_ms: "first token" };
 
+/** @type {Record<string, string>} by the last word of a figure's name */
+const UNITS = { mib: "MiB", ms: "ms", s: "s" };
+
+/** A figure with its unit behind it: `memory mib` of 2048 is `memory`, 2,048 MiB. @param {string} name @param {string} value */
+function withUnit(name, value) {
+  const [, what, unit] = /^(.+) (mib|ms|s)$/.exec(name) ?? [];
+  const number = Number(value);
+  return what && Number.isFinite(number) ? [what, `${number.toLocaleString()} ${UNITS[unit]}`] : [name, value];
+}
+
 /** @param {{ brain: import("./brain/history.js").Brain }} props */
 function Card({ brain }) {
   const waits = ["first_token_ms", "latency_ms"].filter((name) => brain.figures.has(name));
@@ -60,7 +70,7 @@ function Card({ brain }) {
       <dl class="figures">
         ${brain.model && html`<div><dt>model</dt><dd>${brain.model}</dd></div>`}
         ${brain.server && html`<div><dt>server</dt><dd>${brain.server}</dd></div>`}
-        ${brain.facts.filter(([name]) => ![...waits, ...shares].includes(name.replaceAll(" ", "_"))).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+        ${brain.facts.filter(([name]) => ![...waits, ...shares].includes(name.replaceAll(" ", "_"))).map(([name, value]) => withUnit(name, value)).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
       </dl>
       ${brain.models.length > 1 && html`<p class="models"><span>It has</span>${brain.models.map((model) => html`<code key=${model} data-asked=${model === brain.model}>${model}</code>`)}</p>`}
       <footer>told <${Time} at=${brain.at} /></footer>

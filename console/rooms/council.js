@@ -108,7 +108,7 @@ export default function Council({ path }) {
       ${!loaded && !problem && items.length === 0 && html`<${Loading} label="Loading councils" />`}
       ${loaded &&
       items.length === 0 &&
-      html`<${Empty} title="No proposals yet"><p>What councils propose and decide shows here as it comes: <code>emit_council_update("board", …)</code></p><//>`}
+      html`<${Empty} title="No proposals yet"><p>What councils propose and decide shows here as it comes:</p><code>mesh emit council.board.update '{"update": {"proposal": "Meet at noon"}}'</code><//>`}
       <div class="minutes" tabindex="0" role="group" aria-label="Minutes">
         <ol ref=${list} aria-label="Proposals and decisions, newest first">${items.map((item) => html`<${Card} key=${item.council + item.kind + item.key} item=${item} named=${councils.length > 1} />`)}</ol>
         ${more && items.length > 0 && html`<button type="button" class="button" disabled=${loading} onClick=${() => load({ older: true })}>Older</button>`}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ def _place(number: int, passage: Passage, wanted: Sequence[str]) -> str:
     """Where a passage speaks of what is wanted, and what it says there."""
     lines = passage.text.split("\n")
     begin = best_line(lines, wanted)
-    quoted = "\n".join(line.rstrip() for line in lines[begin : begin + _LINES]).strip("\n")
+    quoted = textwrap.dedent("\n".join(line.rstrip() for line in lines[begin : begin + _LINES])).strip("\n")
     if len(quoted) > _CHARS:
         quoted = quoted[:_CHARS].rpartition(" ")[0] + " …"
     fence = "````" if "```" in quoted else "```"

@@ -30,6 +30,11 @@ def test_a_long_line_is_cut() -> None:
     assert text.endswith(" …\n```")
 
 
+def test_what_stands_far_inside_is_quoted_from_its_beginning() -> None:
+    text = reply("word", [Hit(Passage("a.py", 1, "        word\n            of it"), 1.0)], SHELF)
+    assert text.endswith("\n```python\nword\n    of it\n```")
+
+
 def test_what_has_a_fence_itself_is_quoted_in_a_longer_one() -> None:
     text = reply("word", [Hit(Passage("a.py", 1, "word\n```\nx"), 1.0)], SHELF)
     assert text.endswith("\n````python\nword\n```\nx\n````")
