@@ -155,7 +155,9 @@ class Door(asyncio.Protocol):
             return  # it has gone meanwhile
         try:
             self._visitor = edge.gate.authorize(request.knock, request.follow.name, time.time())
-            self._request = request = request._replace(follow=edge.gate.shown(self._visitor, request.follow))
+            follow = edge.gate.shown(self._visitor, request.follow)
+            if follow is not request.follow:
+                self._request = request = request._replace(follow=follow)
             edge.gate.last_look(request.knock, self._visitor)
         except Silent:
             self._request = None

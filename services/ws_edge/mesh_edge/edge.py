@@ -242,9 +242,11 @@ class Edge:
     def welcome(self, link: Link, *, visitor: Visitor = NOBODY, metadata: dict[str, Any] | None = None) -> None:
         """Keep a connection alive from now on, and know who it is."""
         link.metadata = metadata
-        link.visitor = self._visitors.setdefault(visitor, visitor)  # a few serve thousands
-        if len(self._visitors) > 1_000:
-            self._visitors.clear()
+        if visitor.user is None:  # a few serve thousands; no two tokens make the same one
+            visitor = self._visitors.setdefault(visitor, visitor)
+            if len(self._visitors) > 1_000:
+                self._visitors.clear()
+        link.visitor = visitor
         self._wheel[hash(link) // 16 % _SLOTS][link] = None
         self._expiry.add(link)
 

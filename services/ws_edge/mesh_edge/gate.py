@@ -160,13 +160,13 @@ class Gate:
         if not token and self._awaits_tokens:
             raise Silent
         examined = self._examine(self.keyring, token, at)
-        read = examined.claims.mesh.read
-        may_read: tuple[str, ...] | None = read
+        rights = examined.claims.mesh
+        may_read: tuple[str, ...] | None = rights.read
         if topic is not None:
-            granted = topic.granted(read)
-            if granted is None:
+            if rights.may_read(topic.patterns):
+                may_read = None
+            elif topic.granted(rights.read) is None:
                 raise Denied(closing.FORBIDDEN)
-            may_read = None if granted is topic else read
         return _visitor(examined, may_read, user_agent, knock.forwarded)
 
     @staticmethod

@@ -78,6 +78,6 @@ def accepting(key: str, protocol: str | None, more: Iterable[tuple[bytes, bytes]
     chosen = b"" if protocol is None else b"sec-websocket-protocol: %b\r\n" % protocol.encode()
     return b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n%b%b%b\r\n" % (
         b"Sec-WebSocket-Accept: %b\r\n" % accept,
-        b"".join(b"%b: %b\r\n" % header for header in more),
+        b"".join([b"%b: %b\r\n" % header for header in more]),
         chosen,
     )

@@ -11,6 +11,10 @@ from weakref import WeakKeyDictionary
 TURN_S = 0.01
 """How long a turn of the event loop may be busy with those who come."""
 
+REST_S = 0.004
+"""How long nobody is let in after those who came before: who comes meanwhile is let in together with others, while code
+and data are still in the processor's caches (docs/experiments/connect.md)."""
+
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = WeakKeyDictionary()
 
@@ -23,13 +27,14 @@ def turnstile_of(loop: asyncio.AbstractEventLoop) -> Turnstile:
 
 
 class Turnstile:
-    """Calls back in the order of coming, for a while in each turn of the event loop."""
+    """Calls back in the order of coming, for a while in each turn of the event loop, and rests behind the last."""
 
-    __slots__ = ("_line",)
+    __slots__ = ("_line", "_rests_until")
 
     def __init__(self) -> None:
         """Nobody stands in line."""
         self._line: deque[Callable[[], object]] = deque()
+        self._rests_until = 0.0
 
     def line_up(self, go: Callable[[], object]) -> None:
         """Call ``go`` when it is its turn.
@@ -38,7 +43,11 @@ class Turnstile:
         nobody else has a turn before that.
         """
         if not self._line:
-            asyncio.get_running_loop().call_soon(self._turn)
+            loop = asyncio.get_running_loop()
+            if self._rests_until > loop.time():
+                loop.call_at(self._rests_until, self._turn)
+            else:
+                loop.call_soon(self._turn)
         self._line.append(go)
 
     async def turn(self) -> None:
@@ -66,5 +75,8 @@ class Turnstile:
             line.popleft()
             raise
         finally:
+            loop = asyncio.get_running_loop()
             if line:
-                asyncio.get_running_loop().call_soon(self._turn)
+                loop.call_soon(self._turn)
+            else:
+                self._rests_until = loop.time() + REST_S

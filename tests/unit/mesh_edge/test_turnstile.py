@@ -51,6 +51,25 @@ async def test_who_comes_while_others_pass_stands_behind_them() -> None:
     assert passed == ["first", "second", "third"]
 
 
+async def test_who_comes_close_behind_others_waits_for_company_and_who_comes_alone_does_not() -> None:
+    gate, passed, loop = Turnstile(), list[float](), asyncio.get_running_loop()
+
+    def go() -> None:
+        passed.append(loop.time())
+
+    gate.line_up(go)
+    await asyncio.sleep(0)
+    assert len(passed) == 1
+    for _ in range(3):
+        gate.line_up(go)
+    await eventually(lambda: len(passed) == 4)
+    assert passed[1] - passed[0] > turnstile.REST_S / 2  # timers of loops are coarse
+    await eventually(lambda: loop.time() > passed[3] + 2 * turnstile.REST_S)
+    gate.line_up(go)
+    await asyncio.sleep(0)
+    assert len(passed) == 5
+
+
 async def test_one_who_stumbles_holds_up_nobody() -> None:
     gate, passed, told = Turnstile(), list[int](), list[object]()
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["exception"]))
