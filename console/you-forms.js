@@ -2,12 +2,13 @@
 
 import * as api from "./api.js";
 import { call, loadMe, ownName, told } from "./store/me.js";
-import { html, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { isRefused } from "./you.js";
 
 /** @param {{ close: () => void }} props */
 function NameForm({ close }) {
   const box = useRef(/** @type {any} */ (null));
+  useEffect(() => box.current.focus(), []);
   const save = (/** @type {Event} */ event) => {
     event.preventDefault();
     const before = ownName.peek();
@@ -32,6 +33,7 @@ function TokenForm({ close }) {
   const [{ busy, problem }, setAsked] = useState({ busy: false, problem: "" });
   const { user, expiresAt } = told.value;
   const refused = isRefused();
+  useEffect(() => box.current.focus(), []);
   const enter = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const token = box.current.value.trim();
@@ -58,7 +60,7 @@ function TokenForm({ close }) {
       <p>
         ${user && !refused
           ? html`You are <b>${user}</b>${expiresAt > 0 && `, until ${new Date(expiresAt).toLocaleString()}`}. A fresh token prolongs it.`
-          : "This mesh asks who you are. Paste the token that you were given; whoever runs the mesh makes one with mesh token."}
+          : html`This mesh asks who you are. Paste the token that you were given; whoever runs the mesh makes one with <code>mesh token</code>.`}
       </p>
       <label for="token">Token</label>
       <input ref=${box} id="token" type="password" autocomplete="off" spellcheck="false" readonly=${busy} aria-invalid=${problem ? "true" : undefined} aria-describedby="token-problem" />

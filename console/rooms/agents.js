@@ -4,6 +4,7 @@ import { useRoving } from "../parts/roving.js";
 import { useNow } from "../parts/clock.js";
 import { Empty, Loading, Problem } from "../parts/states.js";
 import { session } from "../store/kept.js";
+import { told } from "../store/me.js";
 import { agents, atWork, loadState, rates, state, stateAsked, tasks } from "../store/world.js";
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { Card } from "./agents/card.js";
@@ -60,7 +61,7 @@ export default function Agents({ path }) {
         </header>
         ${all.length === 0 && problem && html`<${Problem} title="The agents could not be read" text=${problem} retry=${loadState} />`}
         ${!problem && !loaded && html`<${Loading} label="Loading agents" />`}
-        ${all.length === 0 && loaded && html`<${Empty} title="No agents yet"><p>An agent shows here from its first heartbeat on. <code>mesh demo</code> brings two, and <code>docs/agents.md</code> says how to write one.</p><//>`}
+        ${all.length === 0 && loaded && html`<${Empty} title="No agents yet"><p>An agent shows here from its first heartbeat on. ${told.value.open ? html`<code>mesh demo</code> brings two, and <code>docs/agents.md</code> says how to write one.` : "There is none that your token shows."}</p><//>`}
         ${all.length > 0 && shown.length === 0 && html`<${Empty} title="No agent fits"><button type="button" class="button" onClick=${() => seek({ filter: "", words: "" })}>Show all</button><//>`}
         ${shown.length > 0 && (loaded || problem) && html`<ul id="agent-list" ref=${list} class="cards">
           ${shown.map(

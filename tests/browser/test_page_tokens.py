@@ -93,6 +93,7 @@ async def test_a_token_is_entered_and_renewed_on_the_page(browser: Browser, mesh
     await page.goto(f"{mesh.url}/#/tasks")
     sheet = page.get_by_role("dialog", name="Sign in")
     await expect(sheet).to_be_visible(timeout=WITHIN_MS)
+    await expect(sheet.get_by_label("Token")).to_be_focused()
     await sheet.get_by_label("Token").fill("not.a.token")
     await page.keyboard.press("Enter")
     await expect(sheet.get_by_role("alert")).not_to_be_empty()

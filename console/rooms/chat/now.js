@@ -6,6 +6,7 @@ import { Badge, Bar } from "../../parts/small.js";
 import { href } from "../../router.js";
 import { onEvents } from "../../store/events.js";
 import { local } from "../../store/kept.js";
+import { told } from "../../store/me.js";
 import { agents, sessions, sessionsVersion, stateAsked, tasks } from "../../store/world.js";
 import { html, signal } from "../../vendor/preact.js";
 
@@ -78,7 +79,7 @@ export function Now() {
             `,
           )}
         </ul>
-        ${loaded && there.length === 0 && html`<p class="note">No agent is here. <code>mesh demo</code> brings some.</p>`}
+        ${loaded && there.length === 0 && html`<p class="note">${told.value.open ? html`No agent is here. <code>mesh demo</code> brings some.` : "No agent is here that you may see."}</p>`}
       </section>
       <section aria-labelledby="now-tasks">
         <h3 id="now-tasks"><a href=${href("tasks")}>Tasks</a><span class="count">${open.length || ""}</span></h3>
