@@ -37,8 +37,8 @@ def survey(at: float, *, deliveries: int, stored: int) -> Survey:
     return Survey(at, [edge], {"RECORDS": records, "SIGNALS": None}, Server("n1", "2.15.1", "c"))
 
 
-def shown(now: Survey, before: Survey | None) -> str:
-    console = Console(file=io.StringIO(), width=120)
+def shown(now: Survey, before: Survey | None, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(screen(now, before))
     told: str = console.file.getvalue()  # type: ignore[attr-defined] # that it is a StringIO
     return told
@@ -53,6 +53,12 @@ def test_it_shows_rates_what_is_full_who_leads_and_what_is_missing() -> None:
     assert "nobody answers for SIGNALS" in told
     (records,) = [line for line in told.splitlines() if "RECORDS" in line]
     assert records.split()[1:3] == ["10", "30"]
+
+
+def test_it_is_whole_in_a_terminal_of_80_columns() -> None:
+    told = shown(survey(12, deliveries=5_000, stored=30), survey(10, deliveries=1_000, stored=10), width=80)
+    assert told.count("VERSION") == 3
+    assert all(head in told for head in ("SUBJECTS", "OLDEST", "COPIES", "11-27 00:00"))
 
 
 def test_one_look_knows_no_rates_and_names_of_strangers_are_escaped() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,6 +15,9 @@ from mesh_api.survey import Survey, Surveys
 from mesh_cli.emit import WAIT_S
 from mesh_cli.top.screen import screen
 
+_FILE_COLUMNS = 120
+"""Of what goes into a file or a ticket, where nothing has to be cut."""
+
 
 async def top(*, nats_url: str | None, every_s: float, once: bool) -> int:
     """Draw until the process is interrupted, or ``once``, after two looks, since rates need two.
@@ -22,6 +26,8 @@ async def top(*, nats_url: str | None, every_s: float, once: bool) -> int:
         MeshError: no NATS.
     """
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _FILE_COLUMNS
     async with Mesh.connect(nats_url, name="mesh-top", wait_s=WAIT_S) as mesh:
         surveys = Surveys(mesh)
         if once:

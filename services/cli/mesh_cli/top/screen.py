@@ -109,8 +109,8 @@ def _nodes(nodes: Iterable[Node]) -> Table:
 
 
 def _table(first: str, *others: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    table.add_column(first, min_width=14, no_wrap=True, overflow="ellipsis")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0, header_style="dim")  # whole in 80 columns
+    table.add_column(first, min_width=12, no_wrap=True, overflow="ellipsis")
     for name in others:
         table.add_column(name, justify="right", min_width=7, no_wrap=True, overflow="ellipsis")
     return table
