@@ -30,7 +30,7 @@ class NamedSocket extends WebSocket {
 
 export const mesh = open({ base: BASE, WebSocket: /** @type {any} */ (NamedSocket) });
 
-/** @type {Map<string, ConnectionState & { until: number }>} by what is followed */
+/** @type {Map<string, ConnectionState & { until: number, withheld: boolean }>} by what is followed */
 const states = new Map();
 
 /**
@@ -47,12 +47,11 @@ export const isFeedWithheld = signal(false);
 export const isWithheld = ({ state }) => state === "failed" && mesh.state.state === "connected";
 
 function judge() {
-  const allowed = [...states.values()].filter((each) => !isWithheld(each));
+  const allowed = [...states.values()].filter(({ withheld }) => !withheld);
   const [worst] = allowed.sort((a, b) => WORST_FIRST.indexOf(nameOf(a)) - WORST_FIRST.indexOf(nameOf(b)));
   const now = worst ?? (states.size && { ...mesh.state, until: 0 });
   if (now) connection.value = { ...now, name: nameOf(now) };
-  const feed = states.get("events");
-  isFeedWithheld.value = feed !== undefined && isWithheld(feed);
+  isFeedWithheld.value = Boolean(states.get("events")?.withheld);
 }
 
 /**
@@ -62,7 +61,7 @@ function judge() {
  * @param {ConnectionState | null} state  null where it is no longer of interest
  */
 export function stands(name, state) {
-  if (state) states.set(name, { ...state, until: Date.now() + (state.retryInMs ?? 0) });
+  if (state) states.set(name, { ...state, until: Date.now() + (state.retryInMs ?? 0), withheld: isWithheld(state) });
   else states.delete(name);
   judge();
 }

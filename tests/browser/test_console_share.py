@@ -154,7 +154,42 @@ async def test_the_sheet_keeps_nobody_out(people: People, scheme: str) -> None:
     assert wrong == [], json.dumps(wrong, indent=1)
 
 
+async def test_what_was_shared_meanwhile_is_in_the_list_when_one_looks_again(people: People) -> None:
+    ada = await people.enter("ada", write=("session.*.created",))
+    await begin(ada, "Nets")
+    bob = await people.enter("bob")
+    await expect(bob.get_by_role("heading", name="What should the agents work on?")).to_be_visible()
+    await ada.get_by_role("button", name="Share session").click()
+    sheet = ada.get_by_role("dialog", name="Share “Nets”")
+    await sheet.get_by_label("Name, as in their token").fill("bob")
+    await ada.keyboard.press("Enter")
+    await expect(sheet.get_by_role("status")).not_to_be_empty()
+    await expect(bob.locator("#session-list")).not_to_contain_text("Nets")
+    await bob.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
+    await bob.get_by_role("link", name="Nets").click()
+    await expect(bob.locator("#messages")).to_contain_text(SECRET)
+
+
 async def test_who_may_see_no_feed_is_told_so_and_asked_for_no_token(people: People) -> None:
     eve = await people.enter("eve", "#/activity")
     await expect(eve.get_by_text("Your token shows you the sessions that you belong to")).to_be_visible()
     await expect(eve.get_by_role("dialog")).to_have_count(0)
+
+
+async def test_they_are_asked_for_no_token_either_when_the_mesh_comes_back(people: People, up: RunningMesh) -> None:
+    ada = await people.enter("ada", write=("session.*.created",))
+    await begin(ada, "Ropes")
+    await ada.evaluate(
+        """() => {
+            window.were = new Set();
+            const look = () => window.were.add(document.querySelector("dialog[open]") ? "asked" : document.querySelector("#status").dataset.state);
+            new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
+        }"""
+    )
+    await up.restart()
+    await live(ada)
+    await say(ada, "Back.")
+    await expect(ada.locator("#messages")).to_contain_text("Back.")
+    were = set(await ada.evaluate("[...window.were]"))
+    assert "recovering" in were
+    assert not were & {"asked", "failed"}
