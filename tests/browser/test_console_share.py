@@ -182,7 +182,8 @@ async def test_they_are_asked_for_no_token_either_when_the_mesh_comes_back(peopl
     await ada.evaluate(
         """() => {
             window.were = new Set();
-            const look = () => window.were.add(document.querySelector("dialog[open]") ? "asked" : document.querySelector("#status").dataset.state);
+            const state = () => document.querySelector("#status").dataset.state;
+            const look = () => window.were.add(document.querySelector("dialog[open]") ? "asked" : state());
             new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
         }"""
     )
