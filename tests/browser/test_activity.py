@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -16,6 +14,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from daena_mesh import Mesh
 from daena_mesh.connection import header_block
+from tests.support.main_thread import watched
 from tests.support.minute import SECONDS
 from tests.support.rooms import enter
 from tests.support.running_mesh import RunningMesh
@@ -34,25 +33,6 @@ _SCROLL = """(place) => {
     box.scrollTop = box.scrollHeight * place;
     return new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)));
 }"""
-
-
-@asynccontextmanager
-async def watched(browser: Browser, page: Page) -> AsyncIterator[dict[str, float]]:
-    """Measure the tasks of a page's thread in a block: the longest by its own time, ``cpu_ms``, and by the clock.
-
-    Whatever else this machine does at the time makes tasks long by the clock alone.
-    """
-    found: dict[str, float] = {}
-    await browser.start_tracing(page=page, categories=["toplevel", "__metadata"])
-    try:
-        yield found
-    finally:
-        trace = json.loads(await browser.stop_tracing())["traceEvents"]
-    main = {(e["pid"], e["tid"]) for e in trace if e["name"] == "thread_name" and e["args"]["name"] == "CrRendererMain"}
-    tasks = [e for e in trace if e.get("ph") == "X" and "RunTask" in e["name"] and (e["pid"], e["tid"]) in main]
-    found["tasks"] = len(tasks)
-    found["cpu_ms"] = max(e.get("tdur", 0) for e in tasks) / 1_000
-    found["clock_ms"] = max(e["dur"] for e in tasks) / 1_000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
