@@ -2,6 +2,7 @@
 # `make up ARGS="--port 9000"` hands arguments on, and so does `make test ARGS="tests/unit -k cursors"`.
 
 # Tests mostly wait for servers, so two files at a time suit two cores; WORKERS=0 runs them in one process.
+# tests/support/together.py says what stays together, and what begins first.
 
 BIN = .venv/bin
 ARGS =
@@ -23,7 +24,7 @@ install: ## install into .venv what requirements.lock pins
 
 test: lint ## install, lint, and run every test
 	@echo "pytest: started"
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=10 --durations-min=1 $(ARGS) 2>&1
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations=10 --durations-min=1 $(ARGS) 2>&1
 
 minute: install ## in Chromium for a whole minute each: 500 events a second, a tab asleep, a network that is cut
 	@WHOLE_MINUTE=1 exec $(BIN)/python -m pytest -m minute -rP $(ARGS) tests/browser 2>&1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from hypothesis import settings
+from xdist.remote import Producer
 
 from daena_mesh.embedded import NatsServer
 from tests.support.real_parties import (
@@ -20,6 +21,7 @@ from tests.support.real_parties import (
     pytest_runtest_makereport,
 )
 from tests.support.running_mesh import RunningMesh
+from tests.support.together import Together, turn_of
 
 __all__ = [
     "chromium",
@@ -77,17 +79,14 @@ async def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         yield mesh
 
 
-ALONE = ("browser", "chaos", "deploy/test_proxies.py", "fault/test_isolated.py")
-"""What comes into being of networks here makes Chromium end what it is loading (ERR_NETWORK_CHANGED)."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what lasts longest."""
+    items.sort(key=lambda item: turn_of(item.path.relative_to(Path(__file__).parent)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
     """Keep each file in one process, and in one and the same those that would disturb each other."""
-    here = Path(__file__).parent
-    for item in items:
-        path = item.path.relative_to(here).as_posix()
-        group = "networks and browsers" if path.startswith(ALONE) else path
-        item.add_marker(pytest.mark.xdist_group(group))
+    return Together(config, log)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

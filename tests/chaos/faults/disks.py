@@ -6,16 +6,10 @@ import asyncio
 import signal
 from dataclasses import dataclass
 
-from tests.chaos.disks import Disks
 from tests.chaos.faults.fault import Fault, Scene
-from tests.chaos.faults.nodes import nodes
+from tests.chaos.faults.nodes import NODES, nodes
 
 DISKS = frozenset({"disks"})
-
-
-def _disks(scene: Scene) -> Disks:
-    assert scene.stage.disks is not None
-    return scene.stage.disks
 
 
 @dataclass
@@ -25,16 +19,16 @@ class CutPower(Fault):
     which: str = "leader"
     hold_s: float = 2.0
     needs: frozenset[str] = DISKS
-    holds: frozenset[str] = frozenset({"nodes"})
+    holds: frozenset[str] = NODES
 
     async def strike(self, scene: Scene) -> None:
         """Cut."""
         self.said = await nodes(scene, self.which)
         for name in self.said:
             scene.stage.signal(name, signal.SIGSTOP)
-        await asyncio.gather(*(asyncio.to_thread(_disks(scene).photograph, name) for name in self.said))
+        await asyncio.gather(*(asyncio.to_thread(scene.disks.photograph, name) for name in self.said))
         await asyncio.gather(*map(scene.stage.crash, self.said))
-        await asyncio.gather(*(asyncio.to_thread(_disks(scene).replace, name) for name in self.said))
+        await asyncio.gather(*(asyncio.to_thread(scene.disks.replace, name) for name in self.said))
 
     async def lift(self, scene: Scene) -> None:
         """Power is back."""
@@ -48,16 +42,16 @@ class FillDisk(Fault):
     which: str = "leader"
     hold_s: float = 10.0
     needs: frozenset[str] = DISKS
-    holds: frozenset[str] = frozenset({"nodes"})
+    holds: frozenset[str] = NODES
 
     async def strike(self, scene: Scene) -> None:
         """Fill."""
         self.said = await nodes(scene, self.which)
-        await asyncio.gather(*(asyncio.to_thread(_disks(scene).fill, name) for name in self.said))
+        await asyncio.gather(*(asyncio.to_thread(scene.disks.fill, name) for name in self.said))
 
     async def lift(self, scene: Scene) -> None:
         """Empty. A server that found no room has given up JetStream, until it is restarted."""
         for name in self.said:
-            _disks(scene).empty(name)
+            scene.disks.empty(name)
             await scene.stage.node(name).stop()
         await asyncio.gather(*(scene.stage.node(name).start() for name in self.said))

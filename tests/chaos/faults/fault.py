@@ -10,6 +10,8 @@ from tests.chaos.clocks import can_step_clocks
 from tests.chaos.stage import Stage
 
 if TYPE_CHECKING:
+    from tests.chaos.disks import Disks
+    from tests.chaos.network import Network
     from tests.chaos.spectators import Spectators
 
 
@@ -20,6 +22,18 @@ class Scene:
     stage: Stage
     spectators: Spectators
     chance: random.Random
+
+    @property
+    def disks(self) -> Disks:
+        """Those of a stage that has them; a fault says so in ``needs``."""
+        assert self.stage.disks is not None
+        return self.stage.disks
+
+    @property
+    def network(self) -> Network:
+        """That of a stage that has one; a fault says so in ``needs``."""
+        assert self.stage.network is not None
+        return self.stage.network
 
 
 @dataclass

@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tests.chaos.faults.fault import Fault, Scene
-from tests.chaos.faults.nodes import nodes
-from tests.chaos.network import Network
+from tests.chaos.faults.nodes import NODES, nodes
+from tests.chaos.faults.services import SERVICES
 from tests.chaos.stage import NODE_NAMES
 
 NETWORK = frozenset({"network"})
-
-
-def _network(scene: Scene) -> Network:
-    assert scene.stage.network is not None
-    return scene.stage.network
 
 
 @dataclass
@@ -24,16 +19,16 @@ class CutNode(Fault):
     which: str = "leader"
     hold_s: float = 20.0
     needs: frozenset[str] = NETWORK
-    holds: frozenset[str] = frozenset({"nodes"})
+    holds: frozenset[str] = NODES
 
     async def strike(self, scene: Scene) -> None:
         """Cut."""
         self.said = await nodes(scene, self.which)
-        _network(scene).cut(self.said[0])
+        scene.network.cut(self.said[0])
 
     async def lift(self, scene: Scene) -> None:
         """Join."""
-        _network(scene).join(self.said[0])
+        scene.network.join(self.said[0])
 
 
 @dataclass
@@ -43,18 +38,18 @@ class CutFromPeers(Fault):
     which: str = "leader"
     hold_s: float = 20.0
     needs: frozenset[str] = NETWORK
-    holds: frozenset[str] = frozenset({"nodes"})
+    holds: frozenset[str] = NODES
 
     async def strike(self, scene: Scene) -> None:
         """Cut."""
         self.said = await nodes(scene, self.which)
         for peer in self._peers():
-            _network(scene).cut_between(self.said[0], peer)
+            scene.network.cut_between(self.said[0], peer)
 
     async def lift(self, scene: Scene) -> None:
         """Join."""
         for peer in self._peers():
-            _network(scene).join_between(self.said[0], peer)
+            scene.network.join_between(self.said[0], peer)
 
     def _peers(self) -> list[str]:
         return [name for name in NODE_NAMES if name != self.said[0]]
@@ -66,7 +61,7 @@ class CutFromNode(Fault):
 
     hold_s: float = 20.0
     needs: frozenset[str] = NETWORK
-    holds: frozenset[str] = frozenset({"services"})
+    holds: frozenset[str] = SERVICES
     pairs: list[tuple[str, str]] = field(default_factory=list)
 
     async def strike(self, scene: Scene) -> None:
@@ -75,12 +70,12 @@ class CutFromNode(Fault):
         node = await scene.stage.node_of(edge)
         self.said = [edge, f"from {node}"]
         self.pairs = [(edge, node)]
-        _network(scene).cut_between(edge, node)
+        scene.network.cut_between(edge, node)
 
     async def lift(self, scene: Scene) -> None:
         """Join."""
         for edge, node in self.pairs:
-            _network(scene).join_between(edge, node)
+            scene.network.join_between(edge, node)
 
 
 @dataclass
@@ -90,13 +85,13 @@ class CutService(Fault):
     kind: str = "api"
     hold_s: float = 15.0
     needs: frozenset[str] = NETWORK
-    holds: frozenset[str] = frozenset({"services"})
+    holds: frozenset[str] = SERVICES
 
     async def strike(self, scene: Scene) -> None:
         """Cut."""
         self.said = [scene.chance.choice([n for n in scene.stage.cluster.children if n.startswith(self.kind)])]
-        _network(scene).cut(self.said[0])
+        scene.network.cut(self.said[0])
 
     async def lift(self, scene: Scene) -> None:
         """Join."""
-        _network(scene).join(self.said[0])
+        scene.network.join(self.said[0])
