@@ -141,13 +141,16 @@ class Connection:
             raise self.unavailable()
         return self._client
 
+    @property
+    def _places(self) -> str:
+        """Where NATS is, for people."""
+        return ", ".join(map(_without_secret, self._urls))
+
     def unavailable(self) -> MeshUnavailable:
         """The error that says why there is no connection."""
         if self.is_closed:
             return MeshUnavailable("the connection to NATS was closed")
-        return MeshUnavailable(
-            f"NATS at {', '.join(map(_without_secret, self._urls))} is not reachable: {self._reason}"
-        )
+        return MeshUnavailable(f"NATS at {self._places} is not reachable: {self._reason}")
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait until NATS answers and every `on_up` ran.
@@ -211,7 +214,8 @@ class Connection:
             return
         self._state, self._reason = state, reason
         self._tried.set()
-        _log.log(logging.WARNING if state == "degraded" else logging.INFO, "%s: %s %s", self.name, state, reason)
+        level = logging.WARNING if state == "degraded" else logging.INFO
+        _log.log(level, "%s: %s, NATS at %s%s", self.name, state, self._places, f": {reason}" if reason else "")
         for callback in tuple(self._watchers):
             try:
                 callback(state)
