@@ -61,7 +61,7 @@ sbom: install ## write dist/sbom.json: what is installed, as CycloneDX
 	@echo "dist/sbom.json"
 
 # Needs the network. ARGS=--offline compares the pins with the oldest versions that are accepted, and asks nobody.
-audit: install ## ask a data base of known holes about what requirements.lock pins
+audit: install ## ask a database of known vulnerabilities about what requirements.lock pins
 	@$(BIN)/python -m scripts.audit $(ARGS) 2>&1
 
 # Keeps what is pinned unless UPGRADE=--upgrade. Needs uv, the one tool that resolves for all platforms at once.

@@ -1,4 +1,4 @@
-"""`make audit`: asks a data base of known holes (OSV) about all that requirements.lock pins, and the nats-server in it.
+"""`make audit`: asks a database of known vulnerabilities (OSV) about requirements.lock, and the nats-server in it.
 
 One question for all of them. A package that is known to have a hole is asked about as well: where that is not told of,
 the answer is worth nothing, and it says so. Exit codes: 0 nothing is known, 1 something is, 3 nobody could be asked.
@@ -91,16 +91,16 @@ def main(arguments: Sequence[str], *, url: str = URL, lock: Path = LOCK) -> int:
         print(f"audit: {finding.seen}")
     is_old = any(finding.level == "problem" for finding in findings)
     if "--offline" in arguments:
-        print("audit: no data base of known holes was asked (--offline)")
+        print("audit: no database of known vulnerabilities was asked (--offline)")
         return int(is_old)
     try:
         holes = ask(pins, url)
     except NotAsked as why:
-        print(f"audit: NOT AUDITED, no data base of known holes can be asked from here: {why}")
+        print(f"audit: NOT AUDITED, no database of known vulnerabilities can be asked from here: {why}")
         return 1 if is_old else 3
     for pin, ids in holes.items():
         print(f"audit: {pin.name} {pin.version}: {', '.join(ids)}")
-    print(f"audit: {len(pins)} packages, {len(holes)} with known holes")
+    print(f"audit: {len(pins)} packages, {len(holes)} with known vulnerabilities")
     return int(bool(holes) or is_old)
 
 

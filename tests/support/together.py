@@ -9,7 +9,13 @@ from xdist.scheduler import LoadScopeScheduling
 ALONE = ("browser/", "chaos/", "deploy/test_proxies.py", "fault/test_isolated.py")
 """What comes into being of networks here makes Chromium end what it is loading (ERR_NETWORK_CHANGED)."""
 
-LONG = ("soak/", "hostile/test_openapi.py", "integration/test_cluster_dev.py", "integration/test_adapters.py")
+LONG = (
+    "soak/",
+    "hostile/test_openapi.py",
+    "integration/test_adapters.py",
+    "integration/test_bench.py",
+    "integration/test_cluster_dev.py",
+)
 """Each of these lasts for about a minute or two, mostly in a single test."""
 
 

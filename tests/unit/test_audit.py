@@ -76,7 +76,7 @@ def test_nothing_known_is_fine_where_holes_are_known_at_all(lock: Path, capsys: 
     asked: list[Any] = []
     with answering({"results": [{}, {}, {}, {}, KNOWN]}, asked) as url:
         assert main([], url=url, lock=lock) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "audit: 4 packages, 0 with known holes"
+    assert capsys.readouterr().out.splitlines()[-1] == "audit: 4 packages, 0 with known vulnerabilities"
     names = [(query["package"]["name"], query["version"]) for query in asked[0]["queries"]]
     assert names == [(pin.name, pin.version) for pin in [*PINS, CANARY]]
 
@@ -104,7 +104,7 @@ def test_who_knows_of_no_hole_at_all_is_not_believed(
 
 def test_nobody_there_is_said_clearly(lock: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], url="http://127.0.0.1:9/", lock=lock) == 3
-    assert "audit: NOT AUDITED, no data base of known holes can be asked from here" in capsys.readouterr().out
+    assert "audit: NOT AUDITED, no database of known vulnerabilities can be asked from here" in capsys.readouterr().out
     assert main(["--offline"], url="http://127.0.0.1:9/", lock=lock) == 0
 
 

@@ -1,4 +1,4 @@
-"""What is installed here: packages above the known holes of older ones, and the nats-server that was pinned."""
+"""What is installed here: packages past the known vulnerabilities of older ones, and the nats-server that was pinned."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def judge_packages(found: Mapping[str, str]) -> list[Finding]:
     for name, version in found.items():
         if version and numbers(_three(version)) < LEAST[name]:
             least = ".".join(map(str, LEAST[name]))
-            mend = f"older ones have known holes: `pip install '{name}>={least}'`"
+            mend = f"older ones have known vulnerabilities: `pip install '{name}>={least}'`"
             findings.append(problem("packages", f"{name} {version} is older than {least}", mend))
     if not findings:
         seen = ", ".join(f"{name} {version}" for name, version in found.items() if version)
-        findings.append(fine("packages", f"above the known holes: {seen or 'none of them is installed'}"))
+        findings.append(fine("packages", f"past the known vulnerabilities: {seen or 'none of them is installed'}"))
     return findings
 
 
