@@ -1,4 +1,4 @@
-"""What is installed here: packages past the known vulnerabilities of older ones, and the nats-server that was pinned."""
+"""What is installed here: packages past the known vulnerabilities of older ones; the nats-server that was pinned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packages above the known vulnerabilities, and a nats-server that nobody has changed."""
+"""Packages past the known vulnerabilities, and a nats-server that nobody has changed."""
 
 from __future__ import annotations
 
