@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daena_mesh.ids import uuid7
 from daena_mesh.presence import Noted, Roster, Step, Watch, read_noted, settle, since_of, union, untold
@@ -91,8 +92,8 @@ def test_an_edge_that_was_taken_for_dead_tells_of_its_users_anew() -> None:
 
 def test_the_id_of_what_is_told_is_that_of_the_stay() -> None:
     step = Step("presence.join", "ada", "a", 1)
-    assert step.event_id("t") == step._replace(present=5).event_id("t")
-    others = [step._replace(event_type="presence.leave"), step._replace(who="bob"), step._replace(life="b")]
+    assert step.event_id("t") == replace(step, present=5).event_id("t")
+    others = [replace(step, event_type="presence.leave"), replace(step, who="bob"), replace(step, life="b")]
     assert len({step.event_id("t"), step.event_id("u"), *(other.event_id("t") for other in others)}) == 5
 
 
