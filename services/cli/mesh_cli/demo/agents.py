@@ -23,7 +23,7 @@ from mesh_cli.demo.reader import Reader
 from mesh_cli.demo.replies import reply, tokens_of
 
 QUESTION = "What is a cursor?"
-_TOKEN_S = 0.02
+_TOKEN_S = 0.03
 _LOAD_EVERY_S = 5.0
 
 
