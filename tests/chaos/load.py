@@ -39,6 +39,8 @@ class Amounts:
         signals: agents that tell what they do, twice a second each.
         spoken: chats that are written to through the API, ten times a second each.
         asked: chats in which an agent is asked, twice a second each.
+        again: of how many events of agents one is published twice under its id, as by somebody whose acknowledgement
+            did not arrive; 0: of none. A stream that is deleted in between has it twice.
     """
 
     clients: int = 2_000
@@ -47,6 +49,7 @@ class Amounts:
     signals: int = 20
     spoken: int = 4
     asked: int = 2
+    again: int = 0
 
 
 class Stall(NamedTuple):
@@ -158,7 +161,9 @@ class Load:
 
         async def store(number: int) -> None:
             payload = {"session_id": session, "sender": "agent", "content": str(number)}
-            await self._until_stored(lambda: mesh.publish(subject, payload, event_id=f"{session}-{number}"))
+            is_repeated = self.amounts.again > 0 and number % self.amounts.again == 0
+            for _ in range(2 if is_repeated else 1):
+                await self._until_stored(lambda: mesh.publish(subject, payload, event_id=f"{session}-{number}"))
 
         await asyncio.sleep(period_s * turn / self.amounts.sessions)
         await self._keep_on(subject, period_s, store, self.stalls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ async def test_nothing_acknowledged_is_lost_doubled_or_reordered(tmp_path: Path)
     by_name = {fault.name: fault for fault in all_faults()}
     acts = [[by_name[name]] for name in SHORT]
     async with within(200):
-        outcome = await perform(tmp_path, acts, SMALL, seed=1, tell=print)
+        outcome = await perform(tmp_path, acts, replace(SMALL, again=5), seed=1, tell=print)
     assert outcome.findings == []
     assert outcome.refused == []
     assert [act.name for act in outcome.acts] == list(SHORT)
