@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -29,6 +30,12 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
 def up(shared_mesh: RunningMesh) -> RunningMesh:
     """Give `mesh up` and its page; ``mesh`` is a connection to it."""
     return shared_mesh
+
+
+@pytest.fixture
+def session() -> str:
+    """Give the id of a session of the test's own."""
+    return f"s-{uuid.uuid4().hex[:8]}"
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -20,11 +20,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 LINKS = "[a](javascript:alert(1)) [b](data:text/html,x) <javascript:alert(2)> [c](https://example.org/)"
 
 
-@pytest.fixture
-def session() -> str:
-    return f"s-{uuid.uuid4().hex[:8]}"
-
-
 @asynccontextmanager
 async def person(browser: Browser, up: RunningMesh, name: str, session: str) -> AsyncIterator[Page]:
     """A window of somebody who gave themselves a name."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 from playwright.async_api import Page, expect
 
@@ -29,14 +27,9 @@ for (let i = 0; i < 30; i += 1) ws.onmessage(new MessageEvent("message", { data:
 """
 
 
-def a_session() -> str:
-    return f"s-{uuid.uuid4().hex[:8]}"
-
-
 async def test_a_hook_that_comes_back_after_3_s_and_answers_pings(
-    up: RunningMesh, proxy: CuttingProxy, page: Page
+    up: RunningMesh, proxy: CuttingProxy, page: Page, session: str
 ) -> None:
-    session = a_session()
     async with Mesh.connect(up.nats_url) as writer, within(90):
         chat = writer.chat(session)
         await load(page, proxy.url, bundle("hook_page.jsx"), f"#{session}")
@@ -58,8 +51,10 @@ async def test_a_hook_that_comes_back_after_3_s_and_answers_pings(
 
 
 @pytest.mark.promise("P-CLIENT-4")
-async def test_a_plain_event_source_loses_nothing_over_cuts(up: RunningMesh, proxy: CuttingProxy, page: Page) -> None:
-    session, count = a_session(), 120
+async def test_a_plain_event_source_loses_nothing_over_cuts(
+    up: RunningMesh, proxy: CuttingProxy, page: Page, session: str
+) -> None:
+    count = 120
     async with Mesh.connect(up.nats_url) as writer, within(90):
         await load(page, proxy.url, EVENT_SOURCE % session)
         await page.wait_for_function(OPEN)

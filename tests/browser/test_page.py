@@ -55,11 +55,6 @@ async def say(up: RunningMesh, session: str, text: str, **more: Any) -> dict[str
         return said
 
 
-@pytest.fixture
-def session() -> str:
-    return f"s-{uuid.uuid4().hex[:8]}"
-
-
 @pytest.mark.promise("P-PAGE-1")
 async def test_two_windows_see_each_others_messages(browser: Browser, up: RunningMesh) -> None:
     async with window(browser, up.url) as first, window(browser, up.url) as second:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 
 import pytest
 import pytest_asyncio
@@ -62,15 +61,11 @@ async def shown(page: Page, proxy: CuttingProxy, script: str) -> Shown:
     return Shown(page)
 
 
-def a_session() -> str:
-    return f"s-{uuid.uuid4().hex[:8]}"
-
-
 @pytest.mark.promise("P-REACT-1")
 async def test_two_components_of_one_session_follow_it_once_and_leave_nothing(
-    up: RunningMesh, proxy: CuttingProxy, shown: Shown
+    up: RunningMesh, proxy: CuttingProxy, shown: Shown, session: str
 ) -> None:
-    page, session = shown.page, a_session()
+    page = shown.page
     whole = "".join(TOKENS)
     async with Mesh.connect(up.nats_url) as writer, within(90):
         await writer.chat(session).send("Count.", sender="user")
@@ -96,7 +91,7 @@ async def test_two_components_of_one_session_follow_it_once_and_leave_nothing(
         assert await page.evaluate("chats.two.items === chats.three.items && told.renders < 400")
         assert await shown.alive("Chat") == 1
 
-        await shown.show(("chat", a_session(), "other"))
+        await shown.show(("chat", f"{session}-2", "other"))
 
         async def is_followed_no_more() -> bool:
             return f"unsubscribe chat_{session}" in await shown.said()
@@ -118,9 +113,9 @@ async def test_two_components_of_one_session_follow_it_once_and_leave_nothing(
 
 @pytest.mark.promise("P-REACT-1")
 async def test_who_leaves_while_it_reconnects_is_not_followed_by_it(
-    up: RunningMesh, proxy: CuttingProxy, shown: Shown
+    up: RunningMesh, proxy: CuttingProxy, shown: Shown, session: str
 ) -> None:
-    page, session, there = shown.page, a_session(), proxy.port
+    page, there = shown.page, proxy.port
     async with Mesh.connect(up.nats_url) as writer, within(90):
         await writer.chat(session).send("Hello!", sender="user")
         await shown.show(("chat", session, "one"), ("task", "t-none", "task"))

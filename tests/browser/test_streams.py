@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -53,11 +52,6 @@ async def origins(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
 async def mesh(origins: tuple[RunningMesh, RunningMesh]) -> AsyncIterator[Mesh]:
     async with Mesh.connect(origins[0].nats_url) as mesh:
         yield mesh
-
-
-@pytest.fixture
-def session() -> str:
-    return f"s-{uuid.uuid4().hex[:8]}"
 
 
 async def seen(page: Page) -> list[str]:
