@@ -15,10 +15,12 @@ import pytest
 
 from daena_mesh import Mesh
 from daena_mesh.adapters.logging import ActivityHandler
-from daena_mesh.testing import Recorder
+from daena_mesh.testing import Recorder, plugin
 from tests.support.empty_environment import pinned
 from tests.support.markdown import blocks
 from tests.support.tracked import ROOT
+
+mesh = plugin.mesh  # what users have, in place of the one of this folder
 
 ADAPTERS = ROOT / "shared" / "events" / "daena_mesh" / "adapters"
 TESTS = ROOT / "tests" / "adapters"

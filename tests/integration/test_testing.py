@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from daena_mesh import Mesh, MeshError, MeshUnavailable, emit_chat_message, sync
-from daena_mesh.testing import MeshServer, Recorder
+from daena_mesh.testing import MeshServer, Recorder, plugin
 from daena_mesh.testing.api import api
 from tests.support.deadlines import within
 from tests.support.markdown import Block, blocks
@@ -22,6 +22,8 @@ from tests.support.meshes import running
 from tests.support.tracked import ROOT
 
 pytest_plugins = ["pytester"]
+
+mesh = plugin.mesh  # what users have, in place of the one of this folder
 
 DOCUMENT = list(blocks((ROOT / "docs" / "testing.md").read_text(encoding="utf-8")))
 
@@ -96,14 +98,16 @@ async def test_what_is_not_there_after_catching_up_was_not_stored(mesh: Mesh, re
     """There is more than one read from a socket takes."""
     held, padding = threading.Event(), "x" * 8_000
     recorder._background._loop.call_soon_threadsafe(held.wait)  # it reads nothing meanwhile
-    for number in range(100):
-        await mesh.publish("agent.a.activity", {"activity": number, "padding": padding})
-        await mesh.publish("session.s.updated", {"number": number, "padding": padding})
-    mesh.connection.publish("agent.a.activity", b"no event")
-    await mesh.connection.flush()
-    catching_up = asyncio.create_task(recorder.caught_up())
-    await asyncio.sleep(0)
-    held.set()
+    try:
+        for number in range(100):
+            await mesh.publish("agent.a.activity", {"activity": number, "padding": padding})
+            await mesh.publish("session.s.updated", {"number": number, "padding": padding})
+        mesh.connection.publish("agent.a.activity", b"no event")
+        await mesh.connection.flush()
+        catching_up = asyncio.create_task(recorder.caught_up())
+        await asyncio.sleep(0)
+    finally:
+        held.set()
     await catching_up
     assert [event.payload["activity"] for event in recorder.found("agent.activity")] == list(range(100))
     assert [event.payload["number"] for event in recorder.found("session.updated")] == list(range(100))
