@@ -43,6 +43,10 @@ class Track:
         else:
             entries.append(Run(number, number))
 
+    def has(self, number: int) -> bool:
+        """Whether this number came."""
+        return any(entry.first <= number <= entry.last for entry in self.entries if isinstance(entry, Run))
+
     def told(self, reason: str) -> None:
         """A gap was told."""
         self.entries.append(Told(reason))

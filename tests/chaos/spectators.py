@@ -81,14 +81,16 @@ class Spectator(Member):
     def _frame(self, opcode: int, payload: bytes) -> None:
         assert self._transport is not None
         if opcode == 1:
-            self._take(_decode(payload))
+            self.take(payload)
         elif opcode == 8:
             self._crowd.closed[int.from_bytes(payload[:2], "big")] += 1
             self._transport.write(masked(_CLOSE, payload[:2]))
         elif opcode == 9:
             self._transport.write(masked(_PONG, payload))
 
-    def _take(self, frame: _Frame) -> None:
+    def take(self, text: bytes) -> None:
+        """A frame came."""
+        frame = _decode(text)
         if frame.cursor:
             self._event(frame)
         elif frame.event_type == "connection":
@@ -115,15 +117,18 @@ class Spectator(Member):
             self.unfit += 1
             self.cut_off()  # and resume from what it has
             return
-        if known and not _is_newer(frame.cursor, known):
-            self.dropped += 1
-            return
-        self._newest[letter] = frame.cursor
         payload = frame.payload
         number = payload.activity.n if payload.activity is not None else _number(payload.content)
-        if number >= 0 and (track := self.tracks.get(frame.subject)) is not None:
+        track = self.tracks.get(frame.subject) if number >= 0 else None
+        if not known or _is_newer(frame.cursor, known):
+            self._newest[letter] = frame.cursor
+        elif track is None or track.has(number):
+            self.dropped += 1
+            return
+        # Else it is late: the edge learned only now that it missed one on this subject (docs/protocol.md, Once).
+        if track is not None:
             track.saw(number)
-            self.newest_number[frame.subject] = number
+            self.newest_number[frame.subject] = max(number, self.newest_number.get(frame.subject, -1))
             self._crowd.shown += 1
 
 
