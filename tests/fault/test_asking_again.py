@@ -10,10 +10,8 @@ import pytest
 import pytest_asyncio
 
 from daena_mesh.connection import Connection
-from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.nats_config import Membership
-from mesh_cli.cluster.running import HOST, free_ports
+from tests.support.cluster import lone_node
 from tests.support.deadlines import eventually
 
 pytestmark = [pytest.mark.timeout(60)]
@@ -35,10 +33,8 @@ class Leader:
 
 @pytest_asyncio.fixture
 async def connections(tmp_path: Path) -> AsyncIterator[tuple[Connection, Leader]]:
-    route, port = free_ports(2)
-    own = Membership(name="n1", cluster="alone", route_port=route, routes=[f"{HOST}:{route}"])
     async with AsyncExitStack() as stack:
-        nats = await stack.enter_async_context(await NatsServer.start(tmp_path, port=port, membership=own))
+        nats = await stack.enter_async_context(await lone_node(tmp_path, "n1"))
         asking, answering = Connection([nats.url], name="asking"), Connection([nats.url], name="answering")
         for connection in (asking, answering):
             stack.push_async_callback(connection.close)

@@ -11,27 +11,19 @@ from pathlib import Path
 import pytest
 
 from daena_mesh.connection import Connection
-from daena_mesh.embedded import NatsServer
-from daena_mesh.nats_config import Certificate, Membership
 from mesh_cli.cluster.certificates import ensure_certificate
-from mesh_cli.cluster.running import HOST, free_ports
+from mesh_cli.cluster.running import HOST
+from tests.support.cluster import lone_node
 from tests.support.deadlines import eventually, within
 
 pytestmark = [pytest.mark.timeout(120)]
-
-
-async def server(folder: Path, name: str, certificate: Certificate) -> NatsServer:
-    """A server on its own that encrypts."""
-    route, port = free_ports(2)
-    own = Membership(name=name, cluster=name, route_port=route, routes=[f"{HOST}:{route}"], certificate=certificate)
-    return await NatsServer.start(folder / name, port=port, membership=own)
 
 
 async def test_who_freezes_is_left_for_another_soon(tmp_path: Path) -> None:
     certificate = ensure_certificate(tmp_path / "tls", [HOST])
     async with within(100), AsyncExitStack() as stack:
         frozen, other = [
-            await stack.enter_async_context(await server(tmp_path, name, certificate)) for name in ("n1", "n2")
+            await stack.enter_async_context(await lone_node(tmp_path, name, certificate)) for name in ("n1", "n2")
         ]
         authority = str(certificate.authority)
         connection = Connection([frozen.url, other.url], name="test", authority=authority)
@@ -50,7 +42,7 @@ async def test_who_freezes_is_left_for_another_soon(tmp_path: Path) -> None:
 
 async def test_a_server_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     certificate, another = (ensure_certificate(tmp_path / name, [HOST]) for name in ("tls", "another"))
-    async with within(60), await server(tmp_path, "n1", certificate) as ours:
+    async with within(60), await lone_node(tmp_path, "n1", certificate) as ours:
         connection = Connection([ours.url], name="test", authority=str(another.authority))
         connection.start()
         await connection.wait_tried(20)

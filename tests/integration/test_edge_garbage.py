@@ -18,18 +18,12 @@ from mesh_edge.door import Door
 from mesh_edge.link import Link
 from mesh_edge.reader import Reader
 from tests.support.deadlines import eventually
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.event_source import event_source
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TIMES = 5
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(shared_nats: NatsServer) -> AsyncIterator[Mesh]:
-    async with provisioned_mesh(shared_nats.url) as mesh:
-        yield mesh
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["auto", Door], ids=["route", "lean"])

@@ -1,4 +1,4 @@
-"""Three real nats-servers in a cluster on loopback, each of which can be killed and started again."""
+"""Real nats-servers in a cluster on loopback: three, each of which can be killed and started again, or one alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from daena_mesh.embedded import NatsServer
+from daena_mesh.nats_config import Certificate, Membership
 from mesh_cli.cluster.certificates import ensure_certificate
 from mesh_cli.cluster.node import Node
 from mesh_cli.cluster.running import HOST, Cluster, free_ports
@@ -20,6 +22,13 @@ def cluster_topology(folder: Path, *, tls: bool = False) -> Topology:
     """A whole cluster on free ports, with its data in ``folder``."""
     topology = on_loopback(folder, ports=[0] * (APIS + EDGES), nats_ports=free_ports(3 * NODES))
     return replace(topology, certificate=ensure_certificate(folder / "tls", [HOST])) if tls else topology
+
+
+async def lone_node(folder: Path, name: str, certificate: Certificate | None = None) -> NatsServer:
+    """Start a node that is a cluster of its own; it encrypts where it has a certificate."""
+    route, port = free_ports(2)
+    own = Membership(name=name, cluster=name, route_port=route, routes=[f"{HOST}:{route}"], certificate=certificate)
+    return await NatsServer.start(folder / name, port=port, membership=own)
 
 
 async def kill(node: Node) -> None:
