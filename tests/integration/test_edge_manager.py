@@ -8,7 +8,7 @@ import logging
 import os
 import urllib.request
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -144,6 +144,7 @@ async def test_what_is_known_of_each_connection(edge: RunningEdge) -> None:
         assert known["is_behind"] is False
         since, seen = (datetime.fromisoformat(known[key]) for key in ("connected_since", "last_seen"))
         assert since.utcoffset() is not None
+        assert abs(datetime.now(UTC) - since) < timedelta(hours=1), "it is the time of day"
         await client.pong()
         (known,) = edge.edge.manager.connections()
         assert datetime.fromisoformat(known["last_seen"]) >= seen >= since
