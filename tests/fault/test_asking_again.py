@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from daena_mesh.connection import Connection
 from daena_mesh.errors import MeshUnavailable
+from daena_mesh.jetstream import ApiReply, asked
 from tests.support.cluster import lone_node
 from tests.support.deadlines import eventually
 
@@ -28,7 +29,7 @@ class Leader:
     def _hear(self, _subject: bytes, reply: bytes, _headers: bytes, body: bytes) -> None:
         self.heard.append(body)
         if len(self.heard) > 1:
-            self._connection.publish(reply.decode(), b"here")
+            self._connection.publish(reply.decode(), b"{}")
 
 
 @pytest_asyncio.fixture
@@ -49,7 +50,13 @@ async def test_what_may_be_repeated_is_asked_again(connections: tuple[Connection
     asking, leader = connections
     assert asking.is_clustered
     reply = await asking.request("leader", b"who?", timeout_s=20, is_repeatable=True)
-    assert (reply.body, leader.heard) == (b"here", [b"who?", b"who?"])
+    assert (reply.body, leader.heard) == (b"{}", [b"who?", b"who?"])
+
+
+async def test_so_is_what_is_asked_of_jetstream(connections: tuple[Connection, Leader]) -> None:
+    asking, leader = connections
+    reply = await asked(asking, "leader", b"who?", ApiReply, timeout_s=20)
+    assert (reply.error, leader.heard) == (None, [b"who?", b"who?"])
 
 
 async def test_what_may_not_be_repeated_is_asked_once(connections: tuple[Connection, Leader]) -> None:
