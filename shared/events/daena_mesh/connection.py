@@ -31,7 +31,9 @@ _FIRST_DELAY_S = 0.05
 _FIRST_ATTEMPTS = 5
 _MOST_DELAY_S = 2.0
 _CONNECT_TIMEOUT_S = 2
-_PING_INTERVAL_S = 2
+_PING_INTERVAL_S = 1
+_MOST_PINGS = 3
+"""So many may be unanswered: what is cut off is noticed after three to four seconds, before streams have new leaders."""
 _CLOSE_S = 1.0
 _AGAIN_S = 0.5
 _log = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class Connection:
         self.name = name
         self.connects = 0
         self._urls = list(urls)
+        self._passed_over: set[str] = set()
+        """Servers that were alone, since one was good: a second time they are better than nothing."""
         self._find = find
         self._credentials = credentials
         self._renewal = Renewal(credentials) if credentials else None
@@ -283,10 +287,13 @@ class Connection:
             reconnect_time_wait=0,
             connect_timeout=_CONNECT_TIMEOUT_S,
             ping_interval=_PING_INTERVAL_S,
-            max_outstanding_pings=2,
+            max_outstanding_pings=_MOST_PINGS,
             pending_size=-1,
             error_cb=self._note_error,
         )
+        if peers.has_none and len(self._urls) > 1 and url not in self._passed_over:
+            self._passed_over.add(url)
+            raise MeshUnavailable(f"{_without_secret(url)} is alone, without its peers")
         self._tap = transport.tap
         self._urls.extend(uri.geturl() for uri in client.discovered_servers if uri.geturl() not in self._urls)
         self.connects += 1  # before anything is received: who holds an older number knows that it missed something
@@ -297,6 +304,7 @@ class Connection:
         for callback in tuple(self._on_up):
             await callback()
         self._was_ready = True
+        self._passed_over.clear()
         self._ready.set()
         self._change("connected", "")
 

@@ -150,9 +150,9 @@ class NatsConfig:
             f"    name: {_quoted(own.cluster)}",
             f"    listen: {_quoted(f'{_bracketed(self.host)}:{own.route_port}')}",
             f"    routes: [{routes}]",
-            "    # A peer that answers nothing is noticed after six seconds; by default that takes minutes.",
-            "    ping_interval: 2s",
-            "    ping_max: 2",
+            "    # A peer that answers nothing is noticed after four seconds; by default that takes minutes.",
+            "    ping_interval: 1s",
+            "    ping_max: 3",
             *(_tls(own.certificate, "    ") if own.certificate else ()),
             "}",
         ]

@@ -13,6 +13,7 @@ import msgspec
 
 
 class _Info(msgspec.Struct):
+    cluster: str = ""
     connect_urls: Sequence[str] = ()
 
 
@@ -24,14 +25,18 @@ class Peers:
 
     def __init__(self) -> None:
         self._had_some = False
+        self.has_none = False
+        """The server is of a cluster, and tells of nobody but itself. One that may not tell (``no_advertise``) looks
+        the same."""
 
     def are_gone(self, info: bytes) -> bool:
         """Take in the JSON of an INFO, and tell whether all peers went away that there were on this connection."""
         try:
-            known = len(_decode(info).connect_urls)
+            told = _decode(info)
         except msgspec.DecodeError:
             return False
-        if known > 1:
-            self._had_some = True
-            return False
-        return self._had_some
+        has_some = len(told.connect_urls) > 1
+        self.has_none = bool(told.cluster) and not has_some
+        are_gone = self._had_some and not has_some
+        self._had_some = has_some
+        return are_gone

@@ -45,7 +45,7 @@ def test_a_member_of_a_cluster_shows_its_certificate_to_clients_and_peers() -> N
     assert 'server_name: "n1"' in plain
     assert 'listen: "127.0.0.1:6222"' in plain
     assert 'routes: ["nats://127.0.0.1:6222", "nats://127.0.0.1:6223"]' in plain
-    assert "ping_interval: 2s" in plain
+    assert "ping_interval: 1s" in plain
     assert "tls" not in plain
     assert replace(config(), membership=replace(own, certificate=files)).render().count('cert_file: "/c.pem"') == 2
 
