@@ -72,7 +72,7 @@ class Connection:
         self.connects = 0
         self._urls = list(urls)
         self._passed_over: set[str] = set()
-        """Servers that were alone, since one was good: a second time they are better than nothing."""
+        """Servers that were alone, since one was not: a second time they are better than nothing."""
         self._find = find
         self._credentials = credentials
         self._renewal = Renewal(credentials) if credentials else None
@@ -243,6 +243,7 @@ class Connection:
             except Exception as error:  # noqa: BLE001 - whatever happens, the connection comes back
                 _log.exception("%s: connecting failed", self.name)
                 self._reason = str(error)
+            _log.debug("%s: not connected: %s", self.name, self._reason)
             self._ready.clear()
             if self._was_ready or attempt >= _FIRST_ATTEMPTS:  # services start side by side: the first may be early
                 self._change("degraded", self._reason)
@@ -294,6 +295,8 @@ class Connection:
         if peers.has_none and len(self._urls) > 1 and url not in self._passed_over:
             self._passed_over.add(url)
             raise MeshUnavailable(f"{_without_secret(url)} is alone, without its peers")
+        if not peers.has_none:
+            self._passed_over.clear()
         self._tap = transport.tap
         self._urls.extend(uri.geturl() for uri in client.discovered_servers if uri.geturl() not in self._urls)
         self.connects += 1  # before anything is received: who holds an older number knows that it missed something
@@ -304,7 +307,6 @@ class Connection:
         for callback in tuple(self._on_up):
             await callback()
         self._was_ready = True
-        self._passed_over.clear()
         self._ready.set()
         self._change("connected", "")
 

@@ -32,8 +32,8 @@ from daena_mesh.subjects import event_type_of
 
 _ATTEMPT_S = 1.0
 _RETRY_S = 0.05
-_LEADERS_S = 4.0
 _MOST_SILENT_S = 10.0
+"""Whoever leaves a server of a cluster because leaders do not answer waits for longer than choosing them takes."""
 _CONFLICTS = frozenset({10071, 10164})
 _TRY_AGAIN = frozenset({10158, 10008, 10077})
 
@@ -140,7 +140,7 @@ class Log(StreamReader):
 
     async def reconnected(self) -> None:
         """For `Connection.on_up`: learn the epochs, and have followers heal. Raises `MeshUnavailable`."""
-        until = time.monotonic() + _LEADERS_S
+        until = time.monotonic() + _MOST_SILENT_S
         while True:
             try:
                 await self.learn_epochs()
