@@ -39,9 +39,12 @@ def server_of(connection: Connection) -> str:
 
 
 async def test_who_comes_passes_over_a_server_that_is_alone(tmp_path: Path, nats_server: NatsServer) -> None:
-    async with within(60), await lone_node(tmp_path, "n1") as lone:
-        async with connected(lone.url, nats_server.url) as connection:
-            assert server_of(connection) == nats_server.url
+    async with (
+        within(60),
+        await lone_node(tmp_path, "n1") as lone,
+        connected(lone.url, nats_server.url) as connection,
+    ):
+        assert server_of(connection) == nats_server.url
 
 
 async def test_a_server_that_is_alone_is_better_than_none(tmp_path: Path) -> None:
