@@ -3,7 +3,6 @@
 import * as api from "./api.js";
 import { call, loadMe, ownName, told } from "./store/me.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact.js";
-import { isRefused } from "./you.js";
 
 /** @param {{ close: () => void }} props */
 function NameForm({ close }) {
@@ -27,12 +26,11 @@ function NameForm({ close }) {
   `;
 }
 
-/** @param {{ close: () => void }} props */
-function TokenForm({ close }) {
+/** @param {{ refused: boolean, close: () => void }} props  `refused`: there is no token yet that is good */
+function TokenForm({ refused, close }) {
   const box = useRef(/** @type {any} */ (null));
   const [{ busy, problem }, setAsked] = useState({ busy: false, problem: "" });
   const { user, expiresAt } = told.value;
-  const refused = isRefused();
   useEffect(() => box.current.focus(), []);
   const enter = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -73,5 +71,5 @@ function TokenForm({ close }) {
   `;
 }
 
-/** @param {{ close: () => void }} props */
-export default ({ close }) => (told.value.open ? html`<${NameForm} close=${close} />` : html`<${TokenForm} close=${close} />`);
+/** @param {{ refused: boolean, close: () => void }} props */
+export default (props) => html`<${told.value.open ? NameForm : TokenForm} ...${props} />`;

@@ -13,7 +13,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const isYouOpen = signal(false);
 
 /** Whether a token is missing, or no longer good. */
-export const isRefused = () => told.value.refused || (connection.value.name === "failed" && !told.value.open);
+const isRefused = () => told.value.refused || (connection.value.name === "failed" && !told.value.open);
 
 /** Says that a token is about to end. */
 export function Ending() {
@@ -57,7 +57,7 @@ export function You() {
         <h2 id="you-title">${refused ? "Sign in" : "You"}</h2>
         <button type="button" class="text-button" onClick=${close}>Close</button>
       </header>
-      ${isOpen && html`<${Lazy} load=${() => import("./you-forms.js")} close=${close} />`}
+      ${isOpen && html`<${Lazy} load=${() => import("./you-forms.js")} refused=${refused} close=${close} />`}
     </dialog>
   `;
 }

@@ -5,7 +5,6 @@ import { go, href } from "../../router.js";
 import { agents, listed, sessionList } from "../../store/world.js";
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { focusComposer } from "./composer.js";
-import { isNaming } from "./sessions.js";
 
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -16,7 +15,8 @@ function others() {
   return { departments: [...new Set(departments)].sort(), agents: found };
 }
 
-export default function NewSession() {
+/** @param {{ end: () => void }} props */
+export default function NewSession({ end }) {
   const title = useRef(/** @type {any} */ (null));
   const other = useRef(/** @type {any} */ (null));
   const [{ busy, problem }, setAsked] = useState({ busy: false, problem: "" });
@@ -31,7 +31,7 @@ export default function NewSession() {
       const scope = kind ? { scope_type: kind, scope_id: id } : {};
       const { session_id: made, session } = await api.createSession(name, crypto.randomUUID(), scope);
       listed([session]);
-      isNaming.value = false;
+      end();
       go(href("chat", [made]));
       setTimeout(focusComposer, 50);
     } catch (error) {
@@ -48,7 +48,7 @@ export default function NewSession() {
       onSubmit=${create}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
         if (event.key !== "Escape") return;
-        isNaming.value = false;
+        end();
         document.getElementById("new-session-button")?.focus();
       }}
     >

@@ -21,7 +21,7 @@ const SCOPES = /** @type {const} */ ([
 ]);
 
 /** Whether a new session is being named. */
-export const isNaming = signal(false);
+const isNaming = signal(false);
 
 /** What is looked for, and where; kept over a reload. */
 const sought = signal(session.read("sought", { words: "", scope: "" }));
@@ -80,7 +80,7 @@ export function Sessions({ current }) {
         <span id="session-count" class="count" aria-hidden="true">${entries.length ? `${entries.length}${hasOlder.value ? "+" : ""}` : ""}</span>
         <button id="new-session-button" type="button" class="icon-button to-right" aria-label="New session" title="New session (n)" aria-expanded=${isNaming.value} onClick=${() => (isNaming.value = !isNaming.peek())}><${Icon} name="plus" /></button>
       </header>
-      ${isNaming.value && html`<${Lazy} load=${() => import("./new-session.js")} />`}
+      ${isNaming.value && html`<${Lazy} load=${() => import("./new-session.js")} end=${() => (isNaming.value = false)} />`}
       <div class="seek">
         <label class="visually-hidden" for="session-search">Search sessions</label>
         <${Icon} name="search" size=${16} />
