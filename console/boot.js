@@ -1,4 +1,4 @@
-// A classic script in the head, before anything else: the theme, and what to do when the page does not arrive whole.
+// A classic script in the head, before anything else is asked for: the theme, and what to do when the page does not arrive whole.
 (() => {
   const AGAIN_AFTER_MS = 20_000;
   const root = document.documentElement;

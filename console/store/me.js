@@ -8,11 +8,11 @@ import { local } from "./kept.js";
 export const NOBODY = "user";
 
 /**
- * What the mesh says of who asks. `known` is false until it said so; `refused` where it wants a token.
+ * What the mesh says of who asks, and the patterns of subjects that they may read and write. `known` is false until it said so; `refused` where it wants a token.
  *
- * @type {import("../vendor/preact.js").Signal<{ known: boolean, refused: boolean, user: string | null, open: boolean, expiresAt: number }>}
+ * @type {import("../vendor/preact.js").Signal<{ known: boolean, refused: boolean, user: string | null, open: boolean, read: string[], write: string[], expiresAt: number }>}
  */
-export const told = signal({ known: false, refused: false, user: null, open: true, expiresAt: 0 });
+export const told = signal({ known: false, refused: false, user: null, open: true, read: [">"], write: [">"], expiresAt: 0 });
 
 /** The name one gave oneself in this browser. */
 export const ownName = signal(String(local.read("name", "")));
@@ -25,12 +25,22 @@ export const sender = () => name.peek() || NOBODY;
 /** Whether it is oneself who speaks. @param {string} who */
 export const isMe = (who) => who === (name.value || NOBODY);
 
+/** Whether one of these patterns of subjects covers all that another one matches. @param {string[]} patterns @param {string} other  without `>` */
+export function cover(patterns, other) {
+  const its = other.split(".");
+  return patterns.some((pattern) => {
+    const mine = pattern.split(".");
+    const end = mine.at(-1) === ">" ? mine.length - 1 : its.length;
+    return (end < its.length || mine.length === end) && mine.slice(0, end).every((token, index) => token === "*" || token === its[index]);
+  });
+}
+
 /** Ask the mesh who one is. */
 export async function loadMe() {
   try {
-    const { user = null, open = true, expires_at: expires } = await api.me();
+    const { user = null, open = true, read = [], write = [], expires_at: expires } = await api.me();
     const at = typeof expires === "number" ? expires * 1000 : Date.parse(expires ?? "") || 0;
-    told.value = { known: true, refused: false, user, open, expiresAt: at };
+    told.value = { known: true, refused: false, user, open, read, write, expiresAt: at };
   } catch (error) {
     const { status } = /** @type {api.ApiError} */ (error);
     if (status === 401) told.value = { ...told.peek(), known: true, refused: true, open: false };

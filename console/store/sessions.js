@@ -40,6 +40,10 @@ export class SessionList {
   /** @type {Map<string, Entry & { updatedAt: number }>} */
   #entries = new Map();
   #gone = new Set();
+  /** Those that the API has listed once. */
+  #listed = new Set();
+  /** Those of which events told since the list was asked for. */
+  #moved = new Set();
   /** @type {Record<string, number>} */
   #unread;
   /** The session that is open, whose messages are read as they come. */
@@ -90,6 +94,30 @@ export class SessionList {
     }
   }
 
+  /** The list is being asked for: whatever events tell from now on is newer. */
+  asked() {
+    this.#moved.clear();
+  }
+
+  /**
+   * Take over a page of what the API lists: of its newest, where `isFirst`, and with none older, where `isLast`.
+   *
+   * What it listed once, and does not list now among others of its time, is gone: deleted, or not shared any more.
+   *
+   * @param {any[]} sessions
+   * @param {{ isFirst: boolean, isLast: boolean }} page
+   */
+  list(sessions, { isFirst, isLast }) {
+    this.load(sessions);
+    const ids = new Set(sessions.map(({ session_id: id }) => id));
+    const oldest = isLast ? -1 : Math.min(...[...ids].map((id) => this.#entries.get(id)?.at ?? Infinity));
+    for (const id of isFirst ? this.#listed : []) {
+      const isAmongThem = (this.#entries.get(id)?.at ?? -1) > oldest && !this.#moved.has(id) && id !== this.current;
+      if (isAmongThem && !ids.has(id)) this.drop(id);
+    }
+    for (const id of ids) this.#listed.add(id);
+  }
+
   /**
    * Take an event of the feed.
    *
@@ -100,6 +128,7 @@ export class SessionList {
   apply({ event_type: type, payload, timestamp }, news = true) {
     const id = payload?.session_id;
     if (!id || this.#gone.has(id)) return false;
+    this.#moved.add(id);
     if (type === "session.deleted") {
       this.#gone.add(id);
       return this.#entries.delete(id);
@@ -121,6 +150,7 @@ export class SessionList {
   /** One may not see a session any more; it may come back. @param {string} id */
   drop(id) {
     this.#entries.delete(id);
+    this.#listed.delete(id);
   }
 
   /** @param {string} id */

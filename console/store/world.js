@@ -5,10 +5,12 @@ import { computed, effect, signal } from "../vendor/preact.js";
 import { onEvents, onGap } from "./events.js";
 import { session as kept } from "./kept.js";
 import { compareCursors, connection, isFeedWithheld } from "./link.js";
-import { isMe } from "./me.js";
+import { cover, isMe, told } from "./me.js";
 import { Rates, makerOf } from "./rates.js";
 import { SessionList } from "./sessions.js";
 import { MeshState } from "./state.js";
+
+const AGAIN_MS = 5_000;
 
 /** How something that is asked of the API stands: `problem` is empty unless it failed. */
 const asked = () => signal({ loaded: false, loading: false, problem: "" });
@@ -45,8 +47,17 @@ export const atWork = computed(() => {
 /** @type {string | undefined} where older sessions go on */
 let older;
 
-/** @param {unknown} error */
-const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+/**
+ * How it stands once it failed. What the mesh cannot tell at the moment is asked for again.
+ *
+ * @param {{ loaded: boolean }} how
+ * @param {unknown} error
+ */
+function failed({ loaded }, error) {
+  const { status = 0, message = String(error) } = /** @type {api.ApiError} */ (error);
+  if (status >= 500) setTimeout(loadNeeded, AGAIN_MS);
+  return { loaded, loading: false, problem: message };
+}
 
 /** @param {any[]} found  sessions as the API tells them */
 export function listed(found) {
@@ -68,28 +79,34 @@ export function withdrawn(id) {
   sessionsVersion.value += 1;
 }
 
-/** An event of the session that is open, for who is shown no feed. @param {import("./events.js").MeshEvent} event */
+/** Whether the feed tells of every session; else the list alone says which there are. */
+const hearsOfAll = () => !isFeedWithheld.peek() && cover(told.peek().read, "session.*.*");
+
+/** An event of the session that is open, for who hears of it in no other way. @param {import("./events.js").MeshEvent} event */
 export function heard(event) {
-  if (isFeedWithheld.peek() && sessions.apply(event, false)) sessionsVersion.value += 1;
+  if (!hearsOfAll() && sessions.apply(event, false)) sessionsVersion.value += 1;
 }
 
 /** @param {string} id  the session that is read now; empty for none */
 export function reads(id) {
   sessions.read(id);
   sessionsVersion.value += 1;
+  lookAgain();
 }
 
 /** Read the list of sessions, or what is older than it. @param {{ more?: boolean }} [options] */
 export async function loadSessions({ more = false } = {}) {
   sessionsAsked.value = { ...sessionsAsked.peek(), loading: true };
+  sessions.asked();
   try {
     const answer = await api.listSessions({ limit: 200, cursor: more ? older : undefined });
     older = answer.next ?? undefined;
     hasOlder.value = older !== undefined;
-    listed(answer.sessions ?? []);
+    sessions.list(answer.sessions ?? [], { isFirst: !more, isLast: !answer.next });
+    sessionsVersion.value += 1;
     sessionsAsked.value = { loaded: true, loading: false, problem: "" };
   } catch (error) {
-    sessionsAsked.value = { ...sessionsAsked.peek(), loading: false, problem: messageOf(error) };
+    sessionsAsked.value = failed(sessionsAsked.peek(), error);
   }
 }
 
@@ -105,13 +122,19 @@ export async function loadState() {
     state.load(found ?? [], answers.flatMap((answer) => answer.tasks ?? []));
     stateAsked.value = { loaded: true, loading: false, problem: "" };
   } catch (error) {
-    stateAsked.value = { ...stateAsked.peek(), loading: false, problem: messageOf(error) };
+    stateAsked.value = failed(stateAsked.peek(), error);
   }
   stateVersion.value += 1;
 }
 
 /** @param {{ loaded: boolean, loading: boolean, problem: string }} how */
 const isNeeded = ({ loaded, loading, problem }) => !loading && (!loaded || problem !== "");
+
+/** Read the list anew where one does not hear of every session: others share some, and take one off others. */
+function lookAgain() {
+  const { loaded, loading } = sessionsAsked.peek();
+  if (loaded && !loading && !hearsOfAll()) void loadSessions();
+}
 
 function loadNeeded() {
   if (isNeeded(sessionsAsked.peek())) loadSessions();
@@ -142,7 +165,8 @@ effect(() => {
   if (connection.value.name === "connected") loadNeeded();
 });
 
-// Who is shown no feed hears of no session that others share: it is there when they look again.
-addEventListener("visibilitychange", () => document.visibilityState === "visible" && isFeedWithheld.peek() && void loadSessions());
+const isConnected = computed(() => connection.value.name === "connected");
+effect(() => void (isConnected.value && lookAgain()));
+addEventListener("visibilitychange", () => document.visibilityState === "visible" && lookAgain());
 
 addEventListener("pagehide", () => kept.write("unread", sessions.unread));

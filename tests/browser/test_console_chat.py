@@ -167,10 +167,10 @@ async def test_sessions_are_found_renamed_and_deleted_with_a_way_back(
             await expect(row(page, plans)).to_have_count(0)
             await page.goto("about:blank")  # who leaves undoes nothing any more
 
-        async def gone() -> bool:
-            return (await client.get(f"/sessions/{plans}")).status_code == 410
+            async def gone() -> bool:
+                return (await client.get(f"/sessions/{plans}")).status_code == 410
 
-        await eventually(gone, within_s=30)
+            await eventually(gone, within_s=30)  # with the browser goes what it has not sent yet
 
 
 async def test_an_agent_is_asked_from_its_card(browser: Browser, up: RunningMesh) -> None:

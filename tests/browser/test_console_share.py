@@ -36,11 +36,13 @@ class People:
         self._url = url
         self._stack = stack
 
-    async def enter(self, user: str, address: str = "", *, write: tuple[str, ...] = (), **options: Any) -> Page:
-        """Open a window for ``user``, who may read nothing but the sessions they belong to."""
+    async def enter(
+        self, user: str, address: str = "", *, read: tuple[str, ...] = (), write: tuple[str, ...] = (), **options: Any
+    ) -> Page:
+        """Open a window for ``user``, who may do this, and what the owner and the members of a session may."""
         context: BrowserContext = await self._browser.new_context(**options)
         self._stack.push_async_callback(context.close)
-        shown = mint(Claims(sub=user, exp=time.time() + 600, mesh=Rights((), write)), KEY.encode())
+        shown = mint(Claims(sub=user, exp=time.time() + 600, mesh=Rights(read, write)), KEY.encode())
         cookie = {"name": "mesh_token", "value": shown, "url": self._url, "httpOnly": True, "sameSite": "Strict"}
         await context.add_cookies([cookie])  # type: ignore[list-item]
         page = await context.new_page()
@@ -165,8 +167,95 @@ async def test_what_was_shared_meanwhile_is_in_the_list_when_one_looks_again(peo
     await ada.keyboard.press("Enter")
     await expect(sheet.get_by_role("status")).not_to_be_empty()
     await expect(bob.locator("#session-list")).not_to_contain_text("Nets")
-    await bob.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
+    await look_again(bob)
     await bob.get_by_role("link", name="Nets").click()
+    await expect(bob.locator("#messages")).to_contain_text(SECRET)
+
+
+@pytest.mark.parametrize("feed", ["no feed", "a feed of other things"])
+async def test_what_is_shared_no_longer_is_off_the_list_when_one_looks_again(people: People, feed: str) -> None:
+    hooks, lines, sinkers = titles = [f"{title} with {feed}" for title in ("Hooks", "Lines", "Sinkers")]
+    ada = await people.enter("ada", write=("session.*.created",))
+    bob = await people.enter("bob", read=() if feed == "no feed" else ("agent.>", "session.*.created"))
+    listed = bob.locator("#session-list")
+    for title in titles:
+        address = await begin(ada, title)
+        await change_members(ada, title, "Add bob")
+        await bob.goto(bob.url.partition("#")[0] + f"#/{address}")
+        await expect(bob.locator("#messages")).to_contain_text(SECRET)
+        await expect(listed).to_contain_text(title)
+
+    await open_session(ada, hooks)
+    await change_members(ada, hooks, "Remove bob")
+    await expect(listed).to_contain_text(hooks)
+    await open_session(bob, lines)
+    await expect(listed).not_to_contain_text(hooks)
+    await open_session(bob, sinkers)
+    await open_session(ada, lines)
+    await ada.get_by_role("button", name="Delete session").click()
+    await ada.reload()  # who leaves the page undoes nothing any more
+    await live(ada)
+    await expect(ada.locator("#session-list")).not_to_contain_text(lines)
+    await look_again(bob)
+    await expect(listed).not_to_contain_text(lines)
+    await expect(listed).to_contain_text(sinkers)
+    await expect(bob.locator("#messages")).to_contain_text(SECRET)
+
+
+async def open_session(page: Page, title: str) -> None:
+    await page.get_by_role("link", name=title).click()
+    await expect(page.locator("#chat-title")).to_have_text(title)
+
+
+async def change_members(page: Page, title: str, change: str) -> None:
+    """Add somebody to the session that is open, or remove them."""
+    await page.get_by_role("button", name="Share session").click()
+    sheet = page.get_by_role("dialog", name=f"Share “{title}”")
+    if change.startswith("Add "):
+        await sheet.get_by_label("Name, as in their token").fill(change.removeprefix("Add "))
+        await page.keyboard.press("Enter")
+    else:
+        await sheet.get_by_role("button", name=change).click()
+    await expect(sheet.get_by_role("status")).not_to_be_empty()
+    await page.keyboard.press("Escape")
+
+
+async def look_again(page: Page) -> None:
+    """Come back to the window from another tab."""
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
+
+
+async def test_what_was_taken_off_meanwhile_is_off_the_list_when_the_mesh_comes_back(
+    people: People, up: RunningMesh
+) -> None:
+    ada = await people.enter("ada", write=("session.*.created",))
+    await begin(ada, "Floats")
+    await change_members(ada, "Floats", "Add bob")
+    bob = await people.enter("bob")
+    await expect(bob.locator("#session-list")).to_contain_text("Floats")
+    await change_members(ada, "Floats", "Remove bob")
+    await up.restart()
+    await expect(bob.locator("#session-list")).not_to_contain_text("Floats")
+
+
+async def test_who_may_change_every_session_shares_those_of_others(people: People) -> None:
+    ada = await people.enter("ada", write=("session.*.created",))
+    address = await begin(ada, "Tides")
+    everything = ("chat.>", "session.>")
+    reader = await people.enter("ron", f"#/{address}", read=everything, write=("session.*.deleted",))
+    await expect(reader.locator("#messages")).to_contain_text(SECRET)
+    await expect(reader.get_by_role("button", name="Share session")).to_have_count(0)
+    admin = await people.enter("amy", f"#/{address}", read=everything, write=("session.*.updated",))
+    await admin.get_by_role("button", name="Share session").click()
+    sheet = admin.get_by_role("dialog", name="Share “Tides”")
+    await expect(sheet.get_by_text("Nobody but ada.")).to_be_visible()
+    await sheet.get_by_label("Name, as in their token").fill("ada")
+    await admin.keyboard.press("Enter")
+    await expect(sheet.get_by_role("alert")).to_have_text("The session is theirs already.")
+    await sheet.get_by_label("Name, as in their token").fill("bob")
+    await admin.keyboard.press("Enter")
+    await expect(sheet.get_by_role("list", name="Members")).to_contain_text("bob")
+    bob = await people.enter("bob", f"#/{address}")
     await expect(bob.locator("#messages")).to_contain_text(SECRET)
 
 

@@ -281,3 +281,13 @@ async def test_a_page_that_does_not_arrive_whole_is_loaded_once_more_and_then_sa
     await page.get_by_role("link", name="Try again").click()
     await live(page)
     await context.close()
+
+
+@pytest.mark.promise("P-PAGE-5")
+async def test_a_page_of_which_no_script_arrives_says_so(browser: Browser, up: RunningMesh) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.route("**/*.js", lambda route: route.abort())
+    await page.goto(up.url, wait_until="commit")
+    await expect(page.get_by_text("did not arrive whole")).to_be_visible()
+    await context.close()

@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 
 import { Conversation } from "../../sdk/js/conversation.js";
 import { hue, short, summary } from "../../console/format.js";
+import { cover } from "../../console/store/me.js";
 import { SessionList } from "../../console/store/sessions.js";
 import { compareCursors } from "../../sdk/js/mesh.js";
 
@@ -75,6 +76,30 @@ describe("sessions", () => {
     assert.deepEqual(list.newestFirst, []);
   });
 
+  test("leave once the API lists them no more", () => {
+    const list = new SessionList();
+    const all = { isFirst: true, isLast: true };
+    const ids = () => list.newestFirst.map(({ id }) => id).join("");
+    list.list([session("a", 9), session("b", 8), session("c", 7), session("d", 6)], all);
+    list.load([session("e", 10)]); // made here, and not listed yet
+    list.read("c");
+    list.list([session("a", 9), session("d", 6)], all);
+    assert.equal(ids(), "eacd"); // what is open is told of itself
+    list.read("");
+    list.list([session("a", 9)], { isFirst: true, isLast: false });
+    assert.equal(ids(), "eacd"); // older than all that was asked for
+    list.list([session("d", 6)], { isFirst: false, isLast: true });
+    assert.equal(ids(), "eacd");
+    list.asked();
+    list.apply(said("c", 20)); // it came to the top meanwhile
+    list.list([session("d", 6)], { isFirst: true, isLast: false });
+    assert.equal(ids(), "ced");
+    list.list([], all);
+    assert.equal(ids(), "ce");
+    list.list([session("a", 9)], all);
+    assert.equal(ids(), "cea"); // shared again
+  });
+
   test("count what was not read, once, and not what is old", () => {
     const list = new SessionList();
     list.read("b");
@@ -101,6 +126,23 @@ describe("sessions", () => {
     }
     assert.equal(list.apply({ event_type: "chat.delta", payload: { session_id: "a" } }), false);
   });
+});
+
+describe("patterns of subjects", () => {
+  for (const [pattern, other, expected] of [
+    [">", "session.*.*", true],
+    ["session.>", "session.*.*", true],
+    ["session.*.*", "session.*.*", true],
+    ["session.*.updated", "session.s1.updated", true],
+    ["session.s1.updated", "session.s1.updated", true],
+    ["session.*.updated", "session.*.*", false],
+    ["session.s1.>", "session.*.*", false],
+    ["session.*", "session.s1.updated", false],
+    ["session.s1.updated.>", "session.s1.updated", false],
+    ["session.s1.updated.*", "session.s1.updated", false],
+  ]) {
+    test(`${pattern} ${expected ? "covers" : "does not cover"} ${other}`, () => assert.equal(cover(["x", pattern], other), expected));
+  }
 });
 
 describe("a conversation", () => {

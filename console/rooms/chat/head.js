@@ -6,7 +6,7 @@ import { useShortcuts } from "../../keys.js";
 import { Icon } from "../../parts/icons.js";
 import { go, href } from "../../router.js";
 import { Lazy } from "../../parts/states.js";
-import { isMe, told } from "../../store/me.js";
+import { cover, isMe, told } from "../../store/me.js";
 import { listed } from "../../store/world.js";
 import { toast } from "../../toasts.js";
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
@@ -67,6 +67,7 @@ export function Head({ open, id, title, scope, session }) {
   useEffect(() => (setRenaming(false), setSharing(false)), [id]);
   const canChange = session && open.state === "open" && open.id === id;
   const tool = `icon-button${id ? "" : " absent"}`;
+  const mayShare = session && !told.value.open && (isMe(session.owner) || cover(told.value.write, `session.${id}.updated`));
   const drop = () => {
     remove({ id, title }, { undone: () => go(href("chat", [id])) });
     go(href("chat"), { replace: true });
@@ -81,7 +82,7 @@ export function Head({ open, id, title, scope, session }) {
       ${scope && html`<span class="scope">${scope}</span>`}
       <span class="spacer"></span>
         <${Here} here=${open.id === id ? open.here : new Map()} />
-        ${session?.owner && !told.value.open && isMe(session.owner) && html`<button type="button" class=${tool} aria-label="Share session" title="Share" aria-haspopup="dialog" disabled=${!canChange} onClick=${() => setSharing(true)}><${Icon} name="share" /></button>`}
+        ${mayShare && html`<button type="button" class=${tool} aria-label="Share session" title="Share" aria-haspopup="dialog" disabled=${!canChange} onClick=${() => setSharing(true)}><${Icon} name="share" /></button>`}
         <button type="button" class=${tool} aria-label="Rename session" title="Rename (F2)" disabled=${!canChange} onClick=${() => setRenaming(true)}><${Icon} name="edit" /></button>
         <button type="button" class=${tool} aria-label="Delete session" title="Delete" disabled=${!canChange} onClick=${drop}><${Icon} name="trash" /></button>
         <button type="button" class="icon-button aside-switch" aria-label="What goes on" title="What goes on" aria-pressed=${isAsideOpen.value} onClick=${() => setAside(!isAsideOpen.peek())}><${Icon} name="panel" /></button>

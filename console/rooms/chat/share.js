@@ -1,7 +1,8 @@
-/** The sheet in which the owner of a session says with whom it is shared. */
+/** The sheet in which the owner of a session, or who may write on it anyway, says with whom it is shared. */
 
 import * as api from "../../api.js";
 import { hue } from "../../format.js";
+import { isMe } from "../../store/me.js";
 import { listed } from "../../store/world.js";
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 
@@ -31,7 +32,7 @@ export default function Share({ session: { id, title, owner, members }, end }) {
     const who = box.current.value.trim();
     if (busy) return;
     if (!who) return say("Type the name of somebody.");
-    if (who === owner) return say("The session is yours already.");
+    if (who === owner) return say(`The session is ${isMe(owner) ? "yours" : "theirs"} already.`);
     if (members.includes(who)) return say(`${who} is a member already.`);
     void change({ add: [who] }, `${who} can see all of it now, and write here.`);
   };
@@ -62,7 +63,7 @@ export default function Share({ session: { id, title, owner, members }, end }) {
           `,
         )}
       </ul>
-      ${members.length === 0 && html`<p class="note">Nobody but you.</p>`}
+      ${members.length === 0 && html`<p class="note">${owner ? `Nobody but ${isMe(owner) ? "you" : owner}.` : "Nobody so far."}</p>`}
       <p class="share-done" role="status">${done}</p>
     </dialog>
   `;
