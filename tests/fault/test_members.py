@@ -14,10 +14,10 @@ from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from daena_mesh.provisioning import provision
 from daena_mesh.sessions import SessionStore
-from mesh_edge.door import Door
 from tests.integration.test_edge_members import Many, World, ended, said, subscribe
 from tests.support.deadlines import eventually, within
-from tests.support.edge import provisioned_mesh, running_edge
+from tests.support.doors import both_doors
+from tests.support.edge import provisioned_mesh
 from tests.support.proxy import NatsProxy
 from tests.support.tokens import KEY
 from tests.support.ws_client import Client, Ledger
@@ -31,11 +31,10 @@ async def cut_off_world(server: NatsServer, **settings: Any) -> AsyncIterator[tu
     async with (
         NatsProxy.running(server.port) as proxy,
         provisioned_mesh(server.url) as mesh,
-        running_edge(proxy.url, token_key=KEY, **settings) as route,
-        running_edge(proxy.url, token_key=KEY, http=Door, **settings) as lean,
+        both_doors(proxy.url, token_key=KEY, **settings) as edges,
         within(60),
     ):
-        yield World(mesh, [route, lean], SessionStore(mesh)), proxy
+        yield World(mesh, edges, SessionStore(mesh)), proxy
 
 
 async def signal(mesh: Mesh, session_id: str, index: int) -> None:

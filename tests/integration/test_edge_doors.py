@@ -9,7 +9,7 @@ import logging
 import socket
 import struct
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -27,6 +27,7 @@ from mesh_edge import door, websocket_router
 from mesh_edge.door import Door
 from mesh_edge.turnstile import Turnstile
 from tests.support.deadlines import eventually, within
+from tests.support.doors import Pair, both_doors
 from tests.support.edge import RunningEdge, running_edge
 from tests.support.proxy import NatsProxy
 from tests.support.tokens import KEY, bearer, token
@@ -41,32 +42,16 @@ DOORS = [pytest.param("auto", id="route"), pytest.param(Door, id="lean")]
 S1 = token("chat.s1.>", "session.s1.>")
 
 
-class Pair(NamedTuple):
-    """Two edges that are alike but for their doors."""
-
-    route: RunningEdge
-    lean: RunningEdge
-
-
-@contextlib.asynccontextmanager
-async def pair(nats: NatsServer, **options: Any) -> AsyncIterator[Pair]:
-    async with (
-        running_edge(nats.url, edge_id="one", **options) as route,
-        running_edge(nats.url, edge_id="one", http=Door, **options) as lean,
-    ):
-        yield Pair(route, lean)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def open_pair(shared_nats: NatsServer, mesh: Mesh) -> AsyncIterator[Pair]:
-    async with pair(shared_nats) as both:
+    async with both_doors(shared_nats.url, edge_id="one") as both:
         yield both
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def strict_pair(shared_nats: NatsServer, mesh: Mesh) -> AsyncIterator[Pair]:
     options = {"token_key": KEY, "token_in_query": True, "origins": "https://app.example", "auth_within_s": 0.02}
-    async with pair(shared_nats, **options) as both:
+    async with both_doors(shared_nats.url, edge_id="one", **options) as both:
         yield both
 
 

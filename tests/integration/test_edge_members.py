@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from tests.integration.test_api_tokens import done
 from tests.support import tokens
 from tests.support.api import SESSIONS, running_api
 from tests.support.deadlines import eventually, within
+from tests.support.doors import both_doors
 from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
 from tests.support.event_source import event_source
 from tests.support.proxy import NatsProxy
@@ -46,7 +47,7 @@ class World(NamedTuple):
     """Two edges, and the sessions."""
 
     mesh: Mesh
-    edges: list[RunningEdge]
+    edges: Sequence[RunningEdge]
     sessions: SessionStore
 
     async def begun(self, *members: str) -> str:
@@ -74,10 +75,9 @@ async def world(shared_nats: NatsServer) -> AsyncIterator[World]:
     url = shared_nats.url
     async with (
         provisioned_mesh(url) as mesh,
-        running_edge(url, token_key=KEY, linger_s=600) as route,  # whoever was let in nowhere leaves nothing behind
-        running_edge(url, token_key=KEY, linger_s=600, http=Door) as lean,
+        both_doors(url, token_key=KEY, linger_s=600) as edges,  # whoever was let in nowhere leaves nothing behind
     ):
-        yield World(mesh, [route, lean], SessionStore(mesh))
+        yield World(mesh, edges, SessionStore(mesh))
 
 
 async def tell(client: Client, **message: Any) -> None:

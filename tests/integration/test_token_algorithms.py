@@ -20,9 +20,9 @@ from daena_mesh.jwks import Jwks
 from daena_mesh.revocations import revoke
 from daena_mesh.tokens import mint
 from mesh_api.settings import ApiSettings
-from mesh_edge.door import Door
 from tests.support.api import SESSIONS, Api, running_api
 from tests.support.deadlines import eventually, within
+from tests.support.doors import Pair, both_doors
 from tests.support.edge import RunningEdge, running_edge
 from tests.support.event_source import event_source
 from tests.support.plain_ws import end_of, hear, say
@@ -42,7 +42,7 @@ class Doors(NamedTuple):
 
     keys: KeyServer
     api: Api
-    edges: list[RunningEdge]
+    edges: Pair
 
     @property
     def sources(self) -> list[Jwks]:
@@ -66,10 +66,9 @@ async def doors_to(nats_url: str, keys: KeyServer) -> AsyncIterator[Doors]:
     settings: dict[str, Any] = {"jwks_url": keys.url, "token_key": SECRET}
     async with (
         running_api(nats_url, settings=ApiSettings(nats_url=nats_url, jwks_url=keys.url, token_key=SECRET)) as api,
-        running_edge(nats_url, linger_s=0, **settings) as first,
-        running_edge(nats_url, linger_s=0, http=Door, **settings) as second,
+        both_doors(nats_url, linger_s=0, **settings) as edges,
     ):
-        yield Doors(keys, api, [first, second])
+        yield Doors(keys, api, edges)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

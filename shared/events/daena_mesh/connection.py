@@ -33,7 +33,7 @@ _MOST_DELAY_S = 2.0
 _CONNECT_TIMEOUT_S = 2
 _PING_INTERVAL_S = 1
 _MOST_PINGS = 3
-"""So many may be unanswered: what is cut off is noticed after three to four seconds, before streams have new leaders."""
+"""So many may be unanswered: what is cut off is noticed in three to four seconds, before streams have new leaders."""
 _CLOSE_S = 1.0
 _AGAIN_S = 0.5
 _log = logging.getLogger(__name__)
