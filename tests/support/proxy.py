@@ -1,4 +1,4 @@
-"""A TCP proxy before a nats-server that can cut, freeze, and lose messages."""
+"""A TCP proxy before a nats-server that can cut, freeze, and lose or hold messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 Loses = Callable[[bytes], bool]
-"""Whether a message on this subject is lost on its way to the client."""
+"""Whether a message on this subject is lost, or held, on its way to the client."""
 
 
 class NatsProxy:
@@ -19,6 +19,7 @@ class NatsProxy:
         self.loses: Loses | None = None
         self.lost = 0
         """How many messages were lost."""
+        self.holds: Loses | None = None
         self.delay_s = 0.0
         """How much later than it came something is passed on."""
         self.accepts = True
@@ -29,6 +30,7 @@ class NatsProxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._frozen: set[asyncio.StreamWriter] = set()
+        self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
 
     def cut(self) -> None:
         """Reset every connection, on both sides."""
@@ -38,6 +40,12 @@ class NatsProxy:
     def freeze(self) -> None:
         """Pass nothing more through the connections that are open now, and close none: a black hole."""
         self._frozen |= self._open
+
+    def release(self) -> None:
+        """Pass on what was held, in the order in which it came, and hold nothing more."""
+        held, self._held, self.holds = self._held, [], None
+        for writer, message in held:
+            writer.write(message)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -67,15 +75,15 @@ class NatsProxy:
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 if to_client:
-                    data, rest = self._without_lost(rest + data)
+                    data, rest = self._whole(rest + data, writer)
                 writer.write(data)
                 await writer.drain()
         self._open.discard(writer)
         self._frozen.discard(writer)
         writer.transport.abort()
 
-    def _without_lost(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return whole protocol lines and messages but for lost ones, and what is not complete yet."""
+    def _whole(self, data: bytes, writer: asyncio.StreamWriter) -> tuple[bytes, bytes]:
+        """Return whole protocol lines and messages but for lost and held ones, and what is not complete yet."""
         passed, start = [], 0
         while (eol := data.find(b"\r\n", start)) >= 0:
             words = data[start:eol].split(b" ")
@@ -85,6 +93,8 @@ class NatsProxy:
                 break
             if is_message and self.loses is not None and self.loses(words[1]):
                 self.lost += 1
+            elif is_message and self.holds is not None and self.holds(words[1]):
+                self._held.append((writer, data[start:end]))
             else:
                 passed.append(data[start:end])
             start = end

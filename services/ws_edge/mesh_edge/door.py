@@ -167,12 +167,12 @@ class Door(asyncio.Protocol):
             self._request = None
             self._refuse(edge, request, refused)
             return
-        if edge.is_at_rest(request.follow.name):
+        if edge.is_at_rest(request.follow.name, self._visitor):
             self._request = None
             self._enter(edge, request)
             return
         self._lobby = edge.lobby(request.follow.name)
-        if self._lobby.admit(self._line_up):
+        if self._lobby.admit(self._line_up, self._visitor.user):
             self._request = None
             self._enter(edge, request)
 
@@ -199,7 +199,7 @@ class Door(asyncio.Protocol):
 
     def _enter(self, edge: Edge, request: Request) -> None:
         try:
-            edge.check_circle(request.follow.name, self._visitor)
+            edge.check_circle(request.follow.name, self._visitor, self._line_up)
         except (Refusal, Denied) as refused:
             self._leave_lobby()
             self._refuse(edge, request, refused)

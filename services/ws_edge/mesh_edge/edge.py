@@ -31,7 +31,7 @@ from mesh_edge.follow import Follow
 from mesh_edge.gate import UNSURE, Denied, Gate, Refusal
 from mesh_edge.guarded import GuardedTopic
 from mesh_edge.link import NOBODY, Link, Visitor
-from mesh_edge.lobby import Lobby
+from mesh_edge.lobby import Go, Lobby
 from mesh_edge.manager import ConnectionManager
 from mesh_edge.many import ManySocket
 from mesh_edge.poison import PoisonCabinet
@@ -281,21 +281,24 @@ class Edge:
         """Where the clients of a topic wait that are about to `enter`; its topic is followed from now on."""
         return self.topic(name).lobby
 
-    def check_circle(self, name: TopicName, visitor: Visitor) -> None:
-        """Whether a session belongs to who waited for its topic, where that counts; raises `Denied` and `Refusal`."""
+    def check_circle(self, name: TopicName, visitor: Visitor, guest: Go) -> None:
+        """Whether a session belongs to who waited for its topic, where that counts; raises `Denied` and `Refusal`.
+
+        ``guest`` is what they waited as: they are denied only what the leader has said since they came.
+        """
         if not name.circle:
             return
         topic = self._topics.get(name)
-        why = UNSURE if topic is None else topic.refusal(visitor.user)
+        why = UNSURE if topic is None else topic.refusal(visitor.user, guest)
         if why is closing.FORBIDDEN:
             raise Denied(why)
         if why is not None:
             raise Refusal(503, why.reason, {"Retry-After": "1"}, reason="members")
 
-    def is_at_rest(self, name: TopicName) -> bool:
-        """Whether a topic is followed already, and has nobody wait."""
+    def is_at_rest(self, name: TopicName, visitor: Visitor) -> bool:
+        """Whether a topic is followed already, and need not have somebody wait."""
         topic = self._topics.get(name)
-        return topic is not None and topic.is_at_rest
+        return topic is not None and topic.is_at_rest and topic.refusal(visitor.user) is None
 
     @property
     def longest_token_s(self) -> float:

@@ -4,6 +4,8 @@ To whom the session belongs is in the log, in its last event. The topic follows 
 comes in its place between the messages: who is removed by one is shown nothing that was stored behind it. While the
 log has to be read first nobody is shown anything; who is still allowed then goes on from where they were.
 
+Who was added may come before that was followed: nobody is refused for good before the leader was asked since they came.
+
 Those whom their patterns allow the session follow another topic of the same name, which knows nothing of all this.
 """
 
@@ -18,14 +20,16 @@ from daena_mesh.cursors import Cursor, Positions
 from daena_mesh.errors import InvalidEvent, MeshUnavailable
 from daena_mesh.follower import GapReason
 from daena_mesh.layout import LETTERS, RECORDS
-from daena_mesh.membership import NOBODY, circle_of
-from daena_mesh.sessions import SessionState, SessionStore, state_of
+from daena_mesh.sessions import SessionStore, state_of
 from daena_mesh.stored import Stored
 from daena_mesh.subjects import matches
 from daena_mesh.want import Filters
 from mesh_edge import closing
+from mesh_edge.belonging import Belonging
 from mesh_edge.closing import Closing
+from mesh_edge.doorkeeper import Doorkeeper
 from mesh_edge.gate import UNSURE
+from mesh_edge.lobby import OPENS_WITHIN_S, Go
 from mesh_edge.topic import Topic, TopicContext
 from mesh_edge.topic_name import TopicName
 
@@ -40,18 +44,15 @@ _log = logging.getLogger(__name__)
 class GuardedTopic(Topic):
     """Shows a session to those to whom it belongs."""
 
-    __slots__ = ("_asking", "_circle", "_is_known", "_layout", "_seq", "_sessions", "_was_read")
+    __slots__ = ("_asking", "_keeper", "_layout", "_sessions", "_was_read", "belonging")
 
     def __init__(self, name: TopicName, context: TopicContext, sessions: SessionStore) -> None:
         """``name`` says whose circle counts; ``sessions`` reads it from the leader."""
         super().__init__(name, context)
         self._layout = context.log.layout
         self._sessions = sessions
-        self._circle = NOBODY
-        self._seq = 0
-        """The sequence of the event that said so."""
-        self._is_known = False
-        """The leader was asked, and whatever came since was taken in."""
+        self.belonging = Belonging()
+        self._keeper = Doorkeeper(self)
         self._asking: asyncio.Task[None] | None = None
         self._was_read = False
 
@@ -68,11 +69,18 @@ class GuardedTopic(Topic):
 
     # -- who may follow -----------------------------------------------------------------------------------------
 
-    def refusal(self, user: str | None) -> Closing | None:
-        """Why ``user`` may not follow; None where they may."""
-        if not self._is_known or self.is_degraded:
+    @property
+    def keeper(self) -> Doorkeeper:
+        """Who holds up whom it does not know."""
+        return self._keeper
+
+    def refusal(self, user: str | None, guest: Go | None = None) -> Closing | None:
+        """Why ``user`` may not follow; None where they may. A ``guest`` is forbidden only what was asked for them."""
+        if not self.belonging.is_known or self.is_degraded:
             return UNSURE
-        return None if self._circle.includes(user) else closing.FORBIDDEN
+        if self.belonging.includes(user):
+            return None
+        return UNSURE if guest is not None and not self._keeper.was_asked_for(guest) else closing.FORBIDDEN
 
     def join(self, reader: Reader, since: Positions, history: int = 0) -> None:
         """Let a reader follow, if it still may: it was asked before, and perhaps waited since."""
@@ -83,16 +91,10 @@ class GuardedTopic(Topic):
         self._was_read = True
         super().join(reader, since, history)
 
-    def _take_in(self, state: SessionState) -> None:
-        if state.seq <= self._seq:
-            return
-        self._seq, self._circle = state.seq, circle_of(state.session)
-        self._expel(closing.FORBIDDEN)
-
     def _expel(self, why: Closing) -> None:
         """End what those follow who may not, once they were given what was shown before."""
         for reader in tuple(self.readers):
-            if why is not closing.FORBIDDEN or not self._circle.includes(reader.link.visitor.user):
+            if why is not closing.FORBIDDEN or not self.belonging.includes(reader.link.visitor.user):
                 self.flush()
                 reader.link.expel(reader, why)
 
@@ -101,7 +103,7 @@ class GuardedTopic(Topic):
     @property
     def may_be_read(self) -> bool:
         """Whether it has come to know all that may say that somebody is a member no longer."""
-        return self._is_known and not self.follower.is_healing
+        return self.belonging.is_known and not self.follower.is_healing
 
     @property
     def shown(self) -> Filters:
@@ -119,9 +121,12 @@ class GuardedTopic(Topic):
         """Take in what it says of the session before anybody is shown it, or what is behind it."""
         if message.subject.startswith(_OF_SESSIONS):
             try:
-                self._take_in(state_of(message, self.most_bytes))
+                is_new = self.belonging.follow(state_of(message, self.most_bytes))
             except InvalidEvent as error:
                 _log.debug("ignored: %s", error)
+            else:
+                if is_new:
+                    self._expel(closing.FORBIDDEN)
         if self.follower.is_healing and (self.ready or self.behind):
             self._set_all_aside()
         return False if self.hides(message) else super().event(message, prev)
@@ -146,37 +151,48 @@ class GuardedTopic(Topic):
     def gap(self, before: Cursor, after: Cursor, reason: GapReason) -> None:
         """What cannot be shown may have said that somebody is a member no longer: all come in anew."""
         if after.letter == LETTERS[RECORDS]:
-            self._is_known, self._seq, self._circle = False, 0, NOBODY
+            self.belonging.forget()
             self._expel(UNSURE)
         super().gap(before, after, reason)
 
     def healed(self) -> None:
         """Let in who waits, once it is known to whom the session belongs."""
-        if self._is_known:
+        if self.belonging.is_known:
             super().healed()
-        elif self._asking is None:
+        else:
+            self.ask()
+
+    # -- the leader ---------------------------------------------------------------------------------------------
+
+    def ask(self) -> None:
+        """Ask the leader to whom the session belongs, for as long as that is not known, or somebody waits for it."""
+        if self._asking is None:
             self._asking = asyncio.create_task(self._ask(), name=f"circle of {self.key.circle}")
 
     async def _ask(self) -> None:
         """What is stored after the leader has answered is followed already."""
-        while not self._is_known:
-            epoch = self.follower.position(RECORDS).epoch
+        belonging = self.belonging
+        while self._keeper.release() or not belonging.is_known:
+            question, was_known = belonging.ask(), belonging.is_known
             try:
-                state = await self._sessions.state(self.key.circle)
-            except MeshUnavailable as error:
-                _log.info("%s: it is not known to whom it belongs: %s", self.name, error)
-                self.degraded()
-                await asyncio.sleep(_RETRY_S)
-                continue
+                async with asyncio.timeout(OPENS_WITHIN_S if was_known else None):
+                    state = await self._sessions.state(self.key.circle)
+            except (MeshUnavailable, TimeoutError) as error:
+                _log.info("%s: it is not known to whom it belongs: %r", self.name, error)
+                await self._not_told(question)
             except Exception:  # noqa: BLE001 - or nobody would be let in any more
                 _log.exception("%s: it is not known to whom it belongs", self.name)
-                self.degraded()
-                await asyncio.sleep(_RETRY_S)
-                continue
-            if self.follower.position(RECORDS).epoch == epoch:
-                self._is_known = True
-                if state is not None:
-                    self._take_in(state)
+                await self._not_told(question)
+            else:
+                belonging.answer(question, state)
+                if belonging.is_known and not was_known and not self.follower.is_healing:
+                    super().healed()
         self._asking = None
-        if not self.follower.is_healing:
-            super().healed()
+
+    async def _not_told(self, question: int) -> None:
+        """Hold nobody up for this question, and put none for a moment."""
+        self.belonging.fail(question)
+        if not self.belonging.is_known:
+            self.degraded()
+        self._keeper.release()
+        await asyncio.sleep(_RETRY_S)

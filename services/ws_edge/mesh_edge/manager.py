@@ -104,7 +104,7 @@ class ConnectionManager:
         """
         wish = follow or Follow(topic_of(connection_id))
         visitor = visitor or _visitor(websocket, who)
-        async with self._host.lobby(wish.name).wait():
+        async with self._host.lobby(wish.name).wait(visitor.user):
             return await _take_over(
                 websocket,
                 lambda transport, connections: self._host.enter(

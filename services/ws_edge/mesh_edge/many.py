@@ -17,7 +17,7 @@ from mesh_edge.control import control_frame
 from mesh_edge.follow import Follow, follow_of
 from mesh_edge.gate import UNSURE, Denied, Refusal
 from mesh_edge.link import Host, Visitor
-from mesh_edge.lobby import Lobby
+from mesh_edge.lobby import Go, Lobby
 from mesh_edge.outgoing import error_frame
 from mesh_edge.reader import Reader
 from mesh_edge.sending import Refused
@@ -39,7 +39,7 @@ class ManyHost(Host, Protocol):
     def topic(self, name: TopicName) -> Topic:
         """A topic, followed from now on."""
 
-    def check_circle(self, name: TopicName, visitor: Visitor) -> None:
+    def check_circle(self, name: TopicName, visitor: Visitor, guest: Go) -> None:
         """Whether a session belongs to a visitor, where that counts; raises `Denied` and `Refusal`."""
 
 
@@ -57,11 +57,11 @@ class _Wish:
 
     def begin(self) -> None:
         """Wait."""
-        if self._lobby.admit(self._go):
+        if self._lobby.admit(self._go, self._socket.visitor.user):
             self._go()
 
     def _go(self) -> None:
-        self._socket.decide(self)
+        self._socket.decide(self, self._go)
         self.end()  # not before: its topic would have nobody
 
     def end(self) -> None:
@@ -159,14 +159,14 @@ class ManySocket(WebSocket):
         """Where to wait for a topic."""
         return self._many_host.topic(follow.name).lobby
 
-    def decide(self, wish: _Wish) -> None:
-        """It is known now to whom a session belongs, or nobody can say."""
+    def decide(self, wish: _Wish, guest: Go) -> None:
+        """It is known now to whom a session belongs, or nobody can say, for who waited as ``guest``."""
         name = wish.follow.name
         if self._wishes.get(name.name) is not wish:
             return
         del self._wishes[name.name]
         try:
-            self._many_host.check_circle(name, self.visitor)
+            self._many_host.check_circle(name, self.visitor, guest)
         except Denied:
             if self._conversation is not None:
                 self._conversation.refuse(_forbidden(name.name), wish.client_id)

@@ -26,7 +26,8 @@ from mesh_edge.edge import Edge
 from mesh_edge.event_stream import EventStream, EventStreamResponse, ResponseTransport
 from mesh_edge.follow import Follow, follow_of
 from mesh_edge.gate import Denied, Refusal, Silent
-from mesh_edge.link import NOBODY
+from mesh_edge.link import NOBODY, Visitor
+from mesh_edge.lobby import Go
 from mesh_edge.protocol import HAND_OVER
 from mesh_edge.settings import EdgeSettings
 from mesh_edge.topic_name import COUNCIL, EVENTS
@@ -76,14 +77,14 @@ def _read(connection_id: str, query: Mapping[str, str]) -> Follow:
 
 
 @asynccontextmanager
-async def _waiting(edge: Edge, follow: Follow) -> AsyncIterator[None]:
+async def _waiting(edge: Edge, follow: Follow, visitor: Visitor) -> AsyncIterator[Go]:
     """Wait until the topic is ready, and where others did too, until it is one's turn; a guest until the block ends."""
     lobby = edge.lobby(follow.name)
     is_one_of_many = not lobby.is_open
-    async with lobby.wait():
+    async with lobby.wait(visitor.user) as guest:
         if is_one_of_many:
             await edge.turnstile.turn()
-        yield
+        yield guest
 
 
 async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
@@ -106,9 +107,9 @@ async def _enter(websocket: WebSocket, connection_id: str | None) -> None:
             edge.gate.entered(await edge.manager.connect_many(websocket, visitor=visitor), knock)
             return
         follow = edge.gate.shown(visitor, follow)
-        async with _waiting(edge, follow):
+        async with _waiting(edge, follow, visitor) as guest:
             edge.gate.last_look(knock, visitor)
-            edge.check_circle(follow.name, visitor)
+            edge.check_circle(follow.name, visitor, guest)
             socket = await edge.manager.connect(websocket, connection_id, follow=follow, visitor=visitor)
             edge.gate.entered(socket, knock)
     except Refusal as refusal:
@@ -147,9 +148,9 @@ async def _stream(request: Request, connection_id: str) -> Response:
             edge.gate.entered(stream, knock)
             return stream
 
-        async with _waiting(edge, follow):
+        async with _waiting(edge, follow, visitor) as guest:
             edge.gate.last_look(knock, visitor)
-            edge.check_circle(follow.name, visitor)
+            edge.check_circle(follow.name, visitor, guest)
             origin = request.headers.get("origin")
             return EventStreamResponse(
                 enter, {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}

@@ -113,7 +113,7 @@ class Stranger(WebSocket):
         gate.entered(self, self._knock)
         if follow is not None:
             self._lobby = self._edge.lobby(follow.name)
-        if self._lobby is None or self._lobby.admit(self._line_up):
+        if self._lobby is None or self._lobby.admit(self._line_up, self.visitor.user):
             self._enter()
 
     def _line_up(self) -> None:
@@ -126,7 +126,7 @@ class Stranger(WebSocket):
         edge, visitor, connections = self._edge, self.visitor, self._connections
         try:
             if self._follow is not None:
-                edge.check_circle(self._follow.name, visitor)
+                edge.check_circle(self._follow.name, visitor, self._line_up)
         except Denied as denied:
             self._refuse(denied.why)
             return

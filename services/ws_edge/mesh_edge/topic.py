@@ -28,7 +28,7 @@ from mesh_edge.control import connection_text, gap_text
 from mesh_edge.counts import Counts
 from mesh_edge.envelope import event_text, is_notice
 from mesh_edge.fanout import Fanout, Turn
-from mesh_edge.lobby import Lobby
+from mesh_edge.lobby import Go, Keeper, Lobby
 from mesh_edge.poison import PoisonCabinet
 from mesh_edge.presence import Presence
 from mesh_edge.topic_name import TopicName
@@ -109,8 +109,13 @@ class Topic(Fanout):
         """Whether it is followed for a while after its last reader has left."""
         return True
 
-    def refusal(self, user: str | None) -> Closing | None:  # noqa: ARG002 - all of its readers may: that was asked
-        """Why ``user`` may not follow; None where they may."""
+    def refusal(self, user: str | None, guest: Go | None = None) -> Closing | None:  # noqa: ARG002 - that was asked
+        """Why ``user``, who is a ``guest`` of its lobby, may not follow; None where they may."""
+        return None
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """Who stands in its lobby, if anybody."""
         return None
 
     @property
@@ -135,7 +140,7 @@ class Topic(Fanout):
     def lobby(self) -> Lobby:
         """Where clients wait until the topic knows where it stands."""
         if self._lobby is None:
-            self._lobby = Lobby(late=self.degraded, emptied=self._emptied)
+            self._lobby = Lobby(late=self.degraded, emptied=self._emptied, keeper=self.keeper)
             self._lobby.is_open = self._is_open
         return self._lobby
 
