@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,24 +13,31 @@ import pytest_asyncio
 from daena_mesh.connection import Connection
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.jetstream import ApiReply, asked
+from daena_mesh.layout import RECORDS, Layout
+from daena_mesh.log import Epoch, Log
+from daena_mesh.repeats import Repeat
+from daena_mesh.settings import MeshSettings
 from tests.support.cluster import lone_node
 from tests.support.deadlines import eventually
 
 pytestmark = [pytest.mark.timeout(60)]
+EVENT = "chat.s1.message"
 
 
 class Leader:
-    """Answers from the second question on, as who is chosen after the first."""
+    """Answers each question from the second time on that it is asked, as who is chosen after the first."""
 
     def __init__(self, connection: Connection) -> None:
         self.heard: list[bytes] = []
         self._connection = connection
-        connection.subscribe("leader", self._hear)
+        self._answers = {b"leader": b"{}", EVENT.encode(): b'{"stream": "RECORDS", "seq": 7}'}
+        for subject in self._answers:
+            connection.subscribe(subject.decode(), self._hear)
 
-    def _hear(self, _subject: bytes, reply: bytes, _headers: bytes, body: bytes) -> None:
+    def _hear(self, subject: bytes, reply: bytes, _headers: bytes, body: bytes) -> None:
         self.heard.append(body)
-        if len(self.heard) > 1:
-            self._connection.publish(reply.decode(), b"{}")
+        if self.heard.count(body) > 1:
+            self._connection.publish(reply.decode(), self._answers[subject])
 
 
 @pytest_asyncio.fixture
@@ -49,14 +57,14 @@ async def connections(tmp_path: Path) -> AsyncIterator[tuple[Connection, Leader]
 async def test_what_may_be_repeated_is_asked_again(connections: tuple[Connection, Leader]) -> None:
     asking, leader = connections
     assert asking.is_clustered
-    reply = await asking.request("leader", b"who?", timeout_s=20, is_repeatable=True)
-    assert (reply.body, leader.heard) == (b"{}", [b"who?", b"who?"])
+    reply = await asking.request("leader", b"who?", timeout_s=20, repeat=Repeat.OFTEN)
+    assert (reply.body, leader.heard) == (b"{}", [b"who?"] * 2)
 
 
 async def test_so_is_what_is_asked_of_jetstream(connections: tuple[Connection, Leader]) -> None:
     asking, leader = connections
     reply = await asked(asking, "leader", b"who?", ApiReply, timeout_s=20)
-    assert (reply.error, leader.heard) == (None, [b"who?", b"who?"])
+    assert (reply.error, leader.heard) == (None, [b"who?"] * 2)
 
 
 async def test_what_may_not_be_repeated_is_asked_once(connections: tuple[Connection, Leader]) -> None:
@@ -64,3 +72,17 @@ async def test_what_may_not_be_repeated_is_asked_once(connections: tuple[Connect
     with pytest.raises(MeshUnavailable):
         await asking.request("leader", b"do it", timeout_s=1.2)
     await eventually(lambda: leader.heard == [b"do it"])
+
+
+async def test_an_event_is_sent_again_once_somebody_answers(
+    connections: tuple[Connection, Leader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daena_mesh.log._ATTEMPT_S", 50.0)
+    asking, leader = connections
+    log = Log(asking, Layout(), MeshSettings())
+    log.epochs[RECORDS] = Epoch("abc", 1)
+    storing = asyncio.create_task(log.append(EVENT, b"event", event_id="e", msg_id="m", deadline_s=50))
+    await eventually(lambda: leader.heard == [b"event"])
+    await asking.request("leader", b"who?", timeout_s=20, repeat=Repeat.OFTEN)
+    assert (await storing).seq == 7
+    assert sorted(leader.heard) == [b"event"] * 2 + [b"who?"] * 2

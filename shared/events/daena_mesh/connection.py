@@ -15,6 +15,7 @@ import random
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple, NewType
 
 import nats.errors
@@ -23,6 +24,7 @@ from nats.aio.client import Client
 from daena_mesh.credential_renewal import Renewal
 from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.peers import Peers
+from daena_mesh.repeats import OFTEN_S, Repeat, Unanswered
 from daena_mesh.tap import Handler, Shortcut, Tap, TapTransport
 
 State = Literal["connecting", "connected", "degraded", "closed"]
@@ -35,7 +37,6 @@ _PING_INTERVAL_S = 1
 _MOST_PINGS = 3
 """So many may be unanswered: what is cut off is noticed in three to four seconds, before streams have new leaders."""
 _CLOSE_S = 1.0
-_AGAIN_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -89,6 +90,7 @@ class Connection:
         self._subjects: dict[bytes, bytes] = {}
         self._ids = itertools.count(1)
         self._waiting: dict[bytes, Callable[[Reply | None], None]] = {}
+        self._unanswered = Unanswered()
         self._on_up: list[Callable[[], Awaitable[None]]] = []
         self._on_renewal: dict[Callable[[], None], None] = {}
         self._watchers: list[Callable[[State], None]] = []
@@ -418,12 +420,11 @@ class Connection:
         self._waiting.pop(token, None)
 
     async def request(
-        self, subject: str, body: bytes, *, timeout_s: float, headers: bytes = b"", is_repeatable: bool = False
+        self, subject: str, body: bytes, *, timeout_s: float, headers: bytes = b"", repeat: Repeat = Repeat.NEVER
     ) -> Reply:
         """Publish and return the answer; raises `MeshUnavailable` without one, at once when the connection is lost.
 
-        Where it ``is_repeatable``, a cluster is asked again and again until ``timeout_s``, and the first answer counts:
-        a leader that was chosen a moment later has not heard the question.
+        A cluster may be asked again, as ``repeat`` says, until ``timeout_s``; the first answer counts.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply | None] = loop.create_future()
@@ -435,10 +436,11 @@ class Connection:
         tokens = [self.ask(subject, body, give, headers)]
         timer = loop.call_later(timeout_s, give, None)
         try:
-            if is_repeatable and self.is_clustered:
-                while not (await asyncio.wait({answer}, timeout=_AGAIN_S))[0]:  # it is done when the connection is lost
-                    tokens.append(self.ask(subject, body, give, headers))
-            reply = await answer
+            if repeat is not Repeat.NEVER and self.is_clustered:
+                again = partial(self._ask_again, tokens, subject, body, give, headers)
+                reply = await self._answer_to(answer, again, repeat)
+            else:
+                reply = await answer
         finally:
             timer.cancel()
             for token in tokens:
@@ -447,6 +449,28 @@ class Connection:
             raise (
                 self.unavailable() if self._tap is None else MeshUnavailable(f"no answer on {subject} in {timeout_s} s")
             )
+        return reply
+
+    def _ask_again(
+        self, tokens: list[bytes], subject: str, body: bytes, give: Callable[[Reply | None], None], headers: bytes
+    ) -> None:
+        if self._tap is not None:  # else whoever waits is told already
+            tokens.append(self.ask(subject, body, give, headers))
+
+    async def _answer_to(
+        self, answer: asyncio.Future[Reply | None], again: Callable[[], None], repeat: Repeat
+    ) -> Reply | None:
+        self._unanswered.add(answer, again)
+        was_silent = False
+        try:
+            while repeat is Repeat.OFTEN and not (await asyncio.wait({answer}, timeout=OFTEN_S))[0]:
+                was_silent = True
+                again()
+            reply = await answer  # it is done with None when the connection is lost
+        finally:
+            self._unanswered.remove(answer)
+        if was_silent and reply is not None:
+            self._unanswered.ask_again()
         return reply
 
     async def flush(self, timeout_s: float = 2.0) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from daena_mesh.connection import Connection
 from daena_mesh.errors import MeshUnavailable
+from daena_mesh.repeats import Repeat
 
 NO_MESSAGE = 10037
 NAME_IN_USE = 10058
@@ -55,7 +56,7 @@ async def asked(
     connection: Connection, subject: str, body: bytes, reply_type: type[AnyReply], *, timeout_s: float
 ) -> AnyReply:
     """The answer to what is asked on ``subject``, by JetStream or by who speaks for it; raises `MeshUnavailable`."""
-    reply = await connection.request(subject, body, timeout_s=timeout_s, is_repeatable=True)
+    reply = await connection.request(subject, body, timeout_s=timeout_s, repeat=Repeat.OFTEN)
     if reply.headers:
         raise MeshUnavailable("JetStream does not answer: is it enabled on the server, and for this account?")
     return msgspec.json.decode(reply.body, type=reply_type)

@@ -25,6 +25,7 @@ from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import LETTERS, Layout, epoch_subject
 from daena_mesh.log_door import LogDoor
 from daena_mesh.reader import StreamReader, not_provisioned
+from daena_mesh.repeats import OFTEN_S, Repeat
 from daena_mesh.replays import Replays
 from daena_mesh.settings import MeshSettings
 from daena_mesh.shared_run import SharedRun
@@ -155,7 +156,7 @@ class Log(StreamReader):
         """For ever: notice leaders that do not answer through a connection that looks well, and new epochs."""
         heard = time.monotonic()
         while True:
-            await asyncio.sleep(interval_s if self.connection.state == "connected" else interval_s / 4)
+            await asyncio.sleep(interval_s if self.connection.state == "connected" else OFTEN_S)
             if not self.connection.is_connected:
                 heard = time.monotonic()
                 continue
@@ -190,16 +191,21 @@ class Log(StreamReader):
         """
         if self.door is not None and not self.door.sessions:
             return
-        for stream in self.layout.streams:
-            marker = await self.last(stream, epoch_subject(stream))
-            if marker is None and await self._has_outlived_marker(stream):
-                continue
-            if marker is None:
-                raise not_provisioned(stream)
-            epoch = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
-            if stream in self.epochs and self.epochs[stream].name != epoch.name:
-                self._kept.pop(stream, None)
-            self.epochs[stream] = epoch
+        outcomes = await asyncio.gather(*map(self._learn_epoch, self.layout.streams), return_exceptions=True)
+        for error in outcomes:  # of all of them, so that none is left unread; a leader that answers has been heard
+            if isinstance(error, BaseException):
+                raise error
+
+    async def _learn_epoch(self, stream: str) -> None:
+        marker = await self.last(stream, epoch_subject(stream))
+        if marker is None and await self._has_outlived_marker(stream):
+            return
+        if marker is None:
+            raise not_provisioned(stream)
+        epoch = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
+        if stream in self.epochs and self.epochs[stream].name != epoch.name:
+            self._kept.pop(stream, None)
+        self.epochs[stream] = epoch
 
     async def _has_outlived_marker(self, stream: str) -> bool:
         """Whether the stream's limit of size took the marker that we know, as the oldest that there was."""
@@ -267,7 +273,9 @@ class Log(StreamReader):
             await self.connection.wait_ready(min(patience_s, max(0.0, deadline - time.monotonic())))
             began = time.perf_counter()
             try:
-                reply = await self.connection.request(subject, body, timeout_s=_ATTEMPT_S, headers=block)
+                reply = await self.connection.request(
+                    subject, body, timeout_s=_ATTEMPT_S, headers=block, repeat=Repeat.AFTER_SILENCE
+                )
                 if (ack := acknowledged(stream, reply)) is not None:
                     self.acks.note(time.perf_counter() - began)
                     return ack

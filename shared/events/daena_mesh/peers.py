@@ -25,9 +25,12 @@ class Peers:
 
     def __init__(self) -> None:
         self._had_some = False
-        self.has_none = False
-        """The server is of a cluster, and tells of nobody but itself. One that may not tell (``no_advertise``) looks
-        the same."""
+        self._is_clustered = False
+
+    @property
+    def has_none(self) -> bool:
+        """The server is of a cluster, and tells of nobody but itself; or it may not tell (``no_advertise``)."""
+        return self._is_clustered and not self._had_some
 
     def are_gone(self, info: bytes) -> bool:
         """Take in the JSON of an INFO, and tell whether all peers went away that there were on this connection."""
@@ -36,7 +39,6 @@ class Peers:
         except msgspec.DecodeError:
             return False
         has_some = len(told.connect_urls) > 1
-        self.has_none = bool(told.cluster) and not has_some
         are_gone = self._had_some and not has_some
-        self._had_some = has_some
+        self._had_some, self._is_clustered = has_some, bool(told.cluster)
         return are_gone

@@ -18,6 +18,7 @@ from daena_mesh.errors import MeshUnavailable, ProvisioningError
 from daena_mesh.jetstream import NAME_IN_USE, NO_STREAM, ApiError, ApiReply, call
 from daena_mesh.layout import RECORDS, SIGNALS, Layout, epoch_subject
 from daena_mesh.reader import StreamReader
+from daena_mesh.repeats import Repeat
 from daena_mesh.settings import MeshSettings
 
 ASKS = "ASKS"
@@ -200,7 +201,7 @@ async def mark_epoch(connection: Connection, stream: str, name: str, expect: int
     if stream == SIGNALS:
         headers["Nats-TTL"] = "never"  # it outlives the stream's age limit
     block, subject = header_block(headers), epoch_subject(stream)
-    await connection.request(subject, name.encode(), timeout_s=_TIMEOUT_S, headers=block, is_repeatable=True)
+    await connection.request(subject, name.encode(), timeout_s=_TIMEOUT_S, headers=block, repeat=Repeat.OFTEN)
 
 
 async def renew_epoch(connection: Connection, stream: str) -> None:
