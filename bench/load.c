@@ -1,6 +1,6 @@
 /* WebSocket clients by the thousand, for `mesh bench`, in one thread.
  *
- *     load PORT [--joined-by TEXT] [--nats]
+ *     load PORT [--joined-by TEXT] [--nats] [--rests]
  *
  * It connects to 127.0.0.1, takes commands as lines on standard input, answers each with a JSON object on a line of
  * standard output, and ends with its standard input:
@@ -14,6 +14,8 @@
  *
  * A socket has joined when a frame of it holds TEXT, or after the handshake where no TEXT is given. With --nats it
  * speaks NATS inside of WebSocket frames, follows the subject, and has joined with the first PONG.
+ * With --rests it sleeps for two milliseconds after each look at its sockets, except while it opens some: nobody who
+ * writes to it then has to wake it, which costs more or less, as it happens to be asleep or not.
  *
  * Every event that is published for a bench carries "bench":"<sequence>.<microseconds>", both of 16 digits: the number
  * of the event on its topic, from 1, and when it was published (CLOCK_MONOTONIC). Each socket must see its sequence
@@ -45,6 +47,7 @@ enum {
     MOST_CLIENTS = 200 * 1000,
     MOST_LINE_BYTES = 4096,
     EVENTS_AT_A_TIME = 512,
+    REST_NS = 2 * 1000 * 1000,
     DIGITS = 16,
     MARK_BYTES = 9,
     STAMP_BYTES = MARK_BYTES + 2 * DIGITS + 1,
@@ -92,7 +95,7 @@ struct counts {
 
 static struct {
     int epoll, port;
-    bool speaks_nats;
+    bool speaks_nats, rests;
     const char *joined_by;
     struct client *clients;
     uint32_t client_count, client_room;
@@ -661,6 +664,8 @@ static void serve(void)
         if (load.opening.under_way)
             go_on_opening();
         fflush(stdout);
+        if (load.rests && !load.opening.under_way)
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = REST_NS}, NULL);
     }
 }
 
@@ -669,6 +674,8 @@ int main(int count, char **arguments)
     for (int at = 1; at < count; at++) {
         if (strcmp(arguments[at], "--nats") == 0)
             load.speaks_nats = true;
+        else if (strcmp(arguments[at], "--rests") == 0)
+            load.rests = true;
         else if (strcmp(arguments[at], "--joined-by") == 0 && at + 1 < count)
             load.joined_by = arguments[++at];
         else

@@ -21,9 +21,11 @@ BUSY = 0.9
 
 
 @contextlib.asynccontextmanager
-async def loading(bench: Bench, contender: Running) -> AsyncIterator[Load]:
-    """Give a load generator for a contender, on the load's core."""
+async def loading(bench: Bench, contender: Running, *, rests: bool = False) -> AsyncIterator[Load]:
+    """Give a load generator for a contender, on the load's core; one that ``rests`` need not be woken, at any cost."""
     command = [await bench.program("load"), str(contender.port), *contender.load_arguments]
+    if rests:
+        command.append("--rests")
     async with bench.start("load", command, core=bench.cores.load) as child:
         yield Load(child, bench.path("guests"))
 
@@ -70,7 +72,7 @@ class Delivery:
         """
         count += -count % self._topics
         before = self._spent()
-        self._load.mark()
+        await self._load.mark()
         self._publisher.say(f"publish {count} {rate} {MOST_UNACKNOWLEDGED}")
         published = await self._publisher.answer(Published)
         if published.acked != count:

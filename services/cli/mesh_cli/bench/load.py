@@ -95,9 +95,10 @@ class Load:
             raise CannotBench(f"{opened.refused} of {len(lines)} sockets were refused: {opened.reason}")
         return opened
 
-    def mark(self) -> None:
-        """Count anew."""
+    async def mark(self) -> None:
+        """Count anew, from before this returns."""
         self.child.say("mark")
+        await self.report()  # or an event may be quicker than the mark where the machine is busy
 
     async def report(self) -> Report:
         """Tell what came since the mark."""

@@ -89,7 +89,7 @@ async def _come_back(bench: Bench, nats: NatsServer, clients: int, topics: int, 
     ):
         guests = [contender.guest(agent(number % topics), since=since) for number in range(clients)]
         cpu_ns = contender.child.cpu_ns()
-        load.mark()
+        await load.mark()
         neighbour.say(f"publish {bench.sized(_NEIGHBOUR_RATE * _NEIGHBOUR_S)} {_NEIGHBOUR_RATE} {MOST_UNACKNOWLEDGED}")
         await load.open(guests, rate=_COME_BACK_RATE, most_unfinished=clients)
         report = await load.until(clients * events)
