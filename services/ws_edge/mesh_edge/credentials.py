@@ -7,6 +7,9 @@ from typing import NamedTuple
 SUBPROTOCOL = "mesh.v1"
 MOST_USER_AGENT = 256
 _BEARER_SUBPROTOCOL = "bearer."
+_FIRST = f"{SUBPROTOCOL},"
+_USUAL = f"{SUBPROTOCOL}, {_BEARER_SUBPROTOCOL}"
+"""As browsers write what our clients offer."""
 _BEARER = "bearer "
 
 
@@ -42,11 +45,15 @@ def offers(protocols: str) -> str | None:
     """The subprotocol to choose of those that are offered, None for none of them."""
     if not protocols:
         return None
+    if protocols.startswith(_FIRST):
+        return SUBPROTOCOL
     return SUBPROTOCOL if SUBPROTOCOL in map(str.strip, protocols.split(",")) else None
 
 
 def token_of(knock: Knock, places: Places) -> str:
     """The token, empty without one. What a page sets for this very socket counts more than what comes by itself."""
+    if knock.protocols.startswith(_USUAL) and "," not in (token := knock.protocols[len(_USUAL) :]):
+        return token.strip()
     if _BEARER_SUBPROTOCOL in knock.protocols:
         for offered in knock.protocols.split(","):
             if (name := offered.strip()).startswith(_BEARER_SUBPROTOCOL):

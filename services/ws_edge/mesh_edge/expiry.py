@@ -29,8 +29,10 @@ class Expiry:
 
     def add(self, link: Link) -> None:
         """Close ``link`` when the token of its visitor has expired."""
-        if (second := _second(link)) is None:
+        until = link.visitor.until
+        if until >= _NEVER:
             return
+        second = math.ceil(until)  # as `_second`: a call less for each who comes
         if (links := self._due.get(second)) is None:
             links = self._due[second] = {}
         links[link] = None

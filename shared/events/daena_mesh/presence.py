@@ -83,7 +83,7 @@ def settle(
     was: Mapping[str, str],
     here: Collection[str],
     known: Mapping[str, str],
-    new_life: Callable[[], str],
+    new_lives: Callable[[int], Iterable[str]],
 ) -> Change:
     """What follows from who is here now.
 
@@ -92,14 +92,16 @@ def settle(
         was: the roster of this edge, as it stands in the log.
         here: the users that this edge has on the topic now.
         known: what this edge has told before; it differs from ``was`` after the rosters were lost.
-        new_life: makes the id of a stay that begins.
+        new_lives: makes the ids of so many stays that begin.
     """
     elsewhere = union(others)
     before = union((elsewhere, was))
-    mine = {who: before.get(who) or known.get(who) or new_life() for who in here}
+    mine = {who: before.get(who) or known.get(who, "") for who in here}
+    fresh = [who for who, life in mine.items() if not life]
+    mine.update(zip(fresh, new_lives(len(fresh)), strict=True))
     after = union((elsewhere, mine))
     left = [who for who in before if who not in after]
-    joined = [who for who in after if who not in before and who not in known]
+    joined = [who for who in fresh if who not in before and who not in known]
     count = len(after) - len(joined) + len(left)
     steps = []
     for who in left:

@@ -22,7 +22,7 @@ import msgspec
 from daena_mesh import codec
 from daena_mesh.connection import header_block
 from daena_mesh.errors import Conflict, MeshUnavailable
-from daena_mesh.ids import now, uuid7
+from daena_mesh.ids import now, uuid7s
 from daena_mesh.layout import SIGNALS
 from daena_mesh.log import acknowledged
 from daena_mesh.mesh import Mesh
@@ -91,7 +91,7 @@ class Rosters:
             if owed is not None and owed.roster == was:
                 await self._tell(topic, owed.steps)
             others = [theirs.here for name, theirs in noted.items() if name != edge]
-            change = settle(others, was, here(), known, uuid7)
+            change = settle(others, was, here(), known, uuid7s)
             if change.roster == was:
                 return was
             before = self._untold(messages, noted, key, change)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daena_mesh.ids import dedup_id, derived_id, now, uuid7
+from daena_mesh.ids import dedup_id, derived_id, now, uuid7, uuid7s
 
 
 def test_a_uuid_has_the_version_and_the_variant_of_rfc_9562() -> None:
@@ -18,6 +18,14 @@ def test_a_uuid_has_the_version_and_the_variant_of_rfc_9562() -> None:
         assert str(value) == text
         assert value.version == 7
         assert value.variant == uuid.RFC_4122
+
+
+def test_many_uuids_are_as_good_as_one() -> None:
+    made = uuid7s(1_000)
+    assert len(set(made)) == 1_000
+    assert all(str(uuid.UUID(text)) == text and uuid.UUID(text).version == 7 for text in made)
+    assert {uuid.UUID(text).variant for text in made} == {uuid.RFC_4122}
+    assert uuid7s(0) == []
 
 
 def test_uuids_sort_by_the_millisecond_they_were_made_in() -> None:

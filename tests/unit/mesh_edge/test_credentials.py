@@ -48,3 +48,13 @@ def test_it_is_looked_for_only_where_it_may_be() -> None:
 def test_the_subprotocol_is_chosen_when_it_is_offered(names: list[str]) -> None:
     assert offers(", ".join(names)) is None
     assert offers(",".join([*names, " mesh.v1 "])) == "mesh.v1"
+
+
+@given(
+    st.lists(st.sampled_from(("mesh.v1", "bearer.a", "bearer.b", "bearer.", "x-bearer.c")), min_size=1), st.booleans()
+)
+def test_of_many_subprotocols_the_first_token_counts(names: list[str], has_spaces: bool) -> None:
+    protocols = (", " if has_spaces else ",").join(names)
+    tokens = [name.removeprefix("bearer.") for name in names if name.startswith("bearer.")]
+    assert token_of(Knock(protocols=protocols), EVERYWHERE) == (tokens[0] if tokens else "")
+    assert offers(protocols) == ("mesh.v1" if "mesh.v1" in names else None)
