@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 
 from daena_mesh.errors import MeshError
+from mesh_cli.notifier import Notifier
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ENDED_BY_SIGNAL = 128
@@ -17,7 +18,8 @@ class Stop:
     """Hears the signals of this process, for the task that makes it.
 
     Until :meth:`started` is called a signal cancels that task, because there is nothing to drain yet; after
-    that it sets :attr:`asked`. A second signal ends the process at once: its children notice, and end too.
+    that it sets :attr:`asked`. systemd is told of both. A second signal ends the process at once: its children notice,
+    and end too.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,7 @@ class Stop:
         self.failure: MeshError | None = None
         self.before_the_end: Callable[[], None] | None = None
         """Called when a second signal ends the process at once; must be quick."""
+        self._notifier = Notifier()
         self._starting = asyncio.current_task()
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
@@ -38,6 +41,7 @@ class Stop:
         self._starting = None
         if self.number is not None:
             raise asyncio.CancelledError
+        self._notifier.started()
 
     def when_stdin_closes(self) -> None:
         """Ask for the end when standard input closes: a child's way to notice that its parent is gone.
@@ -72,6 +76,7 @@ class Stop:
                 self.before_the_end()
             os._exit(_ENDED_BY_SIGNAL + number)
         self.number = number
+        self._notifier.stopping()
         self.asked.set()
         if self._starting is not None:
             self._starting.cancel()
