@@ -3,7 +3,7 @@
 import { connection, isFeedWithheld } from "./store/link.js";
 import { isSheetOpen, useShortcuts } from "./keys.js";
 import { Icon, ThemeIcon } from "./parts/icons.js";
-import { Lazy, Loading, Notice, Problem } from "./parts/states.js";
+import { Empty, Lazy, Loading, Problem } from "./parts/states.js";
 import { ROOMS, loadRoom } from "./rooms/index.js";
 import { go, href, route } from "./router.js";
 import { Status } from "./status.js";
@@ -98,7 +98,7 @@ export function Shell() {
       <button id="theme" class="icon-button" type="button" aria-label="Switch between light and dark" title="Light or dark" onClick=${switchTheme}><${ThemeIcon} /></button>
     </header>
     <${Rail} />
-    <main id="room" class="room" tabindex="-1" data-state=${connection.value.name}><${Ending} />${isFeedWithheld.value && room.name !== "chat" && html`<${Notice}>Your token shows you the sessions that you belong to, in Chat, and nothing of this room.<//>`}<${Room} /></main>
+    <main id="room" class="room" tabindex="-1" data-state=${connection.value.name}><${Ending} />${isFeedWithheld.value && room.name !== "chat" ? html`<${Empty} title=${room.title}><p>Your token shows you the sessions that you belong to, in Chat, and nothing of this room.</p><//>` : html`<${Room} />`}</main>
     <${Toasts} />
     ${isSheetOpen.value && html`<${Lazy} load=${() => import("./key-sheet.js")} />`}
   `;

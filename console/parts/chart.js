@@ -11,9 +11,15 @@ import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 /** As long a time as a chart shows at least, or else its first points would stand at one and the same second. */
 const SHORTEST_S = 30;
 
-/** From when to when it shows; where it has no points yet, until now. @param {any} _ @param {number | null} from @param {number | null} to */
-function spanOf(_, from, to) {
-  const end = to ?? Date.now() / 1000;
+/**
+ * From when to when it shows; where it has no points yet, until now.
+ *
+ * @param {{ data?: Array<Array<number | null>> }} plot
+ * @param {number | null} from
+ * @param {number | null} to  a day behind `from` where there is a single point: uPlot has it so
+ */
+export function spanOf({ data }, from, to) {
+  const end = (data?.[0]?.length === 1 ? from : to) ?? Date.now() / 1000;
   return [Math.min(from ?? end, end - SHORTEST_S), end];
 }
 
@@ -79,7 +85,7 @@ export function Chart({ title, unit, lines, data, height = 150 }) {
               stroke: resolved(element, colour),
               width: 1.75,
               spanGaps: true,
-              points: { show: latest.current[0].length < 3 },
+              points: { show: (/** @type {any} */ { data: [times] }) => times.length < 3 },
               fill: index === 0 ? `color-mix(in srgb, ${resolved(element, colour)} 12%, transparent)` : undefined,
             })),
           ],

@@ -25,16 +25,6 @@ export const sender = () => name.peek() || NOBODY;
 /** Whether it is oneself who speaks. @param {string} who */
 export const isMe = (who) => who === (name.value || NOBODY);
 
-/** Whether one of these patterns of subjects covers all that another one matches. @param {string[]} patterns @param {string} other  without `>` */
-export function cover(patterns, other) {
-  const its = other.split(".");
-  return patterns.some((pattern) => {
-    const mine = pattern.split(".");
-    const end = mine.at(-1) === ">" ? mine.length - 1 : its.length;
-    return (end < its.length || mine.length === end) && mine.slice(0, end).every((token, index) => token === "*" || token === its[index]);
-  });
-}
-
 /** Ask the mesh who one is. */
 export async function loadMe() {
   try {

@@ -1,11 +1,12 @@
 /** What the page knows of the mesh: sessions, agents and tasks, as the API told and events changed since. */
 
 import * as api from "../api.js";
+import { covers } from "../subjects.js";
 import { computed, effect, signal } from "../vendor/preact.js";
 import { onEvents, onGap } from "./events.js";
 import { session as kept } from "./kept.js";
 import { compareCursors, connection, isFeedWithheld } from "./link.js";
-import { cover, isMe, told } from "./me.js";
+import { isMe, told } from "./me.js";
 import { Rates, makerOf } from "./rates.js";
 import { SessionList } from "./sessions.js";
 import { MeshState } from "./state.js";
@@ -80,7 +81,7 @@ export function withdrawn(id) {
 }
 
 /** Whether the feed tells of every session; else the list alone says which there are. */
-const hearsOfAll = () => !isFeedWithheld.peek() && cover(told.peek().read, "session.*.*");
+const hearsOfAll = () => !isFeedWithheld.peek() && told.peek().read.some((mine) => covers(mine, "session.*.*"));
 
 /** An event of the session that is open, for who hears of it in no other way. @param {import("./events.js").MeshEvent} event */
 export function heard(event) {

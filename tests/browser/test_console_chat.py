@@ -132,6 +132,16 @@ async def test_what_was_written_outlives_a_reload(browser: Browser, up: RunningM
         await expect(page.locator(".body")).to_have_text(["Go on.", "lost on the way"])
 
 
+async def fits(page: Page, box: Locator) -> None:
+    """See that a box shows what is in it, on a wide window and on a phone."""
+    wide = page.viewport_size
+    assert wide is not None
+    for size in ({"width": 390, "height": 844}, wide):
+        await page.set_viewport_size(size)  # type: ignore[arg-type]
+        await expect(box).to_be_visible()
+        assert await box.evaluate("({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth")
+
+
 async def test_sessions_are_found_renamed_and_deleted_with_a_way_back(
     browser: Browser, up: RunningMesh, session: str
 ) -> None:
@@ -153,7 +163,9 @@ async def test_sessions_are_found_renamed_and_deleted_with_a_way_back(
             await page.get_by_role("button", name="All", exact=True).click()
             await page.get_by_role("button", name="Rename session").click()
             await page.get_by_label("Title", exact=True).fill(f"{word} other plans")
+            await fits(page, page.get_by_label("Title", exact=True))
             await page.keyboard.press("Enter")
+            await expect(page.get_by_role("button", name="Rename session")).to_be_focused()
             await expect(page.locator("#chat-title")).to_have_text(f"{word} other plans")
             await expect(row(page, plans)).to_contain_text("other plans")
 

@@ -156,6 +156,17 @@ async def test_the_sheet_keeps_nobody_out(people: People, scheme: str) -> None:
     assert wrong == [], json.dumps(wrong, indent=1)
 
 
+async def test_names_of_any_length_stay_in_the_sheet(people: People) -> None:
+    ada = await people.enter("ada", write=("session.*.created",), viewport={"width": 390, "height": 844})
+    await begin(ada, "Knots")
+    await ada.get_by_role("button", name="Share session").click()
+    sheet = ada.get_by_role("dialog", name="Share “Knots”")
+    await sheet.get_by_label("Name, as in their token").fill("bob." * 50)
+    await ada.keyboard.press("Enter")
+    await expect(sheet.get_by_role("status")).not_to_be_empty()
+    assert await sheet.evaluate("({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth")
+
+
 async def test_what_was_shared_meanwhile_is_in_the_list_when_one_looks_again(people: People) -> None:
     ada = await people.enter("ada", write=("session.*.created",))
     await begin(ada, "Nets")
@@ -262,6 +273,7 @@ async def test_who_may_change_every_session_shares_those_of_others(people: Peopl
 async def test_who_may_see_no_feed_is_told_so_and_asked_for_no_token(people: People) -> None:
     eve = await people.enter("eve", "#/activity")
     await expect(eve.get_by_text("Your token shows you the sessions that you belong to")).to_be_visible()
+    await expect(eve.get_by_role("button", name="Try again")).to_have_count(0)
     await expect(eve.get_by_role("dialog")).to_have_count(0)
 
 

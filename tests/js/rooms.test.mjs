@@ -3,10 +3,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { countOf, covers, filterOf, isPattern, matcher, natsSub, queryOf, subjectsOf } from "../../console/rooms/activity/filter.js";
+import { countOf, filterOf, isPattern, matcher, natsSub, queryOf, subjectsOf } from "../../console/rooms/activity/filter.js";
 import { Timeline, indexOf, rowOf, traceOf } from "../../console/rooms/activity/timeline.js";
 import { Brains, together } from "../../console/rooms/brain/history.js";
 import { Minutes, standOf, tally, wayOf } from "../../console/rooms/council/minutes.js";
+import { covers } from "../../console/subjects.js";
+import { spanOf } from "../../console/parts/chart.js";
 import { Samples, age, bytes, largest, sampleOf, sum } from "../../console/rooms/mesh/samples.js";
 
 const at = (second) => new Date(Date.UTC(2026, 2, 1, 10, 0, second)).toISOString();
@@ -142,6 +144,16 @@ describe("a filter", () => {
     const filter = { type: "chat", subject: "chat.>", agent: "scout", text: "a & b", pieces: true };
     assert.deepEqual(filterOf(new URLSearchParams(Object.entries(queryOf(filter)))), filter);
     assert.deepEqual([countOf(filter), countOf(NONE)], [5, 0]);
+  });
+});
+
+describe("a chart", () => {
+  test("shows half a minute at least, up to its last point", () => {
+    assert.deepEqual(spanOf({ data: [[100, 102]] }, 100, 102), [72, 102]);
+    assert.deepEqual(spanOf({ data: [[100, 200]] }, 100, 200), [100, 200]);
+    // A single point comes with a day behind it.
+    assert.deepEqual(spanOf({ data: [[100]] }, 100, 86_500), [70, 100]);
+    assert.equal(spanOf({ data: [[]] }, null, null)[1] - spanOf({ data: [[]] }, null, null)[0] >= 30, true);
   });
 });
 

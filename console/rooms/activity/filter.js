@@ -1,5 +1,7 @@
 /** What is wanted of all events: by type, subject, who is in it, and text. No page, no network. */
 
+import { covers } from "../../subjects.js";
+
 /**
  * @typedef {object} Filter
  * @property {string} type     `chat.message`, or a domain such as `chat`; empty for all
@@ -33,22 +35,6 @@ export const countOf = ({ type, subject, agent, text, pieces }) => [type, subjec
 export function isPattern(text) {
   const tokens = text.split(".");
   return tokens.length <= MOST_TOKENS && tokens.every((token, at) => token === "*" || (token === ">" && at === tokens.length - 1) || WORD.test(token));
-}
-
-/**
- * Whether a subscription to `pattern` would receive `subject`.
- *
- * @param {string} pattern
- * @param {string} subject
- */
-export function covers(pattern, subject) {
-  const have = pattern.split(".");
-  const want = subject.split(".");
-  for (const [at, token] of have.entries()) {
-    if (token === ">") return want.length > at;
-    if (at >= want.length || (token !== "*" && token !== want[at])) return false;
-  }
-  return have.length === want.length;
 }
 
 /**

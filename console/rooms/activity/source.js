@@ -2,8 +2,9 @@
 
 import * as api from "../../api.js";
 import { onEvents, onGap } from "../../store/events.js";
+import { covers } from "../../subjects.js";
 import { signal } from "../../vendor/preact.js";
-import { covers, matcher } from "./filter.js";
+import { matcher } from "./filter.js";
 import { Timeline } from "./timeline.js";
 
 const PAGE = 500;
