@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from binascii import Error as Base64Error
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from typing import Any
 
 import msgspec
@@ -35,7 +34,7 @@ def read_head(text: bytes) -> Head:
 
 def encoded(data: bytes) -> bytes:
     """Base64url without padding, RFC 7515 section 2."""
-    return b64encode(data).translate(_TO_URL).rstrip(b"=")
+    return b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=")
 
 
 def decoded(text: bytes) -> bytes:
