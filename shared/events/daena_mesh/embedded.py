@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Self
 
 from daena_mesh.data_lock import DataLock
 from daena_mesh.errors import NatsServerError
+from daena_mesh.guardian import Guarded
 from daena_mesh.nats_binary import find_binary
 from daena_mesh.nats_config import Membership, NatsConfig, Ports, Trust, client_url, read_ports, running_path
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -27,35 +28,6 @@ START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 5.0
 _POLL_S = 0.004
 _QUOTED_LOG_LINES = 4
-_DIED_BY_SIGNAL = 128
-
-# The guardian is the server's parent and lives as long as the server. Its standard input is a pipe that our
-# process alone holds open: however we end, SIGKILL included, the pipe closes and the guardian ends the server,
-# after 5 s by force. It sleeps in short naps, because the last one outlives it and holds the lock on the data.
-# It passes on the exit status, and as the parent it never signals an id that went to somebody else. Where the server
-# ended well it removes the file that says that it runs, the first argument.
-_GUARDIAN = """
-exec 3<&0 </dev/null
-running=$1
-shift
-"$@" 3<&- &
-server=$!
-(
-    read -r _ <&3
-    kill -TERM "$server"
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do
-        sleep 0.2 || sleep 1
-    done
-    kill -KILL "$server"
-) 2>/dev/null &
-watcher=$!
-wait "$server"
-status=$?
-[ "$status" -ne 0 ] || rm -f "$running"
-kill "$watcher" 2>/dev/null
-wait "$watcher" 2>/dev/null
-exit "$status"
-"""
 
 
 class NatsServer:
@@ -67,7 +39,7 @@ class NatsServer:
             await nats.connect(server.url)
     """
 
-    def __init__(self, chain: _Chain, config: NatsConfig, ports: Ports) -> None:
+    def __init__(self, chain: Guarded, config: NatsConfig, ports: Ports) -> None:
         self._chain = chain
         self._config = config
         self._ports = ports
@@ -146,7 +118,9 @@ class NatsServer:
         )
         lock = await DataLock.acquire(config.data_dir)
         try:
-            chain = await _in_one_piece(_Chain.spawn(binary, config, lock, launcher))
+            _write(config)
+            command = (str(binary), "-c", str(config.path))
+            chain = await Guarded.spawn(command, config.running_path, config.log_path, lock, launcher)
         except OSError as error:
             lock.release()
             raise NatsServerError(f"nats-server could not be started in {data_dir}: {error}") from error
@@ -156,8 +130,7 @@ class NatsServer:
         try:
             return cls(chain, config, await _ready(chain, config))
         except BaseException:
-            chain.cut()
-            await chain.wait()
+            await chain.end()
             raise
 
     async def stop(self) -> None:
@@ -196,63 +169,6 @@ class NatsServer:
                 os.kill(self.pid, number)
 
 
-class _Chain:
-    """The guardian with the server below it, the pipe that keeps them alive, and the lock they hold."""
-
-    def __init__(self, process: asyncio.subprocess.Process, lifeline: int, lock: DataLock) -> None:
-        self.process = process
-        self._lifeline = lifeline
-        self._lock = lock
-
-    @classmethod
-    async def spawn(cls, binary: Path, config: NatsConfig, lock: DataLock, launcher: Sequence[str]) -> _Chain:
-        _write(config)
-        lifeline_end, lifeline = os.pipe()
-        try:
-            with config.log_path.open("ab") as log:
-                process = await asyncio.create_subprocess_exec(
-                    *launcher,
-                    "/bin/sh",
-                    *("-c", _GUARDIAN, "mesh-guardian", str(config.running_path), str(binary), "-c", str(config.path)),
-                    stdin=lifeline_end,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(lock.fd,),
-                    start_new_session=True,  # Ctrl-C in the terminal is for the parent, which drains first
-                )
-        except BaseException:
-            os.close(lifeline)
-            raise
-        finally:
-            os.close(lifeline_end)
-        return cls(process, lifeline, lock)
-
-    def cut(self) -> None:
-        """Close the pipe, which ends the server."""
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
-
-    async def wait(self) -> int:
-        """Wait for the guardian, and let go of everything."""
-        status = await self.process.wait()
-        self.cut()
-        self._lock.release()
-        return _DIED_BY_SIGNAL - status if status > _DIED_BY_SIGNAL else status
-
-
-async def _in_one_piece(spawning: Coroutine[None, None, _Chain]) -> _Chain:
-    """Await ``spawning``, which is never cancelled: asyncio would kill the guardian before it guards anything."""
-    task = asyncio.ensure_future(spawning)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        chain = await task
-        chain.cut()
-        await chain.wait()
-        raise
-
-
 def _prepare(data_dir: Path, host: str, port: int, log_path: Path | None) -> NatsConfig:
     data_dir = data_dir.absolute()
     log_path = (log_path or data_dir / "nats-server.log").absolute()
@@ -274,7 +190,7 @@ def _write(config: NatsConfig) -> None:
         os.fsync(running.fileno())
 
 
-async def _ready(chain: _Chain, config: NatsConfig) -> Ports:
+async def _ready(chain: Guarded, config: NatsConfig) -> Ports:
     ended = asyncio.ensure_future(chain.process.wait())
     try:
         async with asyncio.timeout(START_DEADLINE_S):

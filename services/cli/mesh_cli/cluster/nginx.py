@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from daena_mesh.guardian import in_one_piece
 from mesh_cli.listening import CannotServe, Listener
 
 _STOPS_WITHIN_S = 5.0
 _POLL_S = 0.05
 
-# The guardian is nginx's parent, and leads the group of all of them. Its standard input is a pipe that our process
-# alone holds open: however we end, SIGKILL included, the pipe closes, and the guardian ends nginx, after 3 s by force.
+# Like that of nats-server in daena_mesh.guardian, with another end: it takes along whoever is left of its group, itself
+# included, where that one passes on a status and lets go of the lock on the data last. It is nginx's parent, and leads
+# the group of all of them. Its standard input is a pipe that our process alone holds open: however we end, SIGKILL
+# included, the pipe closes, and the guardian ends nginx, after 3 s by force.
 # A master that was killed leaves its workers, which would serve for ever with nobody to stop them: they go as well.
 _GUARDIAN = """
 exec 3<&0 </dev/null
@@ -76,22 +79,16 @@ def _arguments(folder: Path) -> Sequence[str]:
 
 
 async def _spawn(command: Sequence[str], listener: Listener, log: BinaryIO) -> asyncio.subprocess.Process:
-    spawning = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *("/bin/sh", "-c", _GUARDIAN, "mesh-guardian", *command),
-            # As when it replaces itself: it takes over the socket that it is told to listen on.
-            env={**os.environ, "NGINX": f"{listener.socket.fileno()};"},
-            pass_fds=[listener.socket.fileno()],
-            stdin=asyncio.subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,
-        )
+    spawning = asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", _GUARDIAN, "mesh-guardian", *command),
+        # As when it replaces itself: it takes over the socket that it is told to listen on.
+        env={**os.environ, "NGINX": f"{listener.socket.fileno()};"},
+        pass_fds=[listener.socket.fileno()],
+        stdin=asyncio.subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
     )
-    try:
-        return await asyncio.shield(spawning)
-    except asyncio.CancelledError:  # else asyncio would kill the guardian before it guards anything
-        await _end(await spawning)
-        raise
+    return await in_one_piece(spawning, _end)
 
 
 async def _end(process: asyncio.subprocess.Process) -> int:
