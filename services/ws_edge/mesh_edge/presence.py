@@ -58,13 +58,12 @@ class Room:
 
     def arrive(self, who: str) -> bool:
         """Take a socket in; False where no more users can be announced."""
-        if who not in self.users:
-            size = _size_of(who)
-            if self.size_bytes + size > MOST_ROSTER_BYTES:
+        if (sockets := self.users.get(who)) is None:
+            size = self.size_bytes + _size_of(who)
+            if size > MOST_ROSTER_BYTES:
                 return False
-            self.size_bytes += size
-            self.users[who] = 0
-        self.users[who] += 1
+            self.size_bytes, sockets = size, 0
+        self.users[who] = sockets + 1
         return True
 
     def depart(self, who: str) -> bool:

@@ -112,12 +112,9 @@ async def _calls(bench: Bench, keys: dict[str, str]) -> list[Figure]:
             for name, called in _in_turn(apis, number):
                 one = await called.take(bench.sized(_CALLS, least=CALLERS))
                 taken[name] += [(one.cpu_us, one.rate)] if number else []
-        for name, slices in taken.items():
-            cpu, rate = (median(values) for values in zip(*slices, strict=True))
-            figures += [
-                Figure(contender=name, measure=REST, value=cpu, unit="µs"),
-                Figure(contender=name, measure=REST_RATE, value=rate, unit="/s"),
-            ]
+        for at, (measure, unit) in enumerate(((REST, "µs"), (REST_RATE, "/s"))):
+            found = paired({name: [one[at] for one in slices] for name, slices in taken.items()})
+            figures += [Figure(contender=name, measure=measure, value=found[name], unit=unit) for name in taken]
     return figures
 
 
