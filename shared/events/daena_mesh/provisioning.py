@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -22,7 +22,6 @@ from daena_mesh.repeats import Repeat
 from daena_mesh.settings import MeshSettings
 
 ASKS = "ASKS"
-T = TypeVar("T")
 
 _S = 1_000_000_000
 _TIMEOUT_S = 8.0
@@ -117,25 +116,23 @@ async def provision(
     ``known`` has names and sequences of markers from before: where a limit has taken one since, its name stays.
     Raises `ProvisioningError` where a stream of that name must not be changed, `MeshUnavailable` without an answer.
     """
-    wanted = wanted_streams(layout, settings, is_clustered=connection.is_clustered)
-    begins = dict(
-        zip((config["name"] for config in wanted), await _all(_provision(connection, c) for c in wanted), strict=True)
-    )
+    epochs = known or {}
 
-    def name_of(stream: str) -> str:
-        name, seq = (known or {}).get(stream, ("", 0))
-        return name if name and begins[stream] > seq else new_epoch()
+    async def make(config: dict[str, Any]) -> None:
+        stream, begin = config["name"], await _provision(connection, config)
+        if stream in layout.streams:  # at once: whoever follows it waits for its marker, and not for the other streams
+            name, seq = epochs.get(stream, ("", 0))
+            await mark_epoch(connection, stream, name if name and begin > seq else new_epoch())
 
-    await _all(mark_epoch(connection, stream, name_of(stream)) for stream in layout.streams)
+    await _all(make(config) for config in wanted_streams(layout, settings, is_clustered=connection.is_clustered))
 
 
-async def _all(doing: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def _all(doing: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Do all side by side, for each may have to wait for a leader of its own; raises what went wrong with the first."""
     done = await asyncio.gather(*doing, return_exceptions=True)
     for result in done:
         if isinstance(result, BaseException):
             raise result
-    return [result for result in done if not isinstance(result, BaseException)]
 
 
 async def _provision(connection: Connection, wanted: dict[str, Any]) -> int:
