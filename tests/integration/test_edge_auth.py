@@ -71,7 +71,8 @@ async def is_empty(edge: RunningEdge) -> None:
 
     def are_gone() -> bool:
         gc.collect()
-        return not [one for one in gc.get_objects() if isinstance(one, Stranger)]
+        strangers = [one for one in gc.get_objects() if isinstance(one, Stranger)]
+        return not [one for one in strangers if one._edge is edge.edge]  # others may be of files that ran before
 
     await eventually(are_gone)
 
