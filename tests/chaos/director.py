@@ -53,6 +53,8 @@ class Act:
     is_settled: bool
     resumed: list[float] = field(default_factory=list)
     """For each client the longest time for which it lacked an acknowledged record, or was not well, in seconds."""
+    slowest: str = ""
+    """What the client follows that took longest."""
     write_stall: float = 0.0
     api_stall: float = 0.0
     may_tell: bool = False
@@ -148,6 +150,7 @@ async def _act(scene: Scene, faults: Sequence[Fault], watch: _Watch) -> Act:
         ended=ended - watch.begun,
         is_settled=settled,
         resumed=watch.longest,
+        slowest=watch.slowest(),
         write_stall=max((s.seconds for s in watch.load.stalls if s.at + s.seconds >= begun), default=0.0),
         api_stall=max((s.seconds for s in watch.load.api_stalls if s.at + s.seconds >= begun), default=0.0),
         may_tell=any(fault.may_tell for fault in faults),
@@ -189,6 +192,11 @@ class _Watch:
     def stalest(self) -> float:
         """How long the client lacks something that lacks it longest."""
         return max(self._spectators.staleness(time.monotonic(), self.load.is_record), default=0.0)
+
+    def slowest(self) -> str:
+        """What the client follows that had to wait longest."""
+        longest = max(self.longest, default=0.0)
+        return self._spectators.spectators[self.longest.index(longest)].path if longest else ""
 
     def rate(self, of: str = "acked") -> float:
         """How many a second lately."""
@@ -276,8 +284,9 @@ def _content(body: bytes) -> int:
 
 
 def _line(act: Act) -> str:
+    longest = f"{max(act.resumed, default=0.0):.1f} s{f' at {act.slowest}' if act.slowest else ''}"
     return (
-        f"{act.name} ({act.hits}): resumed p99 {p99(act.resumed):.1f} s, max {max(act.resumed, default=0.0):.1f} s; "
+        f"{act.name} ({act.hits}): resumed p99 {p99(act.resumed):.1f} s, max {longest}; "
         f"writes stalled {act.write_stall:.1f} s, through the API {act.api_stall:.1f} s; "
         f"whole again after {act.ended - act.begun:.0f} s"
     )

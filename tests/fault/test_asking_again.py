@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from daena_mesh import Mesh
 from daena_mesh.connection import Connection
+from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.jetstream import ApiReply, asked
-from daena_mesh.layout import RECORDS, Layout
+from daena_mesh.jetstream import ApiReply, asked, call
+from daena_mesh.layout import RECORDS, SIGNALS, Layout
 from daena_mesh.log import Epoch, Log
 from daena_mesh.repeats import Repeat
 from daena_mesh.settings import MeshSettings
 from tests.support.cluster import lone_node
 from tests.support.deadlines import eventually
+from tests.support.edge import provisioned_mesh
 
 pytestmark = [pytest.mark.timeout(60)]
 EVENT = "chat.s1.message"
@@ -86,3 +89,20 @@ async def test_an_event_is_sent_again_once_somebody_answers(
     await asking.request("leader", b"who?", timeout_s=20, repeat=Repeat.OFTEN)
     assert (await storing).seq == 7
     assert sorted(leader.heard) == [b"event"] * 2 + [b"who?"] * 2
+
+
+async def test_a_stream_is_written_to_before_others_have_leaders(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with provisioned_mesh(nats_server.url) as mesh:
+        await call(mesh.connection, f"STREAM.DELETE.{SIGNALS}", {}, ApiReply)
+    monkeypatch.setattr(Connection, "is_clustered", True)  # so it waits for a leader, which is what it takes this for
+    writer = Mesh(MeshSettings(nats_url=nats_server.url), name="writer")
+    writer.start()
+    try:
+        assert (await writer.log.append(EVENT, b"event", event_id="e", msg_id="m")).cursor
+        assert not writer.connection.is_ready
+        with pytest.raises(MeshUnavailable):
+            await writer.log.append("agent.a.activity", b"event", event_id="e", msg_id="m", patience_s=0.5)
+    finally:
+        await writer.close()

@@ -16,6 +16,7 @@ from daena_mesh.connection import header_block
 from daena_mesh.errors import InvalidEvent, InvalidId, MeshUnavailable
 from daena_mesh.ids import dedup_id, now
 from daena_mesh.jetstream import ApiReply
+from daena_mesh.layout import RECORDS
 from daena_mesh.provisioning import ASKS
 from daena_mesh.subjects import check_id
 
@@ -174,7 +175,7 @@ class Asks:
         connection = self._mesh.connection
         deadline = time.monotonic() + self._deadline_s
         while True:
-            await connection.wait_ready(self._patience_s)
+            await self._mesh.log.wait_led(RECORDS, self._patience_s)  # it is stored there already, as a message
             try:
                 reply = await connection.request(draft.subject, draft.body, timeout_s=_ATTEMPT_S, headers=headers)
                 reason = MeshUnavailable(f"{ASKS}, the queue of questions, has no leader at the moment")

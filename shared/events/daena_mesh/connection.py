@@ -136,6 +136,11 @@ class Connection:
         return self._tap is not None
 
     @property
+    def is_ready(self) -> bool:
+        """Whether every `on_up` ran over this connection, or it was closed: `wait_ready` waits for nothing."""
+        return self._ready.is_set()
+
+    @property
     def is_clustered(self) -> bool:
         """Whether the server at the other end has peers, so that interest and replicas may lag."""
         return self._client is not None and "cluster" in self._client._server_info  # noqa: SLF001 - it has no other way

@@ -24,6 +24,7 @@ from daena_mesh.histogram import Histogram
 from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import LETTERS, Layout, epoch_subject
 from daena_mesh.log_door import LogDoor
+from daena_mesh.provisioning import provision
 from daena_mesh.reader import StreamReader, not_provisioned
 from daena_mesh.repeats import OFTEN_S, Repeat
 from daena_mesh.replays import Replays
@@ -99,6 +100,10 @@ class Log(StreamReader):
         self.settings = settings
         self.epochs: dict[str, Epoch] = {}
         self._patience_s = patience_s
+        self._led: dict[str, int] = {}
+        """Over which connection, by its number, the leader of each stream has answered."""
+        self._news = asyncio.Event()
+        """Set when there is something new of that, and replaced."""
         self.replays = Replays(self)
         self._changed: dict[Callable[[], None], None] = {}
         self._attendants: dict[Attendant, None] = {}
@@ -136,8 +141,16 @@ class Log(StreamReader):
             attendant.renewed()
 
     def _state_changed(self, state: State) -> None:
+        self._tell_who_waits()
         for attendant in tuple(self._attendants):
             attendant.state_changed(state)
+
+    async def provision(self) -> None:
+        """Make all streams and buckets as they should be; each event stream may be written to before all are.
+
+        Raises `ProvisioningError` and `MeshUnavailable`.
+        """
+        await provision(self.connection, self.layout, self.settings, self.epochs, self.learn_epoch)
 
     async def reconnected(self) -> None:
         """For `Connection.on_up`: learn the epochs, and have followers heal. Raises `MeshUnavailable`."""
@@ -184,6 +197,28 @@ class Log(StreamReader):
         for attendant in tuple(self._attendants):
             attendant.disturbed()
 
+    def _tell_who_waits(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def wait_led(self, stream: str, timeout_s: float) -> None:
+        """Wait until the leader of ``stream`` has answered over this connection; those of others may come later.
+
+        Raises `MeshUnavailable` after ``timeout_s``, and when the connection was closed.
+        """
+        connection = self.connection
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not (connection.is_ready or self._is_led(stream)):
+                    await self._news.wait()
+        except TimeoutError:
+            raise connection.unavailable() from None
+        if connection.is_closed:
+            raise connection.unavailable()
+
+    def _is_led(self, stream: str) -> bool:
+        return self.connection.is_connected and self._led.get(stream) == self.connection.connects
+
     async def learn_epochs(self) -> None:
         """Ask the leaders which life of each stream this is; raises `MeshUnavailable`.
 
@@ -191,21 +226,25 @@ class Log(StreamReader):
         """
         if self.door is not None and not self.door.sessions:
             return
-        outcomes = await asyncio.gather(*map(self._learn_epoch, self.layout.streams), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(self.learn_epoch, self.layout.streams), return_exceptions=True)
         for error in outcomes:  # of all of them, so that none is left unread; a leader that answers has been heard
             if isinstance(error, BaseException):
                 raise error
 
-    async def _learn_epoch(self, stream: str) -> None:
+    async def learn_epoch(self, stream: str) -> None:
+        """Ask the leader of one stream; raises `MeshUnavailable`."""
+        connects = self.connection.connects
         marker = await self.last(stream, epoch_subject(stream))
-        if marker is None and await self._has_outlived_marker(stream):
-            return
-        if marker is None:
+        if marker is not None:
+            epoch = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
+            if stream in self.epochs and self.epochs[stream].name != epoch.name:
+                self._kept.pop(stream, None)
+            self.epochs[stream] = epoch
+        elif not await self._has_outlived_marker(stream):
             raise not_provisioned(stream)
-        epoch = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
-        if stream in self.epochs and self.epochs[stream].name != epoch.name:
-            self._kept.pop(stream, None)
-        self.epochs[stream] = epoch
+        if self._led.get(stream) != connects:
+            self._led[stream] = connects
+            self._tell_who_waits()
 
     async def _has_outlived_marker(self, stream: str) -> bool:
         """Whether the stream's limit of size took the marker that we know, as the oldest that there was."""
@@ -270,7 +309,7 @@ class Log(StreamReader):
     ) -> PubAck:
         deadline = time.monotonic() + deadline_s
         while True:
-            await self.connection.wait_ready(min(patience_s, max(0.0, deadline - time.monotonic())))
+            await self.wait_led(stream, min(patience_s, max(0.0, deadline - time.monotonic())))
             began = time.perf_counter()
             try:
                 reply = await self.connection.request(

@@ -26,7 +26,6 @@ from daena_mesh.log import Ack, Log
 from daena_mesh.log_door import LogDoor
 from daena_mesh.outbox import Outbox
 from daena_mesh.permissions import role_of
-from daena_mesh.provisioning import provision
 from daena_mesh.settings import MeshSettings, load
 from daena_mesh.subjects import Subject, check_id, check_name, event_type_of
 from daena_mesh.tending import tend
@@ -80,7 +79,7 @@ class Mesh:
         self.log = Log(self.connection, self.layout, settings, patience_s=wait_s, door=door)
         self._provisions = provisions
         if provisions:
-            self.connection.on_up(lambda: provision(self.connection, self.layout, settings, self.log.epochs))
+            self.connection.on_up(self.log.provision)
         self.connection.on_up(self.log.reconnected)
         self.wait_s = wait_s
         self._outbox = Outbox(self._store)

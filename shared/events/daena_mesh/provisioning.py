@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -109,11 +109,16 @@ def _bucket(name: str, storage: dict[str, Any], *, ttl: bool) -> dict[str, Any]:
 
 
 async def provision(
-    connection: Connection, layout: Layout, settings: MeshSettings, known: Mapping[str, tuple[str, int]] | None = None
+    connection: Connection,
+    layout: Layout,
+    settings: MeshSettings,
+    known: Mapping[str, tuple[str, int]] | None = None,
+    made: Callable[[str], Awaitable[None]] | None = None,
 ) -> None:
     """Make all streams and buckets as they should be, and give each event stream its epoch.
 
     ``known`` has names and sequences of markers from before: where a limit has taken one since, its name stays.
+    ``made`` is awaited with the name of each event stream, as soon as that is as it should be.
     Raises `ProvisioningError` where a stream of that name must not be changed, `MeshUnavailable` without an answer.
     """
     epochs = known or {}
@@ -123,6 +128,8 @@ async def provision(
         if stream in layout.streams:  # at once: whoever follows it waits for its marker, and not for the other streams
             name, seq = epochs.get(stream, ("", 0))
             await mark_epoch(connection, stream, name if name and begin > seq else new_epoch())
+            if made is not None:
+                await made(stream)
 
     await _all(make(config) for config in wanted_streams(layout, settings, is_clustered=connection.is_clustered))
 

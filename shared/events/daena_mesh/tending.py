@@ -11,7 +11,7 @@ import logging
 
 from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.log import Epoch, Log
-from daena_mesh.provisioning import mark_epoch, provision
+from daena_mesh.provisioning import mark_epoch
 
 _PAUSE_S = 1.0
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ async def tend(log: Log) -> None:
 
 async def _restore(log: Log) -> None:
     try:
-        await provision(log.connection, log.layout, log.settings, log.epochs)
+        await log.provision()
         await log.reconnected()
     except MeshUnavailable:
         return
