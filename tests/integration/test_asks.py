@@ -19,9 +19,11 @@ from daena_mesh.connection import header_block
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import InvalidId, Unanswered
 from daena_mesh.events import Event
+from daena_mesh.jetstream import ApiReply, call
 from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import ASKS
 from daena_mesh.stream_writer import StreamWriter
+from mesh_api import forgotten
 from mesh_api.consumers import config_of
 from mesh_api.settings import ApiSettings
 from tests.support.api import Api, running_api
@@ -595,3 +597,32 @@ async def test_a_status_alone_is_enough_for_a_consumer(shared_api: Api) -> None:
     publish("agent.cli.status", b'{"status": "online", "serves": ["agent/cli", "*", "agent/*"]}')
     publish("agent.cli.status", b'{"status": "online", "serves": 5}')
     assert await eventually(lambda: consumer(shared_api, "agent-cli"))
+
+
+@pytest.mark.promise("P-ASK-9")
+async def test_what_the_queue_has_forgotten_is_put_again_once(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when a cluster loses a consumer's leader: its floor lies behind a question that nobody was given."""
+    monkeypatch.setattr(forgotten, "ACK_WAIT_S", 0.2)
+    api, target = shared_api, Target("agent", "a9")
+    connection, create = api.mesh.connection, f"CONSUMER.CREATE.{ASKS}.{target.consumer}.{target.pattern}"
+    await call(connection, create, {"stream_name": ASKS, "config": config_of(target)}, ApiReply)
+    asked = [(await api.client.post("/api/v1/agents/a9/chat", json={"message": text})).json() for text in "12"]
+    *_, newest = (await api.mesh.log.batch(ASKS, target.pattern, 0)).messages
+    reset = await call(connection, f"CONSUMER.RESET.{ASKS}.{target.consumer}", {"seq": newest.seq}, ApiReply)
+    assert reset.error is None
+    heard = []
+    async with meshes(api.mesh.settings.nats_url) as [mesh], mesh.agent("a9") as agent:
+
+        @agent.on_ask
+        async def answer(ask: Ask, out: StreamWriter) -> str:
+            heard.append(ask.content)
+            return ask.content
+
+        first, second = [(told["session_id"], told["message_id"]) for told in asked]
+        await eventually(lambda: answers_to(api.mesh, *second))
+        await eventually(lambda: answers_to(api.mesh, *first), within_s=40)
+        await queue_is_empty(api.mesh, target.pattern)
+    assert heard == ["2", "1"]
+    assert caplog.text.count("is put again") == 1

@@ -1,4 +1,4 @@
-"""Ends questions that nobody answers: one message from ``system``, and out of the queue.
+"""Ends questions that nobody answers: one message from ``system``, and out of the queue. Puts again what it forgot.
 
 Every API does it. Its message has the id that an answer would have, so it is stored once, and not beside an answer.
 A question that was given out as often as it may be stays in the queue until it is ended here.
@@ -11,16 +11,18 @@ import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+
+import msgspec
 
 from daena_mesh.answers import Answers
-from daena_mesh.asks import Ask, read_ask
-from daena_mesh.errors import InvalidEvent, InvalidId, MeshError, MeshUnavailable
+from daena_mesh.asks import Target
+from daena_mesh.errors import InvalidId, MeshError, MeshUnavailable
 from daena_mesh.jetstream import NO_MESSAGE, ApiReply, call
 from daena_mesh.layout import RECORDS
 from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import ASKS
-from daena_mesh.stored import Stored
+from mesh_api.forgotten import Forgotten
+from mesh_api.queued import Queued, queued_of
 from mesh_api.serving import Serving
 
 MOST_PAUSE_S = 2.0
@@ -31,14 +33,6 @@ _NOT_FOUND = 10057
 _BATCH = 200
 _AT_ONCE = 8
 _log = logging.getLogger(__name__)
-
-
-class Queued(NamedTuple):
-    """A question in the queue; ``ask`` is None for what is none."""
-
-    seq: int
-    asked_at: datetime
-    ask: Ask | None
 
 
 class Patience:
@@ -71,24 +65,13 @@ class Patience:
         self._seen.clear()
 
 
-def queued_of(message: Stored) -> Queued:
-    """What lies in the queue."""
-    asked_at = datetime.fromisoformat(message.time.decode())
-    msg_id = message.msg_id
-    try:
-        ask = read_ask(
-            message.subject.decode(),
-            message.body,
-            seq=message.seq,
-            msg_id=msg_id.decode() if msg_id else None,
-        )
-    except (InvalidEvent, UnicodeDecodeError):
-        return Queued(message.seq, asked_at, None)
-    return Queued(message.seq, asked_at, ask)
+class _State(msgspec.Struct):
+    subjects: dict[str, int] | None = None
 
 
 class _Info(ApiReply):
     ts: str = ""
+    state: _State = msgspec.field(default_factory=_State)
 
 
 class Unanswered:
@@ -102,6 +85,7 @@ class Unanswered:
         self._answers = Answers(mesh)
         self._timeout_s = timeout_s
         self._patience = Patience(timeout_s)
+        self._forgotten = Forgotten(mesh, self._answers)
 
     async def run(self) -> None:
         """For ever."""
@@ -111,31 +95,42 @@ class Unanswered:
                 if self._mesh.connection.state == "connected":
                     await self._sweep()
                 else:
-                    self._patience.blind()
+                    self._blind()
             except MeshUnavailable as error:
                 _log.info("the queue of questions is not swept: %s", error)
-                self._patience.blind()
+                self._blind()
             except Exception:  # noqa: BLE001 - or questions would stay unanswered in silence
                 _log.exception("sweeping the queue of questions failed")
 
+    def _blind(self) -> None:
+        self._patience.blind()
+        self._forgotten.blind()
+
     async def _sweep(self) -> None:
         if await self._serving.look() < min(LISTEN_S, self._timeout_s):
-            self._patience.blind()
+            self._blind()
             return
-        now = await self._now()
+        now, asked = await self._look()
         old = await self._old(now)
         over = self._patience.look(old, self._serving.beats.answering, now)
         for begin in range(0, len(over), _AT_ONCE):
             await asyncio.gather(*(self._end(queued) for queued in over[begin : begin + _AT_ONCE]))
+        beats = self._serving.beats
+        for queued in await self._forgotten.look(beats.targets & asked, beats.answering, now):
+            await self._remove(queued.seq)
 
-    async def _now(self) -> datetime:
-        """The time by the clock that also stamps the questions."""
-        info = await call(self._mesh.connection, f"STREAM.INFO.{ASKS}", {}, _Info)
+    async def _look(self) -> tuple[datetime, set[Target]]:
+        """The time by the clock that also stamps the questions, and for whom there are some."""
+        info = await call(self._mesh.connection, f"STREAM.INFO.{ASKS}", {"subjects_filter": "ask.>"}, _Info)
         if info.error is not None:
             raise MeshUnavailable(f"stream {ASKS}: {info.error.description}")
+        asked: set[Target] = set()
+        for subject in info.state.subjects or ():
+            with suppress(InvalidId):
+                asked.add(Target.of(subject))
         with suppress(ValueError):
-            return datetime.fromisoformat(info.ts)
-        return datetime.now(UTC)
+            return datetime.fromisoformat(info.ts), asked
+        return datetime.now(UTC), asked
 
     async def _old(self, now: datetime) -> list[Queued]:
         """What lies in the queue for too long."""

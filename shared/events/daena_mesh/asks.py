@@ -18,6 +18,7 @@ from daena_mesh.ids import dedup_id, now
 from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import RECORDS
 from daena_mesh.provisioning import ASKS
+from daena_mesh.stored import Stored
 from daena_mesh.subjects import check_id
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _MOST_BYTES = 1_048_576
 _ATTEMPT_S = 2.0
 _RETRY_S = 0.05
 _TOO_LARGE = 10054
+_AGAIN = "Mesh-Again"
 
 Kind = Literal["daena", "department", "agent"]
 
@@ -47,6 +49,11 @@ class Target(NamedTuple):
         if kind not in get_args(Kind) or (kind != "daena" and not slash):
             raise InvalidId(f"{text[:80]!a} is none of 'agent/<id>', 'department/<id>' and 'daena'")
         return cls(kind, check_id(ident, f"{kind}_id")) if slash else cls("daena")  # type: ignore[arg-type]
+
+    @classmethod
+    def of(cls, subject: str) -> Target:
+        """Whom a question on ``subject`` is for; raises `InvalidId`."""
+        return cls.parse("/".join(subject.split(".")[1:3]))
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.id}"
@@ -117,13 +124,12 @@ def read_ask(subject: str, body: bytes, *, seq: int, msg_id: str | None = None, 
     A JSON object without ``event_type`` is the question itself. Where it has no ``message_id``, ``msg_id`` is its id,
     or what follows from its place in the queue.
     """
-    tokens = subject.split(".")
     envelope = codec.check(body, EVENT_TYPE, _MOST_BYTES)
     raw = body if isinstance(envelope.payload, msgspec.UnsetType) else envelope.payload
     try:
         wire = msgspec.json.decode(raw, type=_Wire)
         check_id(wire.session_id, "session_id")
-        target = Target.parse("/".join(tokens[1:3]))
+        target = Target.of(subject)
     except (msgspec.DecodeError, RecursionError, InvalidId) as error:
         raise InvalidEvent(f"what lies at {seq} in the queue of questions is none: {error}") from None
     message_id = wire.message_id or msg_id or f"ask-{seq}"
@@ -139,6 +145,11 @@ def read_ask(subject: str, body: bytes, *, seq: int, msg_id: str | None = None, 
         target=str(target),
         attempt=attempt,
     )
+
+
+def is_put_again(message: Stored) -> bool:
+    """Whether a question in the queue is there in the place of one that was forgotten."""
+    return f"\r\n{_AGAIN}: ".encode() in message.headers + b"\r\n"
 
 
 class Asks:
@@ -163,9 +174,13 @@ class Asks:
         )
         return Draft(subject, body, ask.message_id)
 
-    async def put(self, draft: Draft) -> None:
-        """Store it, once for its message; raises `MeshUnavailable`."""
-        headers = {"Nats-Msg-Id": dedup_id(draft.subject, draft.message_id)}
+    async def put(self, draft: Draft, *, again_of: int | None = None) -> None:
+        """Store it, once for its message; raises `MeshUnavailable`.
+
+        ``again_of`` is where it lies in the queue already, and was forgotten: it is stored once more then, once.
+        """
+        ident = draft.message_id if again_of is None else f"{draft.message_id} again {again_of}"
+        headers = {"Nats-Msg-Id": dedup_id(draft.subject, ident), **({} if again_of is None else {_AGAIN: "1"})}
         with trace.span("store ask", "producer", subject=draft.subject):
             if traceparent := trace.current():
                 headers[trace.HEADER] = traceparent

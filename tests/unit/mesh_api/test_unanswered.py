@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from daena_mesh.asks import Ask
 from daena_mesh.stored import Stored
-from mesh_api.unanswered import Patience, Queued, queued_of
+from mesh_api.queued import Queued, queued_of
+from mesh_api.unanswered import Patience
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TIMEOUT_S = 60
