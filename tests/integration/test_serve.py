@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI, Request, WebSocket
 
 from mesh_cli.listening import Listener, bind
+from mesh_cli.notifier import Notifier
 from mesh_cli.serve import serve
 from mesh_cli.stopping import Stop
 from tests.support.deadlines import within
@@ -42,6 +43,7 @@ class Stopped(Stop):
         self.asked = asyncio.Event()
         self.number = None
         self._starting = None
+        self._notifier = Notifier({})
 
 
 @asynccontextmanager
