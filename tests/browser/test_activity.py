@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from daena_mesh import Mesh
 from daena_mesh.connection import header_block
@@ -227,6 +227,34 @@ async def test_ten_thousand_rows_are_few_in_the_document_and_all_within_reach(
         assert len(seen) > 60
         await page.keyboard.press("l")
         await expect(said(page).last).to_contain_text(f"number {MANY - 1} ")
+
+
+@pytest.mark.promise("P-ROOM-1")
+async def test_the_newest_stands_last_when_the_log_is_read_in_the_middle_of_a_flood(
+    browser: Browser, up: RunningMesh, mesh: Mesh
+) -> None:
+    stored = asyncio.Event()
+
+    async def read_later(route: Route) -> None:
+        await stored.wait()
+        await route.continue_()
+
+    async with window(browser, "about:blank") as page:
+        await page.route("**/api/v1/events?*", read_later)
+        await page.goto(f"{up.url}/#/activity?agent=early")
+        await live(page)
+        for number in range(0, 700, 100):
+            burst(mesh, "early", number, 100)
+            await act(mesh, "pacer", "on")
+        await act(mesh, "early", "stored")
+        stored.set()
+        await expect(said(page).last).to_have_text("stored")
+        burst(mesh, "early", 700, 1)
+        await expect(said(page).last).to_contain_text("number 700 ")
+        shown = await said(page).all_inner_texts()
+        numbers = [int(match[1]) for text in shown if (match := re.search(r"number (\d+) ", text))]
+        assert numbers == sorted(numbers)
+        assert len(numbers) > 5
 
 
 @pytest.mark.minute

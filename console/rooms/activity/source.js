@@ -19,6 +19,9 @@ const MOST_PAGES = 4;
 const EXPIRED = "Events in between are no longer kept.";
 const ANEW = "The log began anew; what was between is unknown.";
 
+/** @param {string} cursor @returns {[string, number]} the life of the stream, and the sequence in it */
+const placeOf = (cursor) => [cursor.slice(0, cursor.lastIndexOf("-")), Number(cursor.slice(cursor.lastIndexOf("-") + 1))];
+
 export class Source {
   timeline = new Timeline();
   /** Counts up with each change. */
@@ -35,6 +38,8 @@ export class Source {
   #held = [];
   #previous = "";
   #next = "";
+  /** @type {Map<string, number>} for each life of a stream up to where the first page has everything that is wanted */
+  #through = new Map();
   #isClosed = false;
 
   /** @param {string[]} subjects  empty for all @param {Start} start */
@@ -62,7 +67,11 @@ export class Source {
     if (page && (at || since)) this.#onward(page, held);
     else {
       if (page) this.timeline.prepend(page.events);
-      this.timeline.append(held);
+      for (const { cursor } of page?.events ?? []) {
+        const [life, seq] = placeOf(cursor);
+        this.#through.set(life, Math.max(seq, this.#through.get(life) ?? 0));
+      }
+      this.timeline.append(held.filter(this.#isBehindFirstPage));
       this.#held = null;
       this.hasOlder = Boolean(page?.more);
     }
@@ -129,10 +138,19 @@ export class Source {
     const { subjects } = this;
     const mine = subjects.length ? events.filter(({ subject = "" }) => subjects.some((pattern) => covers(pattern, subject))) : events;
     if (this.#held) this.#held.push(...mine);
-    if (this.#held || this.isBehind || mine.length === 0) return;
-    this.timeline.append(mine);
+    if (this.#held || this.isBehind) return;
+    const fresh = this.#through.size ? mine.filter(this.#isBehindFirstPage) : mine;
+    if (fresh.length === 0) return;
+    this.timeline.append(fresh);
     this.#changed();
   }
+
+  /** In a flood the page may be newer than what was sent until then: what is before it is read on the way up. */
+  #isBehindFirstPage = (/** @type {any} */ { cursor }) => {
+    if (!cursor) return true;
+    const [life, seq] = placeOf(cursor);
+    return seq > (this.#through.get(life) ?? 0);
+  };
 
   /** @param {string} [reason] */
   #gap(reason) {

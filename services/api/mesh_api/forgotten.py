@@ -1,9 +1,9 @@
 """Questions that the queue has forgotten: they lie in it, and are given out to nobody any more.
 
 Where a cluster chooses another leader for a consumer, that may take for settled what the one before had given out, or
-had not come to: so one in thousands was left when nodes were cut off. Such a question lies at or before the floor of its consumer, behind which everything waits for an
-acknowledgement or to be given out. It is put once more, and the old one removed: the message that ends it is stored
-once, whoever is asked twice (`daena_mesh.answers`).
+had not come to: so one in thousands was left when nodes were cut off. Such a question lies at or before the floor of
+its consumer, behind which everything waits for an acknowledgement or to be given out. It is put once more, and the old
+one removed: the message that ends it is stored once, whoever is asked twice (`daena_mesh.answers`).
 """
 
 from __future__ import annotations
