@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +11,12 @@ from daena_mesh.embedded import NatsServer
 from tests.chaos.network import can_make_networks
 from tests.chaos.stage import Stage
 from tests.support.cluster import lone_node
+from tests.support.connections import connected
 from tests.support.deadlines import eventually, within
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.promise("P-CLUSTER-1")]
 NOBODY = "nats://127.0.0.1:9"
 """The port of `discard`, where nobody listens."""
-
-
-@contextlib.asynccontextmanager
-async def connected(*urls: str) -> AsyncIterator[Connection]:
-    """Connect for a block, to the first of ``urls`` that will do."""
-    connection = Connection(urls, name="test")
-    connection.start()
-    try:
-        await connection.wait_ready(20)
-        yield connection
-    finally:
-        await connection.close()
 
 
 def server_of(connection: Connection) -> str:

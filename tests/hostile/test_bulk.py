@@ -11,8 +11,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from daena_mesh.connection import Connection
 from daena_mesh.vault import Vault
 from tests.fuzz.mutation import mutations
 from tests.fuzz.targets import TARGETS
+from tests.support.connections import connected
 from tests.support.deadlines import eventually, within
 from tests.support.hostile_nats import REPLIES, a_body, a_head
 from tests.support.running_mesh import RunningMesh
@@ -121,17 +121,6 @@ async def many(count: int, one: Callable[[], Coroutine[Any, Any, None]]) -> None
                 group.create_task(one())
 
 
-@asynccontextmanager
-async def connected(url: str, path: Path) -> AsyncIterator[Connection]:
-    connection = Connection([url], name="scout", credentials=str(path), inbox="_INBOX_scout")
-    connection.start()
-    try:
-        await connection.wait_ready(20)
-        yield connection
-    finally:
-        await connection.close()
-
-
 def descriptors(pid: int) -> int:
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
@@ -153,7 +142,7 @@ async def test_a_whole_mesh_is_as_it_was_after_all_of_it(tmp_path: Path) -> None
     async with (
         RunningMesh(tmp_path, "--secure", MESH_MESSAGES_PER_S="100000", MESH_HANDSHAKES_PER_S="100000") as mesh,
         httpx.AsyncClient(base_url=mesh.url, timeout=60) as web,
-        connected(mesh.nats_url, scout) as agent,
+        connected(mesh.nats_url, name="scout", credentials=str(scout), inbox="_INBOX_scout") as agent,
         within(280),
     ):
         attack = Attack(mesh, agent, web)

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
-
 import pytest
 
 from daena_mesh.connection import Connection
 from daena_mesh.embedded import NatsServer
 from daena_mesh.subjects import covers
+from tests.support.connections import connected
 from tests.support.deadlines import eventually, within
 
 SUBJECT = "test.writes"
-
-
-@contextlib.asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Connection]:
-    """Connect for a block."""
-    connection = Connection([url], name="test")
-    connection.start()
-    try:
-        await connection.wait_ready(10)
-        yield connection
-    finally:
-        await connection.close()
 
 
 def count_writes(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:

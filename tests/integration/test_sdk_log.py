@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -32,6 +30,7 @@ from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import provision, wanted_streams
 from daena_mesh.sessions import SessionStore
 from daena_mesh.settings import MeshSettings
+from tests.support.connections import connected
 from tests.support.deadlines import eventually, within
 from tests.support.meshes import contents, events, mesh_at, running, take
 
@@ -40,18 +39,6 @@ async def api(connection: Connection, verb: str, request: object) -> dict[str, A
     reply = await connection.request(f"$JS.API.STREAM.{verb}", msgspec.json.encode(request), timeout_s=5)
     answer: dict[str, Any] = msgspec.json.decode(reply.body)
     return answer
-
-
-@contextlib.asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Connection]:
-    """Connect to a server that has no streams."""
-    connection = Connection([url], name="test")
-    connection.start()
-    try:
-        await connection.wait_ready(5)
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def append(mesh: Mesh, subject: str, event_id: str, **more: Any) -> Ack:
