@@ -79,6 +79,9 @@ def _arguments(folder: Path) -> Sequence[str]:
 
 
 async def _spawn(command: Sequence[str], listener: Listener, log: BinaryIO) -> asyncio.subprocess.Process:
+    # nginx leaves a socket that it inherits as it is. All its workers are woken for a client, and one is given it: the
+    # others would wait in accept() for the next one, and with them whoever they serve.
+    listener.socket.setblocking(False)
     spawning = asyncio.create_subprocess_exec(
         *("/bin/sh", "-c", _GUARDIAN, "mesh-guardian", *command),
         # As when it replaces itself: it takes over the socket that it is told to listen on.
