@@ -12,6 +12,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 
 from daena_mesh.embedded import NatsServer
+from tests.support.bounded import bound
 from tests.support.real_parties import (
     REQUIRE,
     chromium,
@@ -80,8 +81,10 @@ async def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what lasts longest."""
+    """Begin with what lasts longest, and have none wait for ever."""
     items.sort(key=lambda item: turn_of(item.path.relative_to(Path(__file__).parent)))
+    for item in items:
+        bound(item)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:

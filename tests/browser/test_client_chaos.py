@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import random
 import signal
 import uuid
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import Page, async_playwright
 
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from tests.support.chromium import FLAGS
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.deadlines import eventually, within
-from tests.support.edge_command import edge_command
+from tests.support.edge_command import EdgeCommand, edge_command
 from tests.support.minute import IS_WHOLE, SECONDS
 from tests.support.nginx import behind_nginx
 from tests.support.running_mesh import RunningMesh
@@ -34,6 +37,7 @@ async ([topic, how]) => {
   globalThis.seen = [];
   globalThis.told = [];
   globalThis.acknowledged = [];
+  globalThis.states = [];
   globalThis.sent = 0;
   globalThis.connection = connect(topic, how === "sse" ? { WebSocket: SseSocket } : { fallback: false });
   connection.on("chat.message", ({ payload }) => seen.push(`${payload.sender} ${payload.content}`));
@@ -41,9 +45,31 @@ async ([topic, how]) => {
   globalThis.say = (subject) => connection
     .send(subject, { sender: "page", content: `m${sent++}` })
     .then((ack) => acknowledged.push(ack), (error) => told.push(["refused", error.code]));
-  await new Promise((resolve) => connection.on("state", ({ state }) => state === "connected" && resolve()));
+  connection.on("state", ({ state, reason }) => states.push(`${Math.round(performance.now())} ms: ${state} ${reason}`));
 }
 """
+
+
+async def follow(page: Page, topic: str, how: str) -> None:
+    """Have the page follow a topic, and wait until it does."""
+    async with within(60):
+        await page.evaluate(FOLLOW, [topic, how])
+    await page.wait_for_function("connection.state.state === 'connected'")
+
+
+@asynccontextmanager
+async def explained(page: Page, *edges: EdgeCommand) -> AsyncIterator[None]:
+    """Print what the page and the edges know where something goes wrong in the block."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            async with within(5):
+                known = await page.evaluate("({ states, told, waiting: connection.waiting, seen: seen.length })")
+                print(json.dumps(known, indent=1))
+        for edge in edges:
+            print(edge.log)
+        raise
 
 
 @pytest.mark.promise("P-CLIENT-5", "P-CLIENT-2", "P-RESUME-2")
@@ -62,7 +88,8 @@ async def test_all_messages_come_once_and_in_order(
         page = await browser.new_page(bypass_csp=True)  # Playwright waits by evaluating strings
         page.set_default_timeout(60_000)
         await page.goto(f"{proxy.url}/sdk/mesh.js")
-        await page.evaluate(FOLLOW, [f"chat_{session}", how])
+        await stack.enter_async_context(explained(page, *mesh.edges.values()))
+        await follow(page, f"chat_{session}", how)
 
         async def cut() -> None:
             while True:
@@ -112,7 +139,8 @@ async def test_what_an_edge_stored_before_it_died_is_not_said_again(chromium: Pa
         await page.goto(f"{proxy.url}/sdk/mesh.js")
         await page.evaluate("import('/sdk/mesh.js').then(() => import('/sdk/sse.js')).then(() => null)")
         proxy.port = first.port
-        await page.evaluate(FOLLOW, ["chat_died", "ws"])
+        await stack.enter_async_context(explained(page, first, second))
+        await follow(page, "chat_died", "ws")
         reader = await stack.enter_async_context(Mesh.connect(mesh.nats_url))
         proxy.answers.clear()  # the edge stores it, and its answer never arrives
         await page.evaluate("void say('chat.died.message')")

@@ -1,0 +1,30 @@
+"""A test that waits for ever is told where: its coroutine is cancelled shortly before pytest-timeout ends all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from typing import Any
+
+import pytest
+
+_PART = 0.9
+"""Of its time, the setup of its fixtures included, that a test has for itself."""
+
+
+def bound(item: pytest.Item) -> None:
+    """Have a test raise TimeoutError where it waits; nothing is done to one that is not a coroutine."""
+    if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(test := item.obj):
+        return
+    if hasattr(test, "hypothesis"):  # its body is called for each example, and not as the item's object
+        return
+    marker = item.get_closest_marker("timeout")
+    limit = float(marker.args[0] if marker else item.config.getini("timeout")) * _PART
+
+    @functools.wraps(test)
+    async def bounded(*arguments: Any, **fixtures: Any) -> None:
+        async with asyncio.timeout(limit):
+            await test(*arguments, **fixtures)
+
+    item.obj = bounded
