@@ -136,8 +136,7 @@ async def _play(
 async def _act(scene: Scene, faults: Sequence[Fault], watch: _Watch) -> Act:
     watch.begin()
     begun = time.monotonic()
-    await asyncio.gather(*(fault.strike(scene) for fault in faults))
-    await asyncio.gather(*(_lift_later(fault, scene) for fault in faults))
+    lasted = await asyncio.gather(*(_happen(fault, scene) for fault in faults))
     lifted = time.monotonic()
     settled = await watch.settled(scene.stage.all_copies)
     ended = time.monotonic()
@@ -154,13 +153,17 @@ async def _act(scene: Scene, faults: Sequence[Fault], watch: _Watch) -> Act:
         write_stall=max((s.seconds for s in watch.load.stalls if s.at + s.seconds >= begun), default=0.0),
         api_stall=max((s.seconds for s in watch.load.api_stalls if s.at + s.seconds >= begun), default=0.0),
         may_tell=any(fault.may_tell for fault in faults),
-        outage=lifted - begun if any(fault.is_outage for fault in faults) else 0.0,
+        outage=max((seconds for fault, seconds in zip(faults, lasted, strict=True) if fault.is_outage), default=0.0),
     )
 
 
-async def _lift_later(fault: Fault, scene: Scene) -> None:
+async def _happen(fault: Fault, scene: Scene) -> float:
+    """Strike, and lift once it was there for long enough: another one may wait for that. Gives how long it took."""
+    begun = time.monotonic()
+    await fault.strike(scene)
     await asyncio.sleep(fault.hold_s)
     await fault.lift(scene)
+    return time.monotonic() - begun
 
 
 class _Watch:
