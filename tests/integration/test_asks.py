@@ -571,7 +571,7 @@ async def test_an_older_consumer_is_upgraded_and_a_removed_one_made_again(shared
 
                 config = await eventually(upgraded)
                 assert config is not None
-                assert (config["filter_subject"], config["ack_wait"]) == (pattern, 10 * 10**9)
+                assert (config["filter_subject"], config["ack_wait"]) == (pattern, 6 * 10**9)
                 assert "deliver_subject" not in config
             assert (await post(api, "agents/old/chat", "x"))["response"] == "yes"
             await api.mesh.connection.request(f"$JS.API.CONSUMER.DELETE.{ASKS}.agent-old", b"", timeout_s=2)

@@ -18,7 +18,7 @@ ACK, NAK, TERM = b"+ACK", b"-NAK", b"+TERM"
 
 _WORKING = b"+WPI"
 _NS = 1_000_000_000
-_RENEW_S = 3.0
+_RENEW_S = 2.0
 _TAKEN_AGAIN_S = 5.0
 _log = logging.getLogger(__name__)
 

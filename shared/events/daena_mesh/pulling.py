@@ -20,7 +20,7 @@ from daena_mesh.errors import MeshUnavailable
 from daena_mesh.provisioning import ASKS
 from daena_mesh.stored import Stored, status_of
 
-ACK_WAIT_S = 10.0
+ACK_WAIT_S = 6.0
 """For how long an ask is its taker's alone; `Delivery.working` begins that anew."""
 MAX_DELIVER = 3
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from daena_mesh.asks import Ask
+from daena_mesh.pulling import ACK_WAIT_S
 from mesh_api.forgotten import Suspects
 from mesh_api.queued import Queued
 
@@ -16,7 +17,7 @@ def queued(seq: int, age_s: float = 60, agent: str = "a") -> Queued:
 
 def test_suspect_is_what_waits_for_longer_than_somebody_may_be_silent() -> None:
     nothing = Queued(4, NOW - timedelta(seconds=60), None, "ask.agent.a.api")
-    queue = [queued(1, 10), queued(2, 9.9), queued(3), nothing]
+    queue = [queued(1, ACK_WAIT_S), queued(2, ACK_WAIT_S - 0.1), queued(3), nothing]
     assert [one.seq for one in Suspects.among(queue, {"m3"}, NOW)] == [1]
 
 
