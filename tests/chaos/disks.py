@@ -10,6 +10,7 @@ Needs root, Linux and `mkfs.ext4`.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -73,16 +74,17 @@ class Disks:
     def fill(self, name: str) -> None:
         """Leave no room."""
         free = shutil.disk_usage(self.path(name)).free
-        with (self.path(name) / "ballast").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, free - 1_000_000))
-            file.seek(0, os.SEEK_END)
-            block = b"\xa5" * 65_536
-            try:
+        block = b"\xa5" * 65_536
+        try:
+            with (self.path(name) / "ballast").open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, max(1, free - 1_000_000))
+                file.seek(0, os.SEEK_END)
                 while True:
                     file.write(block)
                     file.flush()
-            except OSError:
-                return
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
 
     def empty(self, name: str) -> None:
         """Undo `fill`."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from daena_mesh.asks import Target
+from daena_mesh.connection import Connection
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.jetstream import ApiError, ApiReply, call
 from daena_mesh.mesh import Mesh
@@ -29,10 +32,44 @@ _NOT_UNIQUE = 10100
 _RETRY_S = 0.5
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-class _Names(ApiReply):
+
+class Floor(msgspec.Struct):
+    """Up to where everything is settled."""
+
+    stream_seq: int = 0
+
+
+class Listed(msgspec.Struct):
+    """A consumer as JetStream lists it."""
+
+    name: str
+    num_pending: int = 0
+    num_ack_pending: int = 0
+    num_redelivered: int = 0
+    ack_floor: Floor = msgspec.field(default_factory=Floor)
+
+
+class _Page(ApiReply, Generic[T]):
     total: int = 0
-    consumers: list[str] | None = None
+    consumers: list[T] | None = None
+
+
+async def listed(connection: Connection) -> list[Listed]:
+    """All consumers of the queue; raises `MeshUnavailable`."""
+    return await _all(connection, f"CONSUMER.LIST.{ASKS}", _Page[Listed])
+
+
+async def _all(connection: Connection, verb: str, page: type[_Page[T]]) -> list[T]:
+    found: list[T] = []
+    while True:
+        answer = await call(connection, verb, {"offset": len(found)}, page)
+        if answer.error is not None:
+            raise MeshUnavailable(f"the consumers of {ASKS} are not known: {answer.error.description}")
+        found += answer.consumers or ()
+        if len(found) >= answer.total or not answer.consumers:
+            return found
 
 
 def config_of(target: Target) -> dict[str, Any]:
@@ -100,23 +137,12 @@ class Consumers:
             return
         if self._connects != connection.connects:
             self._connects, self._sure = connection.connects, set()
-        self._sure &= await self._names()
+        names = await _all(connection, f"CONSUMER.NAMES.{ASKS}", _Page[str])
+        self._sure.intersection_update(names)
         for name, (_, target) in tuple(self._wanted.items()):
             if name not in self._sure:
                 await self._make(target)
                 self._sure.add(name)
-
-    async def _names(self) -> set[str]:
-        found: list[str] = []
-        while True:
-            answer = await call(
-                self._mesh.connection, f"CONSUMER.NAMES.{ASKS}", {"offset": len(found)}, _Names, timeout_s=5.0
-            )
-            if answer.error is not None:
-                raise MeshUnavailable(f"the consumers of {ASKS} are not known: {answer.error.description}")
-            found += answer.consumers or ()
-            if len(found) >= answer.total or not answer.consumers:
-                return set(found)
 
     async def _make(self, target: Target) -> None:
         error = await self._create(target)

@@ -20,6 +20,7 @@ from daena_mesh.sweeping import Sweeper
 from mesh_api.callers import Callers
 from mesh_api.consumers import Consumers
 from mesh_api.fill import Fill
+from mesh_api.forgotten import Forgotten
 from mesh_api.log_desk import LogDesk
 from mesh_api.log_pages import LogPages
 from mesh_api.metrics import Requests
@@ -62,6 +63,7 @@ class Context:
         self.serving = Serving(self.mesh, self.consumers.want)
         self.silence = Silence(self.mesh, self.state, self.serving)
         self.unanswered = Unanswered(self.mesh, self.serving, timeout_s=settings.ask_timeout_s)
+        self.forgotten = Forgotten(self.mesh, self.serving)
         self.queue = Queue(self.mesh)
         self.fill = Fill(self.mesh)
         self.loop_lag = Histogram()
@@ -89,6 +91,7 @@ class Context:
             asyncio.create_task(self.sweeper.run(), name="sweeper of presence"),
             asyncio.create_task(self.consumers.run(), name="consumers of asks"),
             asyncio.create_task(self.unanswered.run(), name="sweeper of asks"),
+            asyncio.create_task(self.forgotten.run(), name="finder of forgotten asks"),
             asyncio.create_task(self.queue.run(), name="queue of asks"),
             asyncio.create_task(self.fill.run(), name="fill of streams"),
             asyncio.create_task(watch_loop(self.loop_lag), name="loop lag"),

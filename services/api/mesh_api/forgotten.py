@@ -8,39 +8,28 @@ one removed: the message that ends it is stored once, whoever is asked twice (`d
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
-
-import msgspec
 
 from daena_mesh.answers import Answers
 from daena_mesh.asks import Asks, Target, is_put_again
-from daena_mesh.errors import MeshError, MeshUnavailable
-from daena_mesh.jetstream import ApiReply, call
+from daena_mesh.errors import InvalidId, MeshError, MeshUnavailable
 from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import ASKS
 from daena_mesh.pulling import ACK_WAIT_S
-from mesh_api.queued import Queued, queued_of
+from mesh_api.consumers import listed
+from mesh_api.queued import Queued, queued_of, remove
+from mesh_api.serving import Serving
+from mesh_api.streams import counts
 
+PAUSE_S = 1.0
 _LOOKED_AT = 20
 """Of each target, the oldest: what is forgotten is soon among them."""
 _PUT_WITHIN_S = 5.0
 _log = logging.getLogger(__name__)
-
-
-class _Floor(msgspec.Struct):
-    stream_seq: int = 0
-
-
-class _Consumer(msgspec.Struct):
-    name: str
-    ack_floor: _Floor = msgspec.field(default_factory=_Floor)
-
-
-class _Listed(ApiReply):
-    total: int = 0
-    consumers: list[_Consumer] | None = None
 
 
 class Suspects:
@@ -73,41 +62,44 @@ class Suspects:
 
 
 class Forgotten:
-    """Looks for them, and puts them once more."""
+    """Looks for them, and puts them once more. Every API does it."""
 
-    def __init__(self, mesh: Mesh, answers: Answers) -> None:
-        """Through ``mesh``."""
+    def __init__(self, mesh: Mesh, serving: Serving) -> None:
+        """Through ``mesh``; ``serving`` knows what is being answered."""
         self._mesh = mesh
-        self._answers = answers
+        self._serving = serving
+        self._answers = Answers(mesh)
         self._asks = Asks(mesh, deadline_s=_PUT_WITHIN_S, patience_s=_PUT_WITHIN_S)
         self._suspects = Suspects()
 
-    async def look(self, targets: Iterable[Target], answering: Collection[str], now: datetime) -> list[Queued]:
-        """Put again what is forgotten of ``targets``, which somebody serves; give what may be removed.
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            try:
+                if self._mesh.connection.state == "connected":
+                    await self._sweep()
+                else:
+                    self._suspects.blind()
+            except MeshUnavailable as error:
+                _log.info("what the queue has forgotten is not known: %s", error)
+                self._suspects.blind()
+            except Exception:  # noqa: BLE001 - or such questions would be answered by nobody
+                _log.exception("looking for forgotten questions failed")
 
-        ``answering`` are the messages that are being answered. Raises `MeshUnavailable`.
-        """
+    async def _sweep(self) -> None:
+        asked = await counts(self._mesh.connection, ASKS, "ask.>")
         suspects: list[Queued] = []
-        for target in targets:
+        for target in targets_of(asked.by_subject):
             batch = await self._mesh.log.batch(ASKS, target.pattern, 0, most=_LOOKED_AT)
             queue = [queued_of(message) for message in batch.messages if not is_put_again(message)]
-            suspects += Suspects.among(queue, answering, now)
-        forgotten = self._suspects.look(suspects, await self._floors() if suspects else {})
-        return [queued for queued in forgotten if await self._is_settled(queued)]
-
-    def blind(self) -> None:
-        """Nothing could be seen: begin anew."""
-        self._suspects.blind()
+            suspects += Suspects.among(queue, self._serving.beats.answering, asked.now)
+        for queued in self._suspects.look(suspects, await self._floors() if suspects else {}):
+            if await self._is_settled(queued):
+                await remove(self._mesh.connection, queued.seq)
 
     async def _floors(self) -> dict[str, int]:
-        found: list[_Consumer] = []
-        while True:
-            answer = await call(self._mesh.connection, f"CONSUMER.LIST.{ASKS}", {"offset": len(found)}, _Listed)
-            if answer.error is not None:
-                raise MeshUnavailable(f"the consumers of {ASKS} are not known: {answer.error.description}")
-            found += answer.consumers or ()
-            if len(found) >= answer.total or not answer.consumers:
-                return {consumer.name: consumer.ack_floor.stream_seq for consumer in found}
+        return {consumer.name: consumer.ack_floor.stream_seq for consumer in await listed(self._mesh.connection)}
 
     async def _is_settled(self, queued: Queued) -> bool:
         """Whether a question is answered, or put again by this."""
@@ -124,3 +116,12 @@ class Forgotten:
             _log.warning("question %s cannot be put again: %s", queued.ask.message_id, error)
             return False
         return True
+
+
+def targets_of(subjects: Iterable[str]) -> set[Target]:
+    """For whom there are questions, by their subjects; what is of nobody is left out."""
+    found: set[Target] = set()
+    for subject in subjects:
+        with suppress(InvalidId):
+            found.add(Target.of(subject))
+    return found

@@ -8,27 +8,16 @@ import logging
 import msgspec
 
 from daena_mesh.errors import MeshUnavailable
-from daena_mesh.jetstream import ApiReply, call
 from daena_mesh.mesh import Mesh
 from daena_mesh.metrics import Metric, by
 from daena_mesh.provisioning import ASKS
+from mesh_api.consumers import listed
 
 LOOK_S = 5.0
 _AWAY_S = 0.5
 _REFUSED_S = 60.0
 """Credentials of before may not allow it: each attempt leaves a line in the log of the server."""
 _log = logging.getLogger(__name__)
-
-
-class _Consumer(msgspec.Struct):
-    num_pending: int = 0
-    num_ack_pending: int = 0
-    num_redelivered: int = 0
-
-
-class _Consumers(ApiReply):
-    total: int = 0
-    consumers: list[_Consumer] | None = None
 
 
 class Queue:
@@ -49,7 +38,7 @@ class Queue:
                 except (MeshUnavailable, msgspec.DecodeError) as error:
                     self._counts = {}
                     pause_s = _REFUSED_S if self._mesh.connection.is_connected else LOOK_S
-                    _log.info("the consumers of %s do not tell: %s", ASKS, error)
+                    _log.info("how much waits in %s is not known: %s", ASKS, error)
             else:
                 self._counts, pause_s = {}, _AWAY_S
             await asyncio.sleep(pause_s)
@@ -60,16 +49,9 @@ class Queue:
         return by("state", "mesh_api_asks", "gauge", about, self._counts)
 
     async def _look(self) -> dict[str, int]:
-        found: list[_Consumer] = []
-        while True:
-            request = {"offset": len(found)}
-            answer = await call(self._mesh.connection, f"CONSUMER.LIST.{ASKS}", request, _Consumers, timeout_s=5.0)
-            if answer.error is not None:
-                raise MeshUnavailable(answer.error.description)
-            found += answer.consumers or ()
-            if len(found) >= answer.total or not answer.consumers:
-                return {
-                    "waiting": sum(consumer.num_pending for consumer in found),
-                    "at_work": sum(consumer.num_ack_pending for consumer in found),
-                    "redelivered": sum(consumer.num_redelivered for consumer in found),
-                }
+        found = await listed(self._mesh.connection)
+        return {
+            "waiting": sum(consumer.num_pending for consumer in found),
+            "at_work": sum(consumer.num_ack_pending for consumer in found),
+            "redelivered": sum(consumer.num_redelivered for consumer in found),
+        }

@@ -35,6 +35,7 @@ class _State(msgspec.Struct):
 class _Info(ApiReply):
     state: _State = msgspec.field(default_factory=_State)
     total: int = 0
+    ts: str = ""
 
 
 class _Consumer(ApiReply):
@@ -62,19 +63,26 @@ class Counts(NamedTuple):
 
     at: int
     """The last sequence of the stream just before it was counted: a few later ones may be in."""
+    now: datetime
+    """When that was, by the clock that stamps messages too."""
     by_subject: dict[str, int]
 
 
 async def counts(connection: Connection, stream: str, pattern: str) -> Counts:
     """Count the messages of each subject of ``pattern``, on the stream's leader; raises `MeshUnavailable`."""
-    found: list[_State] = []
+    found: list[_Info] = []
     while True:
         request = {"subjects_filter": pattern, "offset": len(found) * _PAGE_SUBJECTS}
-        info = await _ask(connection, f"STREAM.INFO.{stream}", request, _Info)
-        found.append(info.state)
-        if len(found) * _PAGE_SUBJECTS >= info.total:
-            by_subject = {subject: count for page in found for subject, count in (page.subjects or {}).items()}
-            return Counts(found[0].last_seq, by_subject)
+        found.append(await _ask(connection, f"STREAM.INFO.{stream}", request, _Info))
+        if len(found) * _PAGE_SUBJECTS >= found[-1].total:
+            subjects = {subject: count for page in found for subject, count in (page.state.subjects or {}).items()}
+            return Counts(found[0].state.last_seq, _time(found[0].ts), subjects)
+
+
+def _time(ts: str) -> datetime:
+    with suppress(ValueError):
+        return datetime.fromisoformat(ts)
+    return datetime.now(UTC)
 
 
 async def last_of_each(

@@ -1,4 +1,4 @@
-"""Ends questions that nobody answers: one message from ``system``, and out of the queue. Puts again what it forgot.
+"""Ends questions that nobody answers: one message from ``system``, and out of the queue.
 
 Every API does it. Its message has the id that an answer would have, so it is stored once, and not beside an answer.
 A question that was given out as often as it may be stays in the queue until it is ended here.
@@ -10,26 +10,21 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-
-import msgspec
+from datetime import datetime, timedelta
 
 from daena_mesh.answers import Answers
-from daena_mesh.asks import Target
 from daena_mesh.errors import InvalidId, MeshError, MeshUnavailable
-from daena_mesh.jetstream import NO_MESSAGE, ApiReply, call
 from daena_mesh.layout import RECORDS
 from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import ASKS
-from mesh_api.forgotten import Forgotten
-from mesh_api.queued import Queued, queued_of
+from mesh_api.queued import Queued, queued_of, remove
 from mesh_api.serving import Serving
+from mesh_api.streams import counts
 
 MOST_PAUSE_S = 2.0
 LISTEN_S = 6.0
 """Longer than the time between two heartbeats: who works on something has said so."""
 
-_NOT_FOUND = 10057
 _BATCH = 200
 _AT_ONCE = 8
 _log = logging.getLogger(__name__)
@@ -65,15 +60,6 @@ class Patience:
         self._seen.clear()
 
 
-class _State(msgspec.Struct):
-    subjects: dict[str, int] | None = None
-
-
-class _Info(ApiReply):
-    ts: str = ""
-    state: _State = msgspec.field(default_factory=_State)
-
-
 class Unanswered:
     """Looks at the queue."""
 
@@ -85,7 +71,6 @@ class Unanswered:
         self._answers = Answers(mesh)
         self._timeout_s = timeout_s
         self._patience = Patience(timeout_s)
-        self._forgotten = Forgotten(mesh, self._answers)
 
     async def run(self) -> None:
         """For ever."""
@@ -95,42 +80,22 @@ class Unanswered:
                 if self._mesh.connection.state == "connected":
                     await self._sweep()
                 else:
-                    self._blind()
+                    self._patience.blind()
             except MeshUnavailable as error:
                 _log.info("the queue of questions is not swept: %s", error)
-                self._blind()
+                self._patience.blind()
             except Exception:  # noqa: BLE001 - or questions would stay unanswered in silence
                 _log.exception("sweeping the queue of questions failed")
 
-    def _blind(self) -> None:
-        self._patience.blind()
-        self._forgotten.blind()
-
     async def _sweep(self) -> None:
         if await self._serving.look() < min(LISTEN_S, self._timeout_s):
-            self._blind()
+            self._patience.blind()
             return
-        now, asked = await self._look()
+        now = (await counts(self._mesh.connection, ASKS, "ask.>")).now
         old = await self._old(now)
         over = self._patience.look(old, self._serving.beats.answering, now)
         for begin in range(0, len(over), _AT_ONCE):
             await asyncio.gather(*(self._end(queued) for queued in over[begin : begin + _AT_ONCE]))
-        beats = self._serving.beats
-        for queued in await self._forgotten.look(beats.targets & asked, beats.answering, now):
-            await self._remove(queued.seq)
-
-    async def _look(self) -> tuple[datetime, set[Target]]:
-        """The time by the clock that also stamps the questions, and for whom there are some."""
-        info = await call(self._mesh.connection, f"STREAM.INFO.{ASKS}", {"subjects_filter": "ask.>"}, _Info)
-        if info.error is not None:
-            raise MeshUnavailable(f"stream {ASKS}: {info.error.description}")
-        asked: set[Target] = set()
-        for subject in info.state.subjects or ():
-            with suppress(InvalidId):
-                asked.add(Target.of(subject))
-        with suppress(ValueError):
-            return datetime.fromisoformat(info.ts), asked
-        return datetime.now(UTC), asked
 
     async def _old(self, now: datetime) -> list[Queued]:
         """What lies in the queue for too long."""
@@ -153,15 +118,9 @@ class Unanswered:
                 raise
             except MeshError as error:  # one that no session can have: nobody can be told
                 _log.warning("the question at %d: %s", queued.seq, error)
-        await self._remove(queued.seq)
+        await remove(self._mesh.connection, queued.seq)
 
     async def _is_deleted(self, session_id: str) -> bool:
         with suppress(InvalidId):
             return await self._mesh.log.last(RECORDS, f"session.{session_id}.deleted") is not None
         return True
-
-    async def _remove(self, seq: int) -> None:
-        request = {"seq": seq, "no_erase": True}
-        answer = await call(self._mesh.connection, f"STREAM.MSG.DELETE.{ASKS}", request, ApiReply)
-        if answer.error is not None and answer.error.err_code not in {NO_MESSAGE, _NOT_FOUND}:
-            raise MeshUnavailable(f"the question at {seq} cannot be removed: {answer.error.description}")
