@@ -379,7 +379,7 @@ async def test_what_comes_so_late_that_others_may_have_it_is_left_to_them(
 ) -> None:
     api = shared_api
     await create(api, "agent-dull", **config_of(Target("agent", "dull")))
-    monkeypatch.setattr(pulling, "_STALE_S", -600.0)
+    monkeypatch.setattr(pulling, "ACK_WAIT_S", -600.0)
     puller = pulling.Puller(api.mesh.connection)
     pull = asyncio.create_task(puller.pull("agent-dull", 0.5))
     await api.client.post("/api/v1/agents/dull/chat", json={"message": "x"})

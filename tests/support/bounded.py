@@ -1,4 +1,4 @@
-"""A test that waits for ever is told where: its coroutine is cancelled shortly before pytest-timeout ends all of it."""
+"""A long test that waits for ever is told where: it is cancelled shortly before pytest-timeout ends everything."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PART = 0.9
 
 
 def bound(item: pytest.Item) -> None:
-    """Have a test raise TimeoutError where it waits; nothing is done to one that is not a coroutine."""
-    if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(test := item.obj):
+    """Have a coroutine with a time of its own raise TimeoutError where it waits; some others set the clock."""
+    marker = item.get_closest_marker("timeout")
+    if marker is None or not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(test := item.obj):
         return
     if hasattr(test, "hypothesis"):  # its body is called for each example, and not as the item's object
         return
-    marker = item.get_closest_marker("timeout")
-    limit = float(marker.args[0] if marker else item.config.getini("timeout")) * _PART
+    limit = float(marker.args[0]) * _PART
 
     @functools.wraps(test)
     async def bounded(*arguments: Any, **fixtures: Any) -> None:

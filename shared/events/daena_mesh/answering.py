@@ -36,7 +36,7 @@ Handler = Callable[[Ask, StreamWriter], Awaitable[str | None]]
 BACK_OFF_S = (1.0, 4.0)
 """How long an ask rests after the first and the second attempt that failed."""
 
-_WAIT_S = 5.0
+_WAIT_S = 3.0
 _SHORT_WAIT_S = 1.0
 _PAUSE_S = 0.3
 _LAST_S = 5.0

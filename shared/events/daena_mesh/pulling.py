@@ -27,7 +27,6 @@ MAX_DELIVER = 3
 _NS = 1_000_000_000
 _NO_MESSAGES, _TIMEOUT = 404, 408
 _GRACE_S = 1.0
-_STALE_S = ACK_WAIT_S / 2
 
 
 class NotServed(MeshUnavailable):
@@ -74,7 +73,8 @@ class _Slot:
         self.subscription = connection.subscribe(self.inbox, partial(receive, self))
         self.answer: asyncio.Future[Delivery | int] | None = None
         self.late_at = 0.0
-        """After that what comes may be somebody else's: who was frozen finds what others have taken since."""
+        """After that what comes may be somebody else's: who was frozen finds what others have taken since. A lease begins with
+        the request at the earliest."""
 
     def give(self, answer: Delivery | int) -> bool:
         """Answer the request; False where there is none."""
@@ -95,7 +95,10 @@ class Puller:
         self._free: list[_Slot] = []
 
     async def pull(self, consumer: str, expires_s: float) -> Delivery | None:
-        """Wait for an ask, for ``expires_s`` at most. Raises `NotServed` and `MeshUnavailable`."""
+        """Wait for an ask, for ``expires_s`` at most, which is well below `ACK_WAIT_S`.
+
+        Raises `NotServed` and `MeshUnavailable`.
+        """
         slot = self._free.pop() if self._free else self._new_slot()
         try:
             found = await self._ask(slot, consumer, expires_s)
@@ -116,7 +119,7 @@ class Puller:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Delivery | int] = loop.create_future()
         slot.answer = answer
-        slot.late_at = loop.time() + expires_s + _STALE_S
+        slot.late_at = loop.time() + ACK_WAIT_S
         request = msgspec.json.encode({"batch": 1, "expires": int(expires_s * _NS)})
         self._connection.publish(f"$JS.API.CONSUMER.MSG.NEXT.{ASKS}.{consumer}", request, reply=slot.inbox.encode())
         try:
