@@ -73,8 +73,8 @@ class _Slot:
         self.subscription = connection.subscribe(self.inbox, partial(receive, self))
         self.answer: asyncio.Future[Delivery | int] | None = None
         self.late_at = 0.0
-        """After that what comes may be somebody else's: who was frozen finds what others have taken since. A lease begins with
-        the request at the earliest."""
+        """After that what comes may be somebody else's: who was frozen finds what others have taken since. A lease
+        begins with the request at the earliest."""
 
     def give(self, answer: Delivery | int) -> bool:
         """Answer the request; False where there is none."""
