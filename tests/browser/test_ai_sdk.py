@@ -84,18 +84,14 @@ async def test_an_answer_goes_on_after_a_reload_and_at_another_api(up: RunningMe
         await load(page, up.url, script, after)
         await expect(rows).to_have_text(["user: Count.", "assistant: one two "])
 
-        async def read() -> str:
-            async with other.client.stream("GET", f"/ai/chat/{session}/stream", timeout=60) as response:
-                assert response.headers["x-vercel-ai-ui-message-stream"] == "v1"
-                return (await response.aread()).decode()
-
-        reading = asyncio.create_task(read())
-        agent.say("three ")
-        await expect(rows).to_have_text(["user: Count.", "assistant: one two three "])
-        agent.say("four", None)
-        await expect(rows).to_have_text(["user: Count.", "assistant: one two three four"])
-        await expect(page.locator("output")).to_have_text("ready")
-        frames = await reading
+        async with other.client.stream("GET", f"/ai/chat/{session}/stream", timeout=60) as response:
+            assert response.headers["x-vercel-ai-ui-message-stream"] == "v1"
+            agent.say("three ")
+            await expect(rows).to_have_text(["user: Count.", "assistant: one two three "])
+            agent.say("four", None)
+            await expect(rows).to_have_text(["user: Count.", "assistant: one two three four"])
+            await expect(page.locator("output")).to_have_text("ready")
+            frames = (await response.aread()).decode()
         assert frames.count('"type":"start"') == frames.count('"type":"finish"') == 1
         assert frames.endswith("data: [DONE]\n\n")
         assert (await other.client.get(f"/ai/chat/{session}/stream")).status_code == 204
