@@ -28,6 +28,9 @@ window is left for what clocks differ by, and for the writing itself."""
 
 SYSTEM = "system"
 _SKEW = timedelta(seconds=30)
+_AT_ONCE = 4
+"""Looks into the log at a time. Where a clock was set back, all questions of that while seem old at once, and each look
+reads a session from its beginning: dozens side by side are all too slow, begin anew, and never come to an end."""
 _STALE_S = 0.05
 _STALE_TRIES = 40
 
@@ -66,9 +69,14 @@ class Answers:
         """Through ``mesh``, by ``author`` if that is another than the mesh's own."""
         self._mesh = mesh
         self._author = author
+        self._looking = asyncio.Semaphore(_AT_ONCE)
 
     async def find(self, ask: Ask, asked_at: datetime) -> Event | None:
         """The answer to a question that was put at ``asked_at``, up to the log's head; raises `MeshUnavailable`."""
+        async with self._looking:
+            return await self._find(ask, asked_at)
+
+    async def _find(self, ask: Ask, asked_at: datetime) -> Event | None:
         log = self._mesh.log
         subject = f"chat.{ask.session_id}.message"
         patterns = (subject, f"{subject}.*")
