@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daena_mesh.answers import LOOK_AFTER_S, answer_id, is_answer, is_old, is_refusal
+from daena_mesh.answers import LOOK_AFTER_S, Answers, answer_id, is_answer, is_old, is_refusal
 from daena_mesh.asks import Ask
 from daena_mesh.events import Event
+
+if TYPE_CHECKING:
+    from daena_mesh.mesh import Mesh
 
 ASK = Ask(session_id="s1", message_id="m1", sender="ada", content="?")
 
@@ -70,3 +74,18 @@ def test_an_old_question_is_looked_up_long_before_the_streams_window_ends() -> N
     assert not is_old(now - timedelta(seconds=LOOK_AFTER_S), now)
     assert is_old(now - timedelta(seconds=LOOK_AFTER_S + 1), now)
     assert LOOK_AFTER_S < 600 / 2
+
+
+async def test_of_many_who_look_at_once_most_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    looking: list[int] = [0]
+
+    async def look(answers: Answers, ask: Ask, asked_at: datetime) -> None:
+        looking.append(looking[-1] + 1)
+        await asyncio.sleep(0)
+        looking.append(looking[-1] - 1)
+
+    monkeypatch.setattr(Answers, "_find", look)
+    answers = Answers(cast("Mesh", None))
+    await asyncio.gather(*(answers.find(ASK, datetime.now(UTC)) for _ in range(40)))
+    assert len(looking) == 81
+    assert max(looking) == 4
