@@ -90,7 +90,8 @@ class Forgotten:
     async def _sweep(self) -> None:
         asked = await counts(self._mesh.connection, ASKS, "ask.>")
         suspects: list[Queued] = []
-        for target in targets_of(asked.by_subject):
+        # Where nobody serves, nothing was given out that could be forgotten.
+        for target in targets_of(asked.by_subject) & self._serving.beats.targets:
             batch = await self._mesh.log.batch(ASKS, target.pattern, 0, most=_LOOKED_AT)
             queue = [queued_of(message) for message in batch.messages if not is_put_again(message)]
             suspects += Suspects.among(queue, self._serving.beats.answering, asked.now)
