@@ -188,7 +188,7 @@ def asks(data: bytes) -> None:
     """A question from the queue can be answered, or is refused; and so it is with how long one would wait for that."""
     subject, _, body = data.partition(b"\n")
     try:
-        ask = read_ask(subject.decode("ascii", "replace"), body, seq=7)
+        ask = read_ask(Stored("ASKS", subject, 7, 0, b"", b"NATS/1.0\r\nMesh-Cursor: " + subject, body))
     except InvalidEvent as refusal:
         check_sentence(refusal)
     else:

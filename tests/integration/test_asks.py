@@ -6,15 +6,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from daena_mesh import answering, answers, pulling
-from daena_mesh.answers import answer_id
-from daena_mesh.asks import Ask, Target
+from daena_mesh.answers import Answers, answer_id
+from daena_mesh.asks import Ask, Target, read_ask
 from daena_mesh.connection import header_block
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import InvalidId, Unanswered
@@ -25,6 +27,7 @@ from daena_mesh.provisioning import ASKS
 from daena_mesh.stream_writer import StreamWriter
 from mesh_api import forgotten
 from mesh_api.consumers import config_of
+from mesh_api.queued import remove
 from mesh_api.settings import ApiSettings
 from tests.support.api import Api, running_api
 from tests.support.asks import answers_to, queue_is_empty
@@ -474,6 +477,31 @@ async def test_an_answer_older_than_the_streams_window_is_found(shared_nats: Nat
 
 
 @pytest.mark.promise("P-ASK-2")
+@pytest.mark.parametrize("asked", ["by REST", "by the SDK"])
+async def test_an_answer_is_found_behind_its_question_whatever_the_clocks_say(shared_api: Api, asked: str) -> None:
+    mesh, target = shared_api.mesh, Target.parse("agent/odd")
+    if asked == "by REST":
+        await shared_api.client.post("/api/v1/agents/odd/chat", json={"message": "x"})
+    else:
+        with pytest.raises(Unanswered):
+            await mesh.ask("agent/odd", "x", wait_s=0.1)
+    [question] = (await mesh.log.batch(ASKS, target.pattern, 0)).messages
+    ask = read_ask(question)
+    never = datetime.now(UTC) + timedelta(hours=1)
+    assert await Answers(mesh).find(ask, never) is None
+    chat = mesh.chat(ask.session_id)
+    answered = await chat.send("yes", sender="odd", metadata={"in_reply_to": ask.message_id})
+    found = await Answers(mesh).find(ask, never)
+    assert found is not None
+    assert found.cursor == answered.cursor
+    # A position that is none in this log, or behind the whole session, tells nothing: the time does.
+    for cursor in ("", "Rother-1", answered.cursor + "0", "Rk3f"):
+        assert await Answers(mesh).find(replace(ask, cursor=cursor), never) is None, cursor
+        assert await Answers(mesh).find(replace(ask, cursor=cursor), never - timedelta(hours=2)) is not None, cursor
+    await remove(mesh.connection, question.seq)
+
+
+@pytest.mark.promise("P-ASK-2")
 async def test_a_late_answer_is_not_stored_beside_an_older_one(
     shared_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -617,12 +645,12 @@ async def test_what_the_queue_has_forgotten_is_put_again_once(
 
         @agent.on_ask
         async def answer(ask: Ask, out: StreamWriter) -> str:
-            heard.append(ask.content)
+            heard.append((ask.content, ask.cursor))
             return ask.content
 
         first, second = [(told["session_id"], told["message_id"]) for told in asked]
         await eventually(lambda: answers_to(api.mesh, *second))
         await eventually(lambda: answers_to(api.mesh, *first), within_s=40)
         await queue_is_empty(api.mesh, target.pattern)
-    assert heard == ["2", "1"]
+    assert heard == [("2", asked[1]["cursor"]), ("1", asked[0]["cursor"])]
     assert caplog.text.count("is put again") == 1

@@ -132,7 +132,7 @@ async def put(
         if reads:
             await access.check_read(context, caller, session_id, *reads)
     cursor = await say(context, message, ids)
-    await context.asks.put(draft)
+    await context.asks.put(draft, cursor=cursor)
     return Asked(ask, cursor)
 
 

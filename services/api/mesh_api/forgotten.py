@@ -110,7 +110,8 @@ class Forgotten:
             return True
         _log.warning("question %s was forgotten by the queue, and is put again", queued.ask.message_id)
         try:
-            await self._asks.put(self._asks.draft(queued.subject, queued.ask), again_of=queued.seq)
+            draft = self._asks.draft(queued.subject, queued.ask)
+            await self._asks.put(draft, cursor=queued.ask.cursor, again_of=queued.seq)
         except MeshUnavailable:
             raise
         except MeshError as error:

@@ -27,9 +27,8 @@ class Queued(NamedTuple):
 def queued_of(message: Stored) -> Queued:
     """What lies in the queue."""
     asked_at, subject = datetime.fromisoformat(message.time.decode()), message.subject.decode("ascii", "replace")
-    msg_id = message.msg_id
     try:
-        ask = read_ask(subject, message.body, seq=message.seq, msg_id=msg_id.decode() if msg_id else None)
+        ask = read_ask(message)
     except (InvalidEvent, UnicodeDecodeError):
         return Queued(message.seq, asked_at, None, subject)
     return Queued(message.seq, asked_at, ask, subject)

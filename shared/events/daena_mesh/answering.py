@@ -165,10 +165,9 @@ class Answering:
 
     async def _take(self, served: _Served, delivery: Delivery) -> None:
         message = delivery.message
-        msg_id = message.msg_id.decode() if message.msg_id else None
         subject, attempt = message.subject.decode("ascii", "replace"), delivery.taken.attempt
         try:
-            ask = read_ask(subject, message.body, seq=message.seq, msg_id=msg_id, attempt=attempt)
+            ask = read_ask(message, attempt)
         except InvalidEvent as error:
             _log.warning("%s", error)
             self._puller.say(delivery, TERM)

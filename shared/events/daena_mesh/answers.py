@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from daena_mesh import replay
-from daena_mesh.errors import MeshUnavailable
+from daena_mesh.cursors import Cursor
+from daena_mesh.errors import InvalidCursor, MeshUnavailable
 from daena_mesh.events import ChatMessage, Event
 from daena_mesh.feed import event_of
 from daena_mesh.ids import derived_id
@@ -29,8 +30,9 @@ window is left for what clocks differ by, and for the writing itself."""
 SYSTEM = "system"
 _SKEW = timedelta(seconds=30)
 _AT_ONCE = 4
-"""Looks into the log at a time. Where a clock was set back, all questions of that while seem old at once, and each look
-reads a session from its beginning: dozens side by side are all too slow, begin anew, and never come to an end."""
+"""Looks into the log at a time. Where a clock was set back, all questions of that while seem old at once, and where it
+is not known at which position they were asked, each look reads a session from its beginning: dozens side by side are
+all too slow, begin anew, and never come to an end."""
 _STALE_S = 0.05
 _STALE_TRIES = 40
 
@@ -83,7 +85,7 @@ class Answers:
         head = await log.head(RECORDS, patterns)
         if not head:
             return None
-        position = await self._before(asked_at, head)
+        position = self._asked(ask, head) or await self._before(asked_at, head)
         while position < head:
             chunk = await replay.read(log, {RECORDS: patterns}, {RECORDS: position}, reach={RECORDS: head})
             for message in chunk.messages:
@@ -94,6 +96,18 @@ class Answers:
             if chunk.ended:
                 break
         return None
+
+    def _asked(self, ask: Ask, head: int) -> int | None:
+        """Where the message that asks lies, whatever clocks say of its time; None where that is not known.
+
+        A position of another epoch, or behind all that the session has, is none of its messages.
+        """
+        try:
+            cursor = Cursor.parse(ask.cursor)
+        except InvalidCursor:
+            return None
+        is_here = cursor.seq <= head and ask.cursor == self._mesh.log.cursor(RECORDS, cursor.seq)
+        return cursor.seq if is_here else None
 
     async def _before(self, asked_at: datetime, head: int) -> int:
         """A position behind which all lies that was stored since, or ``head`` where that is nothing."""

@@ -54,7 +54,7 @@ async def ask(
     draft = asks.draft(whom.subject(mesh.author or safe_id(mesh.source)), question)
     chat = mesh.chat(question.session_id)
     asked = await chat.send(text, sender=sender, metadata=question.metadata, message_id=question.message_id)
-    await asks.put(draft)
+    await asks.put(draft, cursor=asked.cursor)
     event = await answer_to(mesh, question, since=asked.cursor, wait_s=wait_s)
     if event is None:
         raise Unanswered(

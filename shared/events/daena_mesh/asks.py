@@ -6,6 +6,7 @@ A question is put there once: the queue refuses a second one for the same messag
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -32,6 +33,8 @@ _ATTEMPT_S = 2.0
 _RETRY_S = 0.05
 _TOO_LARGE = 10054
 _AGAIN = "Mesh-Again"
+_CURSOR = "Mesh-Cursor"
+_cursor = re.compile(rb"\r\nMesh-Cursor: *([A-Za-z0-9-]{1,40}) *\r\n", re.IGNORECASE)
 
 Kind = Literal["daena", "department", "agent"]
 
@@ -93,6 +96,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Whom it is for, such as ``department/hr``; known from the queue, and no part of what is put there."""
     attempt: int = 1
     """How often it has been tried to answer it, this time included."""
+    cursor: str = ""
+    """Where the message that asks lies in the log, so that answers lie behind it; empty where nobody said so."""
 
 
 class _Wire(msgspec.Struct):
@@ -118,21 +123,22 @@ class Draft(msgspec.Struct, frozen=True):
     message_id: str
 
 
-def read_ask(subject: str, body: bytes, *, seq: int, msg_id: str | None = None, attempt: int = 1) -> Ask:
-    """The question that is stored at ``seq`` of the queue; raises `InvalidEvent` for what is none.
+def read_ask(message: Stored, attempt: int = 1) -> Ask:
+    """The question that a message of the queue is; raises `InvalidEvent` for what is none.
 
-    A JSON object without ``event_type`` is the question itself. Where it has no ``message_id``, ``msg_id`` is its id,
-    or what follows from its place in the queue.
+    A JSON object without ``event_type`` is the question itself. Where it has no ``message_id``, its ``Nats-Msg-Id`` is
+    its id, or what follows from its place in the queue.
     """
-    envelope = codec.check(body, EVENT_TYPE, _MOST_BYTES)
-    raw = body if isinstance(envelope.payload, msgspec.UnsetType) else envelope.payload
+    envelope, seq = codec.check(message.body, EVENT_TYPE, _MOST_BYTES), message.seq
+    raw = message.body if isinstance(envelope.payload, msgspec.UnsetType) else envelope.payload
     try:
         wire = msgspec.json.decode(raw, type=_Wire)
         check_id(wire.session_id, "session_id")
-        target = Target.of(subject)
+        target = Target.of(message.subject.decode("ascii", "replace"))
     except (msgspec.DecodeError, RecursionError, InvalidId) as error:
         raise InvalidEvent(f"what lies at {seq} in the queue of questions is none: {error}") from None
-    message_id = wire.message_id or msg_id or f"ask-{seq}"
+    msg_id, cursor = message.msg_id, _cursor.search(message.headers + b"\r\n")
+    message_id = wire.message_id or (msg_id.decode() if msg_id else f"ask-{seq}")
     if len(message_id) > MOST_ID:
         raise InvalidEvent(f"the question at {seq} has an id of {len(message_id)} characters, {MOST_ID} are allowed")
     return Ask(
@@ -144,6 +150,7 @@ def read_ask(subject: str, body: bytes, *, seq: int, msg_id: str | None = None, 
         context=wire.context,
         target=str(target),
         attempt=attempt,
+        cursor=cursor[1].decode() if cursor else "",
     )
 
 
@@ -174,13 +181,17 @@ class Asks:
         )
         return Draft(subject, body, ask.message_id)
 
-    async def put(self, draft: Draft, *, again_of: int | None = None) -> None:
-        """Store it, once for its message; raises `MeshUnavailable`.
+    async def put(self, draft: Draft, *, cursor: str = "", again_of: int | None = None) -> None:
+        """Store it, once for its message, which lies at ``cursor`` in the log; raises `MeshUnavailable`.
 
         ``again_of`` is where it lies in the queue already, and was forgotten: it is stored once more then, once.
         """
         ident = draft.message_id if again_of is None else f"{draft.message_id} again {again_of}"
-        headers = {"Nats-Msg-Id": dedup_id(draft.subject, ident), **({} if again_of is None else {_AGAIN: "1"})}
+        headers = {"Nats-Msg-Id": dedup_id(draft.subject, ident)}
+        if cursor:
+            headers[_CURSOR] = cursor
+        if again_of is not None:
+            headers[_AGAIN] = "1"
         with trace.span("store ask", "producer", subject=draft.subject):
             if traceparent := trace.current():
                 headers[trace.HEADER] = traceparent

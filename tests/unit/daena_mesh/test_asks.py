@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 
 from daena_mesh.asks import Target, read_ask
 from daena_mesh.errors import InvalidEvent, InvalidId
+from daena_mesh.stored import Stored
 
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 
 
 def ask(payload: Any, *, whole: bool = False) -> bytes:
     return json.dumps({"event_type": "ask", "payload": payload} if whole else payload).encode()
+
+
+def stored(body: bytes, *headers: str, subject: str = "ask.agent.a.cli") -> Stored:
+    return Stored("ASKS", subject.encode(), 7, 0, b"", "\r\n".join(["NATS/1.0", *headers]).encode(), body)
 
 
 @pytest.mark.parametrize(
@@ -53,16 +58,17 @@ def test_no_two_targets_share_a_consumer(ident: str) -> None:
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_question_is_read_as_it_was_put(whole: bool) -> None:
     payload = {"session_id": "s1", "message_id": "m1", "sender": "ada", "content": "?", "metadata": {"a": 1}}
-    read = read_ask("ask.department.hr.api", ask(payload, whole=whole), seq=7, attempt=2)
+    read = read_ask(stored(ask(payload, whole=whole), "Mesh-Cursor: Rk3f-5", subject="ask.department.hr.api"), 2)
     assert (read.session_id, read.message_id, read.sender, read.content) == ("s1", "m1", "ada", "?")
     assert (read.metadata, read.context, read.target, read.attempt) == ({"a": 1}, None, "department/hr", 2)
+    assert read.cursor == "Rk3f-5"
 
 
 def test_what_a_question_lacks_follows_from_its_place() -> None:
     body = ask({"session_id": "s1", "content": "?"})
-    assert read_ask("ask.agent.a.cli", body, seq=7).message_id == "ask-7"
-    assert read_ask("ask.agent.a.cli", body, seq=7, msg_id="k").message_id == "k"
-    assert read_ask("ask.agent.a.cli", body, seq=7).sender == "user"
+    assert read_ask(stored(body)).message_id == "ask-7"
+    assert read_ask(stored(body, "Nats-Msg-Id: k")).message_id == "k"
+    assert (read_ask(stored(body)).sender, read_ask(stored(body)).cursor) == ("user", "")
 
 
 @pytest.mark.parametrize(
@@ -84,12 +90,12 @@ def test_what_a_question_lacks_follows_from_its_place() -> None:
 )
 def test_what_is_no_question_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidEvent):
-        read_ask("ask.agent.a.cli", body, seq=1)
+        read_ask(stored(body))
 
 
 @given(st.binary(max_size=64))
 def test_whatever_lies_in_the_queue_is_a_question_or_refused(body: bytes) -> None:
     try:
-        read_ask("ask.agent.a.cli", body, seq=1)
+        read_ask(stored(body))
     except InvalidEvent:
         return
