@@ -60,8 +60,8 @@ export const changeSession = (id, changes, key) => call("PUT", session(id), { bo
 /** Share a session with users, or no longer. @param {string} id @param {{ add?: string[], remove?: string[] }} changes @param {string} key */
 export const changeMembers = (id, changes, key) => call("POST", `${session(id)}/members`, { body: changes, key });
 
-/** @param {string} id @param {string} key @param {{ last?: boolean }} [options]  `last`: while the page is being left */
-export const deleteSession = (id, key, { last } = {}) => call("DELETE", session(id), { key, keepalive: last });
+/** It is sent also while the page is being left. @param {string} id @param {string} key */
+export const deleteSession = (id, key) => call("DELETE", session(id), { key, keepalive: true });
 
 /** Who is on a topic. @param {string} topic */
 export const presence = (topic) => call("GET", `presence/${encodeURIComponent(topic)}`);

@@ -18,6 +18,15 @@ from tests.support.windows import live, window
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 LINKS = "[a](javascript:alert(1)) [b](data:text/html,x) <javascript:alert(2)> [c](https://example.org/)"
+NEVER_SENT = """() => {
+  const really = fetch;
+  fetch = (url, options) => {
+    if (options?.method !== "DELETE") return really(url, options);
+    sessionStorage.setItem("lost", options.headers["Idempotency-Key"]);
+    return new Promise(() => {});
+  };
+}"""
+"""What is deleted is lost with the page."""
 
 
 @asynccontextmanager
@@ -183,6 +192,26 @@ async def test_sessions_are_found_renamed_and_deleted_with_a_way_back(
                 return (await client.get(f"/sessions/{plans}")).status_code == 410
 
             await eventually(gone, within_s=30)  # with the browser goes what it has not sent yet
+
+
+async def test_what_is_deleted_while_the_page_goes_is_deleted_by_the_next_one(
+    browser: Browser, up: RunningMesh
+) -> None:
+    async with httpx.AsyncClient(base_url=f"{up.url}/api/v1/chat-history") as client:
+        made = await client.post("/sessions", json={"title": "never sent"})
+        session_id = made.json()["session_id"]
+        async with window(browser, f"{up.url}/#/chat/{session_id}") as page:
+            await page.evaluate(NEVER_SENT)
+            await page.get_by_role("button", name="Delete session").click()
+            await expect(row(page, session_id)).to_have_count(0)
+            async with page.expect_response(lambda response: response.request.method == "DELETE") as deleted:
+                await page.reload()
+            request = (await deleted.value).request
+            assert request.headers["idempotency-key"] == await page.evaluate("sessionStorage.getItem('lost')")
+            await expect(page.locator("#session-list")).to_be_visible()
+            await expect(row(page, session_id)).to_have_count(0)
+            assert (await client.get(f"/sessions/{session_id}")).status_code == 410
+            assert await page.evaluate("sessionStorage.getItem('mesh:deleting')") is None
 
 
 async def test_an_agent_is_asked_from_its_card(browser: Browser, up: RunningMesh) -> None:

@@ -204,6 +204,7 @@ async def test_what_is_shared_no_longer_is_off_the_list_when_one_looks_again(peo
     await open_session(bob, sinkers)
     await open_session(ada, lines)
     await ada.get_by_role("button", name="Delete session").click()
+    await expect(ada.locator("#session-list")).not_to_contain_text(lines)
     await ada.reload()  # who leaves the page undoes nothing any more
     await live(ada)
     await expect(ada.locator("#session-list")).not_to_contain_text(lines)
