@@ -8,6 +8,7 @@ second one for ten minutes (`daena_mesh.provisioning`); who may be later than th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,9 @@ window is left for what clocks differ by, and for the writing itself."""
 SYSTEM = "system"
 _SKEW = timedelta(seconds=30)
 _AT_ONCE = 4
-"""Looks into the log at a time. Where a clock was set back, all questions of that while seem old at once, and where it
-is not known at which position they were asked, each look reads a session from its beginning: dozens side by side are
-all too slow, begin anew, and never come to an end."""
+"""Looks at a time for answers to questions of which no position is known, only the time. Where a clock was set back, all
+questions of that while seem old at once, and each look reads a session from its beginning: dozens side by side are all
+too slow, begin anew, and never come to an end."""
 _STALE_S = 0.05
 _STALE_TRIES = 40
 
@@ -75,17 +76,19 @@ class Answers:
 
     async def find(self, ask: Ask, asked_at: datetime) -> Event | None:
         """The answer to a question that was put at ``asked_at``, up to the log's head; raises `MeshUnavailable`."""
-        async with self._looking:
-            return await self._find(ask, asked_at)
-
-    async def _find(self, ask: Ask, asked_at: datetime) -> Event | None:
-        log = self._mesh.log
         subject = f"chat.{ask.session_id}.message"
         patterns = (subject, f"{subject}.*")
-        head = await log.head(RECORDS, patterns)
+        head = await self._mesh.log.head(RECORDS, patterns)
         if not head:
             return None
-        position = self._asked(ask, head) or await self._before(asked_at, head)
+        if (position := self._asked(ask, head)) is not None:
+            return await self._search(ask, patterns, position, head)
+        async with self._looking:
+            return await self._search(ask, patterns, await self._before(asked_at, head), head)
+
+    async def _search(self, ask: Ask, patterns: Sequence[str], position: int, head: int) -> Event | None:
+        """The answer, if it lies behind ``position`` and not behind ``head``."""
+        log = self._mesh.log
         while position < head:
             chunk = await replay.read(log, {RECORDS: patterns}, {RECORDS: position}, reach={RECORDS: head})
             for message in chunk.messages:

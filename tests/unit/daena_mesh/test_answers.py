@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daena_mesh.answers import LOOK_AFTER_S, Answers, answer_id, is_answer, is_old, is_refusal
 from daena_mesh.asks import Ask
@@ -76,16 +79,31 @@ def test_an_old_question_is_looked_up_long_before_the_streams_window_ends() -> N
     assert LOOK_AFTER_S < 600 / 2
 
 
-async def test_of_many_who_look_at_once_most_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("cursor", "at_once"), [("", 4), ("Rother-7", 4), ("Rhere-7", 40)])
+async def test_who_knows_no_position_waits_for_a_turn_to_look(
+    monkeypatch: pytest.MonkeyPatch, cursor: str, at_once: int
+) -> None:
     looking: list[int] = [0]
 
-    async def look(answers: Answers, ask: Ask, asked_at: datetime) -> None:
+    class Log:
+        async def head(self, _stream: str, _patterns: Sequence[str]) -> int:
+            return 9
+
+        def cursor(self, _stream: str, seq: int) -> str:
+            return f"Rhere-{seq}"
+
+    async def before(_answers: Answers, _asked_at: datetime, _head: int) -> int:
+        return 0
+
+    async def search(_answers: Answers, _ask: Ask, _patterns: Sequence[str], position: int, head: int) -> None:
+        assert (position, head) == (7 if at_once > 4 else 0, 9)
         looking.append(looking[-1] + 1)
         await asyncio.sleep(0)
         looking.append(looking[-1] - 1)
 
-    monkeypatch.setattr(Answers, "_find", look)
-    answers = Answers(cast("Mesh", None))
-    await asyncio.gather(*(answers.find(ASK, datetime.now(UTC)) for _ in range(40)))
+    monkeypatch.setattr(Answers, "_before", before)
+    monkeypatch.setattr(Answers, "_search", search)
+    answers, ask = Answers(cast("Mesh", SimpleNamespace(log=Log()))), replace(ASK, cursor=cursor)
+    await asyncio.gather(*(answers.find(ask, datetime.now(UTC)) for _ in range(40)))
     assert len(looking) == 81
-    assert max(looking) == 4
+    assert max(looking) == at_once
