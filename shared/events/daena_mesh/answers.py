@@ -31,9 +31,9 @@ window is left for what clocks differ by, and for the writing itself."""
 SYSTEM = "system"
 _SKEW = timedelta(seconds=30)
 _AT_ONCE = 4
-"""Looks at a time for answers to questions of which no position is known, only the time. Where a clock was set back, all
-questions of that while seem old at once, and each look reads a session from its beginning: dozens side by side are all
-too slow, begin anew, and never come to an end."""
+"""Looks at a time for answers to questions of which the time is known, and no position. Where a clock was set back, all
+of that while seem old at once, and each look reads a session from its beginning: dozens side by side are all too slow,
+begin anew, and never come to an end."""
 _STALE_S = 0.05
 _STALE_TRIES = 40
 
