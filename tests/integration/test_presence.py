@@ -266,7 +266,7 @@ async def test_an_edge_that_slept_and_was_taken_for_dead_announces_its_users_aga
 async def test_an_edge_that_renews_its_lease_in_time_is_not_reaped(api: Api) -> None:
     async with Told(api.mesh, "chat_j1") as told:
         rosters = Rosters(api.mesh)
-        sweeper = Sweeper(rosters, lambda: True)
+        sweeper = Sweeper(rosters, api.mesh.connection)
         seen = await rosters.write_lease("j-edge", ALIVE, 0)
         await rosters.change("chat_j1", "j-edge", lambda: ["ada"], {})
         renewed = await rosters.write_lease("j-edge", ALIVE, seen)
@@ -377,5 +377,5 @@ async def test_what_a_dead_edge_had_written_and_not_told_is_told_when_it_is_foun
         dead._tell = mute  # type: ignore[assignment, method-assign]
         with pytest.raises(MeshUnavailable):
             await dead.change("chat_m1", "m-edge", lambda: ["ada"], {})
-        await Sweeper(finder, lambda: True).remove("m-edge")
+        await Sweeper(finder, api.mesh.connection).remove("m-edge")
         await told.until(("join", "ada", 1), ("leave", "ada", 0))

@@ -72,7 +72,7 @@ class Context:
         self.log_desk = LogDesk(self.mesh)
         self.log_pages = LogPages(self.mesh.log)
         self.surveys = Surveys(self.mesh)
-        self.sweeper = Sweeper(self.rosters, lambda: self.mesh.connection.state == "connected")
+        self.sweeper = Sweeper(self.rosters, self.mesh.connection)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -8,7 +8,6 @@ one removed: the message that ends it is stored once, whoever is asked twice (`d
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from daena_mesh.errors import InvalidId, MeshError, MeshUnavailable
 from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import ASKS
 from daena_mesh.pulling import ACK_WAIT_S
+from daena_mesh.rounds import make_rounds
 from mesh_api.consumers import listed
 from mesh_api.queued import Queued, queued_of, remove
 from mesh_api.serving import Serving
@@ -74,18 +74,14 @@ class Forgotten:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(PAUSE_S)
-            try:
-                if self._mesh.connection.state == "connected":
-                    await self._sweep()
-                else:
-                    self._suspects.blind()
-            except MeshUnavailable as error:
-                _log.info("what the queue has forgotten is not known: %s", error)
-                self._suspects.blind()
-            except Exception:  # noqa: BLE001 - or such questions would be answered by nobody
-                _log.exception("looking for forgotten questions failed")
+        await make_rounds(
+            self._sweep,
+            every_s=PAUSE_S,
+            connection=self._mesh.connection,
+            blind=self._suspects.blind,
+            doing="looking for forgotten questions",
+            log=_log,
+        )
 
     async def _sweep(self) -> None:
         asked = await counts(self._mesh.connection, ASKS, "ask.>")

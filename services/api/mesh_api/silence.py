@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 
 from daena_mesh import codec
-from daena_mesh.errors import Conflict, InvalidEvent, MeshUnavailable
+from daena_mesh.errors import Conflict, InvalidEvent
 from daena_mesh.feed import event_of
 from daena_mesh.heartbeat import TTL_S
 from daena_mesh.ids import dedup_id, derived_id, now
 from daena_mesh.layout import SIGNALS
 from daena_mesh.mesh import Mesh
 from daena_mesh.presence import Watch
+from daena_mesh.rounds import make_rounds
 from daena_mesh.subjects import event_type_of
 from mesh_api.agent_states import OFFLINE, SILENT, AgentState
 from mesh_api.serving import Serving
@@ -58,16 +59,14 @@ class Silence:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(_PAUSE_S)
-            try:
-                await self.look()
-            except MeshUnavailable as error:
-                _log.info("agents are not heard: %s", error)
-                self._blind()
-            except Exception:  # noqa: BLE001 - or nobody would be missed any more
-                _log.exception("listening for agents failed")
-                self._blind()
+        await make_rounds(
+            self.look,
+            every_s=_PAUSE_S,
+            connection=self._mesh.connection,
+            blind=self._blind,
+            doing="listening for agents",
+            log=_log,
+        )
 
     def _blind(self) -> None:
         self._agents.blind()

@@ -18,6 +18,7 @@ from daena_mesh.layout import RECORDS
 from daena_mesh.mesh import Mesh
 from daena_mesh.pieces import fitting
 from daena_mesh.presence import Watch
+from daena_mesh.rounds import make_rounds
 from mesh_api.text_streams import TextStream
 from mesh_api.unfinished import Unfinished
 
@@ -45,18 +46,14 @@ class StreamTender:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(_PAUSE_S)
-            try:
-                if self._mesh.connection.state == "connected":
-                    await self._tend()
-                else:
-                    self._blind()
-            except MeshUnavailable as error:
-                _log.info("streams of text are not tended: %s", error)
-                self._blind()
-            except Exception:  # noqa: BLE001 - or no dead writer's message would end any more
-                _log.exception("tending streams of text failed")
+        await make_rounds(
+            self._tend,
+            every_s=_PAUSE_S,
+            connection=self._mesh.connection,
+            blind=self._blind,
+            doing="tending streams of text",
+            log=_log,
+        )
 
     def _blind(self) -> None:
         """Who cannot see the writers cannot say that they are silent."""

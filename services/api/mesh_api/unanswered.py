@@ -17,6 +17,7 @@ from daena_mesh.errors import InvalidId, MeshError, MeshUnavailable
 from daena_mesh.layout import RECORDS
 from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import ASKS
+from daena_mesh.rounds import make_rounds
 from mesh_api.queued import Queued, queued_of, remove
 from mesh_api.serving import Serving
 from mesh_api.streams import counts
@@ -74,18 +75,14 @@ class Unanswered:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(min(MOST_PAUSE_S, self._timeout_s / 5))
-            try:
-                if self._mesh.connection.state == "connected":
-                    await self._sweep()
-                else:
-                    self._patience.blind()
-            except MeshUnavailable as error:
-                _log.info("the queue of questions is not swept: %s", error)
-                self._patience.blind()
-            except Exception:  # noqa: BLE001 - or questions would stay unanswered in silence
-                _log.exception("sweeping the queue of questions failed")
+        await make_rounds(
+            self._sweep,
+            every_s=min(MOST_PAUSE_S, self._timeout_s / 5),
+            connection=self._mesh.connection,
+            blind=self._patience.blind,
+            doing="sweeping the queue of questions",
+            log=_log,
+        )
 
     async def _sweep(self) -> None:
         if await self._serving.look() < min(LISTEN_S, self._timeout_s):

@@ -94,7 +94,7 @@ class Presence:
         """Nothing happens before `start`. ``linger_s`` is for how long after their last socket users still count."""
         self._mesh = mesh
         self._rosters = Rosters(mesh)
-        self._sweeper = Sweeper(self._rosters, lambda: mesh.connection.state == "connected")
+        self._sweeper = Sweeper(self._rosters, mesh.connection)
         self._edge_id = edge_id
         self._linger_s = linger_s
         self._rooms: dict[str, Room] = {}

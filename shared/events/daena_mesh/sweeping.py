@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
-from daena_mesh.errors import Conflict, MeshUnavailable
+from daena_mesh.connection import Connection
+from daena_mesh.errors import Conflict
 from daena_mesh.presence import Watch
 from daena_mesh.rosters import DEAD, DONE, Rosters
+from daena_mesh.rounds import make_rounds
 
 DEAD_AFTER_S = 10.0
 """How long a lease may stand still; edges renew theirs three times in it."""
@@ -23,26 +24,22 @@ _log = logging.getLogger(__name__)
 class Sweeper:
     """Every edge and every API has one; whichever is first claims a dead edge, and removes what it left."""
 
-    def __init__(self, rosters: Rosters, connected: Callable[[], bool]) -> None:
-        """``connected`` says whether what one reads can be believed."""
+    def __init__(self, rosters: Rosters, connection: Connection) -> None:
+        """Of ``rosters``, through their ``connection``."""
         self._rosters = rosters
-        self._connected = connected
+        self._connection = connection
         self._watch = Watch(DEAD_AFTER_S)
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(_PAUSE_S)
-            try:
-                if self._connected():
-                    await self._sweep()
-                else:
-                    self._watch.blind()
-            except MeshUnavailable as error:
-                _log.info("presence is not swept: %s", error)
-                self._watch.blind()
-            except Exception:  # noqa: BLE001 - or what dead edges left would stay for ever
-                _log.exception("sweeping presence failed")
+        await make_rounds(
+            self._sweep,
+            every_s=_PAUSE_S,
+            connection=self._connection,
+            blind=self._watch.blind,
+            doing="sweeping presence",
+            log=_log,
+        )
 
     async def _sweep(self) -> None:
         leases = await self._rosters.leases()
