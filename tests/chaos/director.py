@@ -210,16 +210,22 @@ class _Watch:
 
     def state(self) -> str:
         """How it is."""
-        return f"{self._spectators.away()} clients are away, the longest lacks something for {self.stalest():.1f} s"
+        (seconds, told), away = self.load.longest(), self._spectators.away()
+        written = f"; {told}" if seconds >= _STALE_S else ""
+        return f"{away} clients are away, the longest lacks something for {self.stalest():.1f} s{written}"
 
     async def settled(self, is_whole: Callable[[], Awaitable[None]]) -> bool:
         """Whether everything was well again in time."""
         try:
             await is_whole()
-            await eventually(lambda: not self._spectators.away() and self.stalest() < _STALE_S, within_s=60)
+            await eventually(self._is_well, within_s=60)
         except AssertionError:
             return False
         return True
+
+    def _is_well(self) -> bool:
+        slow = max(self.stalest(), self.load.longest()[0])
+        return not self._spectators.away() and slow < _STALE_S
 
     async def _sample(self) -> None:
         while True:

@@ -60,6 +60,15 @@ class Stall(NamedTuple):
 
 
 @dataclass
+class Write:
+    """A write that is on its way."""
+
+    begun: float
+    why: str = ""
+    """What the last attempt was told, if it had to be tried again."""
+
+
+@dataclass
 class Load:
     """All publishers; ``run`` them for a block."""
 
@@ -71,7 +80,9 @@ class Load:
     api_stalls: list[Stall] = field(default_factory=list)
     acked: int = 0
     refused: list[str] = field(default_factory=list)
-    """Answers of the API that are no success and nothing to try again after."""
+    """Answers of the API that are no success and nothing to try again after, and writes that came to no end."""
+    writes: dict[str, Write] = field(default_factory=dict)
+    """On their way, by subject."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -144,13 +155,24 @@ class Load:
             try:
                 yield
                 self._stopping.set()
-                async with asyncio.timeout(60):
-                    await asyncio.gather(*tasks)
+                done, left = await asyncio.wait(tasks, timeout=60)
+                for task in done:
+                    task.result()  # a publisher that failed
+                self.refused += [self._told(subject) for subject in self.writes] if left else []
                 await self._all_answered()
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+    def longest(self) -> tuple[float, str]:
+        """For how long the write is on its way that is so for longest, and what is known of it."""
+        oldest = min(self.writes, key=lambda subject: self.writes[subject].begun, default="")
+        return (time.monotonic() - self.writes[oldest].begun, self._told(oldest)) if oldest else (0.0, "")
+
+    def _told(self, subject: str) -> str:
+        write = self.writes[subject]
+        return f"{subject} is being written for {time.monotonic() - write.begun:.1f} s: {write.why or 'no answer yet'}"
 
     async def _all_answered(self) -> None:
         """Give the agent a moment for the questions that came last."""
@@ -163,7 +185,9 @@ class Load:
             payload = {"session_id": session, "sender": "agent", "content": str(number)}
             is_repeated = self.amounts.again > 0 and number % self.amounts.again == 0
             for _ in range(2 if is_repeated else 1):
-                await self._until_stored(lambda: mesh.publish(subject, payload, event_id=f"{session}-{number}"))
+                await self._until_stored(
+                    subject, lambda: mesh.publish(subject, payload, event_id=f"{session}-{number}")
+                )
 
         await asyncio.sleep(period_s * turn / self.amounts.sessions)
         await self._keep_on(subject, period_s, store, self.stalls)
@@ -175,7 +199,7 @@ class Load:
             event_id = f"{agent}-{number}"
             body = mesh.encode(subject, {"agent_id": agent, "activity": {"n": number}}, event_id)
             await self._until_stored(
-                lambda: mesh.log.append(subject, body, event_id=event_id, msg_id=event_id, deadline_s=5)
+                subject, lambda: mesh.log.append(subject, body, event_id=event_id, msg_id=event_id, deadline_s=5)
             )
 
         await self._keep_on(subject, 0.5, store, [])
@@ -185,7 +209,7 @@ class Load:
 
         async def store(number: int) -> None:
             body = {"message": str(number), "session_id": session, "sender": "user"}
-            await self._call(http, "/api/v1/daena/chat", body, f"{session}-{number}", turn)
+            await self._call(http, "/api/v1/daena/chat", body, turn, subject)
 
         await self._keep_on(subject, 0.1, store, self.api_stalls)
 
@@ -195,7 +219,7 @@ class Load:
         async def store(number: int) -> None:
             answers.begin()
             body = {"message": str(number), "session_id": session, "sender": "user"}
-            await self._call(http, f"/api/v1/agents/{AGENT}/chat", body, f"{session}-{number}", turn)
+            await self._call(http, f"/api/v1/agents/{AGENT}/chat", body, turn, subject)
             answers.acknowledge(number, time.monotonic())
 
         await self._keep_on(subject, 0.5, store, self.api_stalls)
@@ -206,7 +230,9 @@ class Load:
         book, due = self.books[subject], time.monotonic()
         while not self._stopping.is_set():
             number, begun = book.begin(), time.monotonic()
+            self.writes[subject] = Write(begun)
             await store(number)
+            del self.writes[subject]
             now = time.monotonic()
             book.acknowledge(number, now)
             self.acked += 1
@@ -215,24 +241,26 @@ class Load:
             due = max(due + period_s, now - period_s)  # what a stall has taken is not made up for in a burst
             await asyncio.sleep(max(0.0, due - now))
 
-    async def _until_stored(self, publish: Callable[[], Awaitable[object]]) -> None:
+    async def _until_stored(self, subject: str, publish: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
                 await publish()
                 return
-            except MeshUnavailable:
+            except MeshUnavailable as error:
+                self.writes[subject].why = str(error)
                 await asyncio.sleep(_PAUSE_S)
 
-    async def _call(self, http: httpx.AsyncClient, path: str, body: dict[str, str], key: str, turn: int) -> None:
+    async def _call(self, http: httpx.AsyncClient, path: str, body: dict[str, str], turn: int, subject: str) -> None:
         """Ask one API after the other until one has done it, as somebody behind a proxy does."""
-        attempt = turn
+        attempt, key = turn, f"{body['session_id']}-{body['message']}"
         while True:
             apis = self.stage.cluster.apis
             url = f"{apis[attempt % len(apis)].url}{path}"
             attempt += 1
             try:
                 answer = await http.post(url, json=body, headers={"Idempotency-Key": key})
-            except httpx.HTTPError:
+            except httpx.HTTPError as error:
+                self.writes[subject].why = repr(error)
                 await asyncio.sleep(_PAUSE_S)
                 continue
             if answer.status_code == 200:
@@ -240,4 +268,5 @@ class Load:
             if answer.status_code < 500 and answer.status_code != 429:
                 self.refused.append(f"{answer.status_code} {answer.text[:200]}")
                 return
+            self.writes[subject].why = f"{answer.status_code} {answer.text[:200]}"
             await asyncio.sleep(_PAUSE_S)

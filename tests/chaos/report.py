@@ -74,7 +74,7 @@ def targets(outcome: Outcome) -> list[Target]:
             f"{sum(act.is_settled for act in outcome.acts)} of {len(outcome.acts)}",
             all(act.is_settled for act in outcome.acts),
         ),
-        Target("no call refused for good", f"{len(outcome.refused)}", not outcome.refused),
+        Target("no call refused for good, none without an end", f"{len(outcome.refused)}", not outcome.refused),
     ]
 
 

@@ -129,10 +129,18 @@ function follows(now, since) {
     if (isOurs && mine === now) void read(now.id);
   });
   following.on("session.deleted", () => mine === now && gone());
-  following.on("state", (state) => mine === now && isWithheld(state) && gone("foreign"));
+  // What a writer wrote before one came is there at once: however slowly it arrives, nobody sees it grow again.
+  let isCaughtUp = following.state.state === "connected";
+  following.on("state", (state) => {
+    if (mine !== now) return;
+    if (isWithheld(state)) return gone("foreign");
+    if (isCaughtUp || state.state !== "connected") return;
+    isCaughtUp = true;
+    changed();
+  });
   following.on("*", (event) => {
     if (event.event_type === "chat.message") keepUnsent(now.id, String(event.payload?.message_id ?? ""));
-    if (now.conversation.apply(event)) changed();
+    if (now.conversation.apply(event) && isCaughtUp) changed();
     heard(event);
   });
 }

@@ -318,12 +318,20 @@ class Log(StreamReader):
                 if (ack := acknowledged(stream, reply)) is not None:
                     self.acks.note(time.perf_counter() - began)
                     return ack
-                reason = MeshUnavailable(f"stream {stream} has no leader at the moment")
+                reason = _not_now(stream, reply)
             except MeshUnavailable as error:
                 reason = error
             if time.monotonic() + _RETRY_S >= deadline:
                 raise reason
             await asyncio.sleep(_RETRY_S)
+
+
+def _not_now(stream: str, reply: Reply) -> MeshUnavailable:
+    """Why `acknowledged` says that one should try again."""
+    with contextlib.suppress(msgspec.DecodeError):
+        if not reply.headers and (error := _puback(reply.body).error) is not None:
+            return MeshUnavailable(f"stream {stream} does not store it now: {error.description} ({error.err_code})")
+    return MeshUnavailable(f"stream {stream} has no leader at the moment")
 
 
 def acknowledged(stream: str, reply: Reply) -> PubAck | None:
