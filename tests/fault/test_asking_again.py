@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from daena_mesh import Mesh
+from daena_mesh.asks import Asks, Draft
 from daena_mesh.connection import Connection
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import MeshUnavailable
@@ -25,6 +28,7 @@ from tests.support.edge import provisioned_mesh
 
 pytestmark = [pytest.mark.timeout(60)]
 EVENT = "chat.s1.message"
+QUESTION = "ask.agent.a.test"
 
 
 class Leader:
@@ -33,7 +37,11 @@ class Leader:
     def __init__(self, connection: Connection) -> None:
         self.heard: list[bytes] = []
         self._connection = connection
-        self._answers = {b"leader": b"{}", EVENT.encode(): b'{"stream": "RECORDS", "seq": 7}'}
+        self._answers = {
+            b"leader": b"{}",
+            EVENT.encode(): b'{"stream": "RECORDS", "seq": 7}',
+            QUESTION.encode(): b'{"stream": "ASKS", "seq": 7}',
+        }
         for subject in self._answers:
             connection.subscribe(subject.decode(), self._hear)
 
@@ -89,6 +97,20 @@ async def test_an_event_is_sent_again_once_somebody_answers(
     await asking.request("leader", b"who?", timeout_s=20, repeat=Repeat.OFTEN)
     assert (await storing).seq == 7
     assert sorted(leader.heard) == [b"event"] * 2 + [b"who?"] * 2
+
+
+async def test_a_question_is_put_again_once_somebody_answers(
+    connections: tuple[Connection, Leader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daena_mesh.asks._ATTEMPT_S", 50.0)
+    asking, leader = connections
+    mesh: Any = SimpleNamespace(connection=asking, log=Log(asking, Layout(), MeshSettings()))
+    asks = Asks(mesh, deadline_s=50, patience_s=50)
+    putting = asyncio.create_task(asks.put(Draft(QUESTION, b"question", "m")))
+    await eventually(lambda: leader.heard == [b"question"])
+    await asking.request("leader", b"who?", timeout_s=20, repeat=Repeat.OFTEN)
+    await putting
+    assert sorted(leader.heard) == [b"question"] * 2 + [b"who?"] * 2
 
 
 async def test_a_stream_is_written_to_before_others_have_leaders(

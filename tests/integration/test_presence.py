@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from daena_mesh.errors import Conflict, MeshUnavailable
 from daena_mesh.presence import Step
 from daena_mesh.provisioning import provision
 from daena_mesh.rosters import ALIVE, Rosters
+from daena_mesh.stored import Stored
 from daena_mesh.sweeping import Sweeper
 from daena_mesh.tokens import Claims, Rights, mint
 from tests.support.api import Api, running_api
@@ -206,9 +208,10 @@ async def test_an_api_that_just_started_knows_who_is_there(
     shared_nats: NatsServer, edges: tuple[RunningEdge, RunningEdge]
 ) -> None:
     one, two = edges
-    async with on(one, "chat_e1", "ada"), on(two, "chat_e1", "bob"):
-        await settled(one, two)
-        async with running_api(shared_nats.url) as fresh:
+    async with on(one, "chat_e1", "ada"):
+        await settled(one)  # a stay begins when it is told, or they would be in any order
+        async with on(two, "chat_e1", "bob"), running_api(shared_nats.url) as fresh:
+            await settled(two)
             assert await users(fresh, "chat_e1") == ["ada", "bob"]
             answer = (await fresh.client.get("/api/v1/presence/chat_e1")).json()
             assert all(user["since"].startswith("20") for user in answer["users"])
@@ -365,6 +368,45 @@ async def test_what_an_edge_wrote_and_could_not_tell_is_told_before_what_comes_a
         await one.change("chat_l1", "e1", tuple, {})
         steps = [("join", "ada", 1), ("join", "bob", 2), ("leave", "ada", 1), ("join", "ada", 2), ("leave", "bob", 1)]
         await told.until(*steps)
+
+
+async def lose(api: Api, topic: str) -> None:
+    """Have the log lose the rosters of a topic."""
+    body = json.dumps({"filter": f"$KV.PRESENCE.topic.{topic}.*"}).encode()
+    await api.mesh.connection.request("$JS.API.STREAM.PURGE.KV_PRESENCE", body, timeout_s=5)
+
+
+async def test_who_is_alone_on_a_topic_reads_no_roster_and_notices_who_comes_and_what_is_lost(api: Api) -> None:
+    topic, reads = "chat_n1", 0
+    mine, theirs = Rosters(api.mesh), Rosters(api.mesh)
+    read = mine._all
+
+    async def counted(pattern: str) -> list[Stored]:
+        nonlocal reads
+        reads += 1
+        return await read(pattern)
+
+    mine._all = counted  # type: ignore[method-assign]
+    async with Told(api.mesh, topic) as told:
+        roster = await mine.change(topic, "mine", lambda: ["ada"], {})
+        roster = await mine.change(topic, "mine", lambda: ["ada", "bob"], roster)
+        assert reads == 1
+        assert await mine.change(topic, "mine", lambda: ["ada", "bob"], roster) == roster
+        assert reads == 2, "who asks for nothing new is told what the log has"
+        await mine.change(topic, "mine", lambda: ["ada", "bob", "cem"], roster)
+        await theirs.change(topic, "theirs", lambda: ["eve"], {})
+        roster = await mine.change(topic, "mine", lambda: ["ada", "cem", "dan"], roster)
+        assert reads == 4, "somebody else had written"
+        await theirs.change(topic, "theirs", tuple, {})
+        assert (await mine.read(topic))[0] == {"mine": roster, "theirs": {}}
+        steps = [("join", who, count) for count, who in enumerate(("ada", "bob", "cem", "eve"), 1)]
+        await told.until(*steps, ("leave", "bob", 3), ("join", "dan", 4), ("leave", "eve", 3))
+        await lose(api, topic)
+        roster = await mine.change(topic, "mine", lambda: ["ada", "cem", "dan", "fay"], roster)
+        await lose(api, topic)
+        roster = await mine.change(topic, "mine", lambda: ["ada", "fay", "gus"], roster)
+        assert (await mine.read(topic))[0] == {"mine": roster}
+        assert roster.keys() == {"ada", "fay", "gus"}
 
 
 async def test_what_a_dead_edge_had_written_and_not_told_is_told_when_it_is_found(api: Api) -> None:

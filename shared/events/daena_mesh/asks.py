@@ -19,6 +19,7 @@ from daena_mesh.ids import dedup_id, now
 from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import RECORDS
 from daena_mesh.provisioning import ASKS
+from daena_mesh.repeats import Repeat
 from daena_mesh.stored import Stored
 from daena_mesh.subjects import check_id
 
@@ -29,7 +30,7 @@ EVENT_TYPE = "ask"
 MOST_ID = 256
 _MOST_BYTES = 1_048_576
 """What NATS takes at most."""
-_ATTEMPT_S = 2.0
+_ATTEMPT_S = 1.0
 _RETRY_S = 0.05
 _TOO_LARGE = 10054
 _AGAIN = "Mesh-Again"
@@ -203,7 +204,9 @@ class Asks:
         while True:
             await self._mesh.log.wait_led(RECORDS, self._patience_s)  # it is stored there already, as a message
             try:
-                reply = await connection.request(draft.subject, draft.body, timeout_s=_ATTEMPT_S, headers=headers)
+                reply = await connection.request(
+                    draft.subject, draft.body, timeout_s=_ATTEMPT_S, headers=headers, repeat=Repeat.AFTER_SILENCE
+                )
                 reason = MeshUnavailable(f"{ASKS}, the queue of questions, has no leader at the moment")
                 if not reply.headers:
                     acknowledged = msgspec.json.decode(reply.body, type=_Acknowledged)

@@ -95,11 +95,11 @@ def settle(
         new_lives: makes the ids of so many stays that begin.
     """
     elsewhere = union(others)
-    before = union((elsewhere, was))
+    before = union((elsewhere, was)) if elsewhere else was
     mine = {who: before.get(who) or known.get(who, "") for who in here}
     fresh = [who for who, life in mine.items() if not life]
     mine.update(zip(fresh, new_lives(len(fresh)), strict=True))
-    after = union((elsewhere, mine))
+    after = union((elsewhere, mine)) if elsewhere else mine
     left = [who for who in before if who not in after]
     joined = [who for who in fresh if who not in before and who not in known]
     count = len(after) - len(joined) + len(left)
