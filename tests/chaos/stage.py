@@ -121,16 +121,23 @@ class Stage:
         return info
 
     async def node_of(self, service: str) -> str:
-        """The node that an API or an edge is connected to."""
+        """The node that an API or an edge is connected to, or will be: another fault may have just ended it."""
         wanted = f"mesh-{service.partition('-')[0]}/"
         assert self.network is not None
         address = self.network.address(service)
-        async with httpx.AsyncClient(timeout=5) as http:
+
+        async def found() -> str | None:
             for node in self.cluster.nodes:
-                listed = (await http.get(f"{node.monitoring_url}/connz")).json()["connections"]
-                if any(c["ip"] == address and c.get("name", "").startswith(wanted) for c in listed):
-                    return node.name
-        raise AssertionError(f"{service} is connected to no node")
+                with contextlib.suppress(httpx.HTTPError):  # one that is being killed does not say
+                    listed = (await http.get(f"{node.monitoring_url}/connz")).json()["connections"]
+                    if any(c["ip"] == address and c.get("name", "").startswith(wanted) for c in listed):
+                        return node.name
+            return None
+
+        async with httpx.AsyncClient(timeout=5) as http:
+            name = await eventually(found, within_s=30)
+        assert name is not None
+        return name
 
     async def limit(self, stream: str, max_bytes: int) -> None:
         """Change how much a stream keeps."""

@@ -21,6 +21,7 @@ from mesh_edge.stranger import Stranger
 from mesh_edge.turnstile import Turnstile
 from tests.support.deadlines import eventually, within
 from tests.support.edge import RunningEdge, running_edge
+from tests.support.keepers import keepers
 from tests.support.plain_ws import hear
 from tests.support.proxy import NatsProxy
 from tests.support.tokens import KEY, token
@@ -71,8 +72,10 @@ async def is_empty(edge: RunningEdge) -> None:
 
     def are_gone() -> bool:
         gc.collect()
-        strangers = [one for one in gc.get_objects() if isinstance(one, Stranger)]
-        return not [one for one in strangers if one._edge is edge.edge]  # others may be of files that ran before
+        for one in gc.get_objects():
+            # Others may be of files that ran before.
+            assert not (isinstance(one, Stranger) and one._edge is edge.edge), keepers(one)
+        return True
 
     await eventually(are_gone)
 
