@@ -26,7 +26,7 @@ def keepers(kept: object, *, deep: int = _DEEP) -> list[str]:
                 found.append(chain)
             seen.update(map(id, others))
             following += [(other, f"{chain} < {_name(other)}") for other in others[:_MOST]]
-        ends = [(one, chain) for one, chain in following if not isinstance(one, tuple) or id(one) not in ours]
+        ends = following
     return sorted({*found, *(chain for _, chain in ends)})[:_MOST]
 
 
