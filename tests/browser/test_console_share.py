@@ -100,6 +100,7 @@ async def test_a_session_is_shared_and_shared_no_longer(people: People) -> None:
 
     await bob.get_by_role("button", name="Try again").click()
     await expect(bob.locator("#messages")).to_contain_text(SECRET)
+    await expect(bob.locator(".here")).to_have_attribute("aria-label", "Here: ada, bob (you)")
     await expect(bob.locator("#session-list")).to_contain_text("Boats")
     await expect(bob.get_by_role("button", name="Share session")).to_have_count(0)
     await say(bob, "Good.")
@@ -281,6 +282,8 @@ async def test_who_may_see_no_feed_is_told_so_and_asked_for_no_token(people: Peo
 async def test_they_are_asked_for_no_token_either_when_the_mesh_comes_back(people: People, up: RunningMesh) -> None:
     ada = await people.enter("ada", write=("session.*.created",))
     await begin(ada, "Ropes")
+    await expect(ada.locator(".here")).to_have_attribute("aria-label", "Here: ada (you)")  # the session is followed
+    await live(ada)
     await ada.evaluate(
         """() => {
             window.were = new Set();

@@ -7,7 +7,7 @@ import { go, href } from "../../router.js";
 import { onEvents } from "../../store/events.js";
 import { session as kept } from "../../store/kept.js";
 import { compareCursors, connection, follow, isWithheld, mesh } from "../../store/link.js";
-import { sender } from "../../store/me.js";
+import { name, sender } from "../../store/me.js";
 import { heard, listed, sessions, withdrawn } from "../../store/world.js";
 import { computed, effect, signal } from "../../vendor/preact.js";
 
@@ -96,7 +96,6 @@ async function read(id, unread = 0) {
     take(answer);
     if (now.fresh > 0) now.newFrom = now.conversation.items.filter(({ status }) => status === "stored").at(-now.fresh)?.key ?? "";
     follows(now, answer.since ?? answer.cursors);
-    void readPresence(now);
   } catch (error) {
     if (mine === now) missing(/** @type {api.ApiError} */ (error));
   }
@@ -130,14 +129,17 @@ function follows(now, since) {
   });
   following.on("session.deleted", () => mine === now && gone());
   // What a writer wrote before one came is there at once: however slowly it arrives, nobody sees it grow again.
-  let isCaughtUp = following.state.state === "connected";
-  following.on("state", (state) => {
+  let isCaughtUp = false;
+  const stands = (/** @type {import("../../store/link.js").ConnectionState} */ state) => {
     if (mine !== now) return;
     if (isWithheld(state)) return gone("foreign");
-    if (isCaughtUp || state.state !== "connected") return;
+    if (state.state !== "connected") return;
+    void readPresence(now);
     isCaughtUp = true;
     changed();
-  });
+  };
+  following.on("state", stands);
+  stands(following.state);
   following.on("*", (event) => {
     if (event.event_type === "chat.message") keepUnsent(now.id, String(event.payload?.message_id ?? ""));
     if (now.conversation.apply(event) && isCaughtUp) changed();
@@ -172,12 +174,16 @@ function gone(state = "gone") {
   changed();
 }
 
-/** @param {Open} now */
+/** Whoever follows a session is in it, though the mesh may not have told it of oneself by now. @param {Open} now */
 async function readPresence(now) {
+  const askedAt = Date.now();
   try {
     const { users = [] } = await api.presence(`chat_${now.id}`);
     const found = users.map((/** @type {any} */ { who, since }) => [who, Date.parse(since) || 0]);
-    now.here = new Map([...found, ...now.here]);
+    const came = [...now.here].filter(([, since]) => since >= askedAt);
+    /** @type {Array<[string, number]>} */
+    const self = name.peek() ? [[name.peek(), askedAt]] : [];
+    now.here = new Map([...self, ...found, ...came]);
     changed();
   } catch {
     // whoever comes is told of
