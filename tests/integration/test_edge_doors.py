@@ -67,10 +67,15 @@ PLAIN = {
 }
 EXPIRED = token(">", lives_s=-1)
 STRANGE = token(">", key="the key of somebody else, 32 bytes")
+NAMED = (
+    *("who=Ada+Lovelace", "who=%C3%89va&history=2", "who=%FF", "who=", "who=a&who=b", "who=" + "a" * 65, "who=%"),
+    *("w%68o=ada%26x", "who=%0A", "who=+ada"),
+)
 TARGETS = (
     *("/ws/chat/s1", "/ws/chat/s1", "/ws/events", "/ws/council", "/ws/agent/a1", "/ws/chat/s1?since=Rabcdef-1"),
     *("/ws/chat/s1?history=5", "/ws/chat/s1?history=x", "/ws/chat/s1?types=chat.message,chat.delta&history=1"),
     *("/ws/chat/s1?types=agent.status", "/ws/chat/s1?who=ada", "/ws/chat/s1?who=%0A", "/ws", "/ws?since=x"),
+    *(f"/ws/chat/s1?{named}" for named in NAMED),
     *("/ws/chat/s1?since=", "/ws/chat/s1?since=nonsense", "/ws/chat/s1?since=Rabcdef-1&since=Rabcdef-2"),
     *("/ws/chat/s1?x=1", "/ws/chat/s1?since=%52abcdef-1", "/ws/chat/%731", "/ws/chat/", "/ws/chat", "/ws/chat/a/b"),
     *("/ws/chat/*", "/ws/chat/a.b", "/ws/chat//s1", "/ws//chat/s1", "/ws/events/", "/ws/agent/", "/ws/other/x"),
@@ -176,6 +181,12 @@ async def test_both_doors_answer_alike_on_an_open_edge(open_pair: Pair, head: st
 
 
 @pytest.mark.promise("P-DOORS-1")
+@pytest.mark.parametrize("named", NAMED)
+async def test_both_doors_read_names_alike(open_pair: Pair, named: str) -> None:
+    await alike(open_pair, plain(target=f"/ws/chat/s1?{named}"))
+
+
+@pytest.mark.promise("P-DOORS-1")
 @settings(max_examples=60, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(head=heads())
 @example(head=plain("Sec-WebSocket-Protocol: mesh.v1, bearer." + S1))
@@ -210,6 +221,12 @@ async def test_plain_handshakes_do_not_reach_fastapi(open_pair: Pair, answered: 
     assert answered == ["events", "council", "chat_s1", "agent_a1"]
     assert (await open_pair.lean.refusal("/ws/chat/s*"))[0] == 400
     assert len(answered) == 4
+
+
+async def test_who_gives_a_name_does_not_reach_fastapi_either(open_pair: Pair, answered: list[Any]) -> None:
+    async with open_pair.lean.connect("/ws/chat/s1?who=%C3%89va+A"):
+        assert [link.visitor.who for link in open_pair.lean.edge.sockets()] == ["Éva A"]
+    assert answered == ["chat_s1"]
 
 
 async def test_a_handshake_may_come_in_pieces(open_pair: Pair, answered: list[Any]) -> None:

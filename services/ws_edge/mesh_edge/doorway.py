@@ -23,7 +23,7 @@ from mesh_edge.protocol import HandoverProtocol
 from mesh_edge.router import websocket_router
 from mesh_edge.topic_name import COUNCIL, EVENTS, topic_of
 
-_ASKED = frozenset({"since", "history", "types"})
+_ASKED = frozenset({"since", "history", "types", "who"})
 
 
 class Request(NamedTuple):
@@ -71,7 +71,7 @@ class Doorway(NamedTuple):
             get("authorization", ""),
             get("cookie", ""),
             "",
-            None,
+            asked.get("who") if asked else None,
             get("user-agent", ""),
             address,
             forwarded,

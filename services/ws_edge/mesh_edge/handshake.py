@@ -15,7 +15,7 @@ MOST_BYTES = 8_192
 _MOST_HEADERS = 64
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TEXT = bytes(range(0x20, 0x7F)) + b"\r\n"
-_is_target = re.compile(r"/[A-Za-z0-9_./~-]*(?:\?[A-Za-z0-9_.~=&,-]*)?").fullmatch
+_is_target = re.compile(r"/[A-Za-z0-9_./~-]*(?:\?[A-Za-z0-9_.~=&,%+-]*)?").fullmatch
 _is_name = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 _is_key = re.compile(r"[A-Za-z0-9+/]{22}==").fullmatch
 _are_protocols = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:, ?[A-Za-z0-9!#$%&'*+.^_`|~-]+)*").fullmatch

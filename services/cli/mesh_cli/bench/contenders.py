@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -73,15 +73,15 @@ class Running:
         greeting = {OURS: '"recovered":true', CENTRIFUGO: '{"connect":'}.get(self.name)
         return ["--joined-by", greeting] if greeting else []
 
-    def guest(self, agent: str, *, since: str = "", token: str = "") -> Guest:
-        """Describe a socket that follows an agent."""
+    def guest(self, agent: str, *, since: str = "", token: str = "", who: str = "") -> Guest:
+        """Describe a socket that follows an agent, of ours from a cursor on, with a token, or as a user without one."""
         if self.name == NATS:
             return Guest("/", subject=f"live.agent.{agent}.>")
         if self.name == CENTRIFUGO:
             wish = msgspec.json.encode({"subs": {SUBJECT.format(agent=agent): {}}})
             return Guest(f"/connection/uni_websocket?cf_connect={quote(wish)}")
-        query = f"?since={since}" if since else ""
-        return Guest(f"/ws/agent/{agent}{query}", protocol=f"mesh.v1, bearer.{token}" if token else "-")
+        query = urlencode({name: value for name, value in (("since", since), ("who", who)) if value})
+        return Guest(f"/ws/agent/{agent}{query and '?'}{query}", protocol=f"mesh.v1, bearer.{token}" if token else "-")
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,10 @@
 """`trust`: what tokens cost, for sockets that are let in, for events that are delivered, and for REST calls.
 
-Two of ours run side by side, with tokens and without, and take turns: what else the machine does is the same to them.
-Events are delivered one at a time, to the one and then to the other. Each pair has its ratio, and their median counts.
+Ours run side by side, with tokens and without, and take turns: what else the machine does is the same to them. Events
+are delivered one at a time, to the one and then to the other. Each pair has its ratio, and their median counts.
+
+The same users come to both: to the one with tokens, to the other by their names (``?who=``), so that both announce
+them. What it costs where nobody says who they are stands beside it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from mesh_cli.bench.rest import CALLERS, Contender, api, default_sync
 from mesh_cli.bench.work import OURS, Figure, Target, Work
 
 OPEN = "open"
+NAMELESS = "nameless"
+"""Without tokens, and nobody says who they are."""
 FANOUT = "fan-out: CPU a delivery"
 CONNECT = "connect: CPU a connection"
 REST = "REST: CPU a call"
@@ -43,13 +48,16 @@ T = TypeVar("T")
 
 
 class Edge:
-    """One of the two edges, with its sockets, which are all on one topic."""
+    """One of the edges, with its sockets, which are all on one topic."""
 
-    def __init__(self, bench: Bench, contender: Running, load: Load, delivery: Delivery, key: str) -> None:
+    def __init__(
+        self, bench: Bench, contender: Running, load: Load, delivery: Delivery, key: str, *, is_named: bool
+    ) -> None:
         self._contender = contender
         self._load = load
         self._delivery = delivery
         self._key = key
+        self._is_named = is_named
         self._sockets = bench.sized(_SOCKETS)
         self._opened = 0
 
@@ -59,7 +67,8 @@ class Edge:
         if self._key:
             guests = [guest_with_token(self._contender, self._key, number, 1) for number in range(first, self._opened)]
         else:
-            guests = [self._contender.guest(agent(0))] * self._sockets
+            names = [f"user-{number}" * self._is_named for number in range(first, self._opened)]
+            guests = [self._contender.guest(agent(0), who=name) for name in names]
         cpu_ns = self._contender.child.cpu_ns()
         await self._load.open(guests, rate=_RATE)
         return (self._contender.child.cpu_ns() - cpu_ns) / self._sockets / 1e3
@@ -73,27 +82,35 @@ class Edge:
 async def _run(bench: Bench) -> list[Figure]:
     key = secrets.token_hex(32)
     keys = {name: key if name == OURS else "" for name in WORK.contenders if bench.wants(name)}
-    return [*await _sockets(bench, keys), *await _calls(bench, keys)]
+    sockets = await _sockets(bench, keys)
+    return [*sockets, *await _calls(bench, {name: key for name, key in keys.items() if name != NAMELESS})]
 
 
 async def _sockets(bench: Bench, keys: dict[str, str]) -> list[Figure]:
     costs: dict[tuple[str, str], list[float]] = {}
     sockets = bench.sized(_SOCKETS) * (_SLICES + 1)
-    allow_sockets(2 * sockets)
+    allow_sockets(len(keys) * sockets)
     async with AsyncExitStack() as stack:
-        edges = {name: await stack.enter_async_context(_edge(bench, key, sockets)) for name, key in keys.items()}
-        slices = {CONNECT: (Edge.connect, _SLICES), FANOUT: (Edge.deliver, bench.sized(_EVENTS, least=3))}
-        for measure, (act, count) in slices.items():
+        edges = {
+            name: await stack.enter_async_context(_edge(bench, key, sockets, is_named=name != NAMELESS))
+            for name, key in keys.items()
+        }
+        both = {name: edge for name, edge in edges.items() if name != NAMELESS}
+        slices = {
+            CONNECT: (edges, Edge.connect, _SLICES),
+            FANOUT: (both, Edge.deliver, bench.sized(_EVENTS, least=3)),
+        }
+        for measure, (those, act, count) in slices.items():
             bench.tell(f"trust: {measure.partition(':')[0]}")
             for number in range(count + 1):
-                for name, edge in _in_turn(edges, number):
+                for name, edge in _in_turn(those, number):
                     cost = await act(edge)
                     if number:  # the first one warms up
                         costs.setdefault((name, measure), []).append(cost)
     return [
         Figure(contender=name, measure=measure, value=value, unit="µs")
         for measure in (FANOUT, CONNECT)
-        for name, value in paired({name: costs[name, measure] for name in keys}).items()
+        for name, value in paired({name: costs[name, measure] for name in keys if (name, measure) in costs}).items()
     ]
 
 
@@ -119,20 +136,22 @@ async def _calls(bench: Bench, keys: dict[str, str]) -> list[Figure]:
 
 
 def paired(costs: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The median of those without tokens, and as much more with tokens as the median of all pairs' ratios.
+    """The median of those without tokens, and for each other as much more as the median of all pairs' ratios.
 
     Other programs slow a pair down as a whole. The ratio of two medians would be of slices that have nothing to do with
     each other.
     """
     found = {name: median(values) for name, values in costs.items()}
-    if OURS in costs and OPEN in costs:
-        found[OURS] = found[OPEN] * median(one / other for one, other in zip(costs[OURS], costs[OPEN], strict=True))
+    if OPEN in costs:
+        for name in costs.keys() - {OPEN}:
+            ratios = [one / other for one, other in zip(costs[name], costs[OPEN], strict=True)]
+            found[name] = found[OPEN] * median(ratios)
     return found
 
 
-def _in_turn(both: dict[str, T], number: int) -> list[tuple[str, T]]:
-    """The two of them, the other one first each time."""
-    return list(both.items())[:: -1 if number % 2 else 1]
+def _in_turn(those: dict[str, T], number: int) -> list[tuple[str, T]]:
+    """All of them, the last one first each time."""
+    return list(those.items())[:: -1 if number % 2 else 1]
 
 
 def _token(key: str) -> str:
@@ -141,7 +160,7 @@ def _token(key: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _edge(bench: Bench, key: str, sockets: int) -> AsyncIterator[Edge]:
+async def _edge(bench: Bench, key: str, sockets: int, *, is_named: bool) -> AsyncIterator[Edge]:
     settings = {"MESH_TOKEN_KEY": key} if key else {}
     async with (
         running(OURS, bench, **settings) as contender,
@@ -149,13 +168,13 @@ async def _edge(bench: Bench, key: str, sockets: int) -> AsyncIterator[Edge]:
         publishing(bench, contender, 1) as publisher,
     ):
         delivery = Delivery(bench, contender, load, publisher, sockets=sockets, topics=1)
-        yield Edge(bench, contender, load, delivery, key)
+        yield Edge(bench, contender, load, delivery, key, is_named=is_named)
 
 
 WORK = Work(
     name="trust",
     about="Ours with tokens, beside ours without: 300 sockets at a time come in; 160 events go to 2,400; chat calls.",
-    contenders=(OURS, OPEN),
+    contenders=(OURS, OPEN, NAMELESS),
     baseline=OPEN,
     run=_run,
     targets=(
