@@ -75,6 +75,7 @@ TARGETS = (
     *("/ws/chat/s1", "/ws/chat/s1", "/ws/events", "/ws/council", "/ws/agent/a1", "/ws/chat/s1?since=Rabcdef-1"),
     *("/ws/chat/s1?history=5", "/ws/chat/s1?history=x", "/ws/chat/s1?types=chat.message,chat.delta&history=1"),
     *("/ws/chat/s1?types=agent.status", "/ws/chat/s1?who=ada", "/ws/chat/s1?who=%0A", "/ws", "/ws?since=x"),
+    *("/ws?who=ada", "/ws?who=%0A", "/wsx", "/ws?history=x", "/ws", "/ws?types=agent.status"),
     *(f"/ws/chat/s1?{named}" for named in NAMED),
     *("/ws/chat/s1?since=", "/ws/chat/s1?since=nonsense", "/ws/chat/s1?since=Rabcdef-1&since=Rabcdef-2"),
     *("/ws/chat/s1?x=1", "/ws/chat/s1?since=%52abcdef-1", "/ws/chat/%731", "/ws/chat/", "/ws/chat", "/ws/chat/a/b"),
@@ -183,7 +184,16 @@ async def test_both_doors_answer_alike_on_an_open_edge(open_pair: Pair, head: st
 @pytest.mark.promise("P-DOORS-1")
 @pytest.mark.parametrize("named", NAMED)
 async def test_both_doors_read_names_alike(open_pair: Pair, named: str) -> None:
-    await alike(open_pair, plain(target=f"/ws/chat/s1?{named}"))
+    for path in ("/ws/chat/s1", "/ws"):
+        await alike(open_pair, plain(target=f"{path}?{named}"))
+
+
+@pytest.mark.promise("P-DOORS-1")
+@pytest.mark.parametrize("shown", [S1, EXPIRED, STRANGE, ""])
+async def test_both_doors_judge_alike_who_will_name_their_topics(strict_pair: Pair, shown: str) -> None:
+    more = [f"Authorization: Bearer {shown}"] * bool(shown)
+    for target in ("/ws", "/ws?since=x", "/ws?x=1", "/ws/"):
+        await alike(strict_pair, plain(*more, target=target))
 
 
 @pytest.mark.promise("P-DOORS-1")
@@ -206,7 +216,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     answer = Door._answer
 
     def note(self: Door, edge: Any, request: Any) -> None:
-        noted.append(request.follow.name.name)
+        noted.append("many" if request.follow is None else request.follow.name.name)
         answer(self, edge, request)
 
     monkeypatch.setattr(Door, "_answer", note)
@@ -214,13 +224,13 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def test_plain_handshakes_do_not_reach_fastapi(open_pair: Pair, answered: list[Any]) -> None:
-    for path in ("/ws/events", "/ws/council", "/ws/chat/s1", "/ws/agent/a1"):
+    for path in ("/ws/events", "/ws/council", "/ws/chat/s1", "/ws/agent/a1", "/ws"):
         async with open_pair.lean.connect(path) as client:
             assert client.hello["payload"]["status"] == "connected"
             await client.pong()
-    assert answered == ["events", "council", "chat_s1", "agent_a1"]
+    assert answered == ["events", "council", "chat_s1", "agent_a1", "many"]
     assert (await open_pair.lean.refusal("/ws/chat/s*"))[0] == 400
-    assert len(answered) == 4
+    assert len(answered) == 5
 
 
 async def test_who_gives_a_name_does_not_reach_fastapi_either(open_pair: Pair, answered: list[Any]) -> None:
@@ -446,7 +456,7 @@ async def test_all_of_a_storm_come_in_in_the_end(shared_nats: NatsServer, mesh: 
         await eventually(lambda: not connections(edge))
 
 
-@pytest.mark.parametrize("path", ["/ws/chat/s1?odd=1", "/ws", "/sse/chat/s1"])
+@pytest.mark.parametrize("path", ["/ws/chat/s1?odd=1", "/ws?odd=1", "/sse/chat/s1"])
 async def test_what_fastapi_is_to_answer_waits_for_its_turn(
     open_pair: Pair, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
@@ -485,12 +495,13 @@ async def test_what_fastapi_is_to_answer_waits_for_its_turn(
     await eventually(lambda: not connections(edge))
 
 
-async def test_the_answer_and_the_greeting_come_in_one_piece(open_pair: Pair) -> None:
+@pytest.mark.parametrize("path", ["/ws/chat/s1", "/ws"])
+async def test_the_answer_and_the_greeting_come_in_one_piece(open_pair: Pair, path: str) -> None:
     async with open_pair.lean.connect("/ws/chat/s1"):  # so that the topic knows where it stands
         loop = asyncio.get_running_loop()
         sock = socket.create_connection(("127.0.0.1", open_pair.lean.port))
         sock.setblocking(False)
-        await loop.sock_sendall(sock, handshake("/ws/chat/s1"))
+        await loop.sock_sendall(sock, handshake(path))
         async with within():
             first = await loop.sock_recv(sock, 65_536)
         sock.close()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mesh_edge.link import Link
 
 
 class Cork(asyncio.Transport):
@@ -30,3 +34,20 @@ class Cork(asyncio.Transport):
     def held(self) -> bytes:
         """All that was written."""
         return b"".join(self._held)
+
+
+def greeted(link: Link, beginning: bytes, greet: Callable[[], object]) -> None:
+    """Write ``beginning``, the answer to a handshake, along with what ``greet`` writes to ``link``.
+
+    A write is most of what a connection costs.
+    """
+    if not beginning:
+        greet()
+        return
+    transport = link.transport
+    link.transport = cork = Cork(beginning)
+    try:
+        greet()
+    finally:
+        link.transport = transport
+        transport.write(cork.held())

@@ -28,8 +28,8 @@ from mesh_edge.socket import WebSocket
 from mesh_edge.turnstile import turnstile_of
 
 HEAD_WITHIN_S = 10.0
-_BEGINNING = b"GET /ws/"
-_OF_THE_EDGE = (b"GET /ws", b"GET /sse/")
+_BEGINNING = b"GET /ws"
+_OF_THE_EDGE = (_BEGINNING, b"GET /sse/")
 """What thousands may ask for at once."""
 _MOST_EARLY_BYTES = 65_536
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -154,10 +154,11 @@ class Door(asyncio.Protocol):
         if request is None:
             return  # it has gone meanwhile
         try:
-            self._visitor = edge.gate.authorize(request.knock, request.follow.name, time.time())
-            follow = edge.gate.shown(self._visitor, request.follow)
-            if follow is not request.follow:
-                self._request = request = request._replace(follow=follow)
+            follow = request.follow
+            self._visitor = edge.gate.authorize(request.knock, follow and follow.name, time.time())
+            if follow is not None and (shown := edge.gate.shown(self._visitor, follow)) is not follow:
+                self._request = request = request._replace(follow=shown)
+                follow = shown
             edge.gate.last_look(request.knock, self._visitor)
         except Silent:
             self._request = None
@@ -167,11 +168,11 @@ class Door(asyncio.Protocol):
             self._request = None
             self._refuse(edge, request, refused)
             return
-        if edge.is_at_rest(request.follow.name, self._visitor):
+        if follow is None or edge.is_at_rest(follow.name, self._visitor):
             self._request = None
             self._enter(edge, request)
             return
-        self._lobby = edge.lobby(request.follow.name)
+        self._lobby = edge.lobby(follow.name)
         if self._lobby.admit(self._line_up, self._visitor.user):
             self._request = None
             self._enter(edge, request)
@@ -198,21 +199,22 @@ class Door(asyncio.Protocol):
             lobby.leave(self._line_up)
 
     def _enter(self, edge: Edge, request: Request) -> None:
+        follow, transport, visitor = request.follow, self._transport, self._visitor
         try:
-            edge.check_circle(request.follow.name, self._visitor, self._line_up)
+            if follow is not None:
+                edge.check_circle(follow.name, visitor, self._line_up)
         except (Refusal, Denied) as refused:
             self._leave_lobby()
             self._refuse(edge, request, refused)
             return
         self._leave()
+        beginning, connections = self._acceptance(request), self._server_state.connections
+        socket: WebSocket
         try:
-            socket = edge.enter(
-                self._transport,
-                request.follow,
-                visitor=self._visitor,
-                beginning=self._acceptance(request),
-                connections=self._server_state.connections,
-            )
+            if follow is None:
+                socket = edge.enter_many(transport, visitor=visitor, beginning=beginning, connections=connections)
+            else:
+                socket = edge.enter(transport, follow, visitor=visitor, beginning=beginning, connections=connections)
         finally:
             self._leave_lobby()
         edge.gate.entered(socket, request.knock)
@@ -254,7 +256,8 @@ class Door(asyncio.Protocol):
     def _acceptance(self, request: Request) -> bytes:
         if _log.isEnabledFor(logging.INFO):
             peer = self._transport.get_extra_info("peername")
-            _log.info('%s - "WebSocket %s" [accepted]', peer and peer[0], request.follow.name.name)
+            name = "of many topics" if request.follow is None else request.follow.name.name
+            _log.info('%s - "WebSocket %s" [accepted]', peer and peer[0], name)
         return accepting(request.key, offers(request.knock.protocols), self._server_state.default_headers)
 
     def _too_slow(self) -> None:

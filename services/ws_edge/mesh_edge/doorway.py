@@ -29,7 +29,8 @@ _ASKED = frozenset({"since", "history", "types", "who"})
 class Request(NamedTuple):
     """A handshake that an edge can answer."""
 
-    follow: Follow
+    follow: Follow | None
+    """None: its messages will name its topics."""
     knock: Knock
     key: str
     """``Sec-WebSocket-Key``."""
@@ -44,21 +45,23 @@ class Doorway(NamedTuple):
 
     def request(self, handshake: Handshake, transport: asyncio.Transport) -> Request | None:
         """What is asked for; None where FastAPI is to judge it."""
-        kind, slash, ident = handshake.path.removeprefix("/ws/").partition("/")
         query = handshake.query
-        if slash:
-            if kind not in {"chat", "agent"}:
-                return None
-            kind = f"{kind}_{ident}"
-        elif kind not in {EVENTS, COUNCIL}:
-            return None
         asked = dict(parse_qsl(query, keep_blank_values=True)) if query else None
         if asked and not asked.keys() <= _ASKED:
             return None
-        try:
-            follow = follow_of(kind, asked) if asked else Follow(topic_of(kind))
-        except MeshError:
-            return None
+        follow = None
+        if (path := handshake.path) != "/ws":
+            kind, slash, ident = path.removeprefix("/ws/").partition("/")
+            if slash:
+                if kind not in {"chat", "agent"}:
+                    return None
+                kind = f"{kind}_{ident}"
+            elif kind not in {EVENTS, COUNCIL}:
+                return None
+            try:
+                follow = follow_of(kind, asked) if asked else Follow(topic_of(kind))
+            except MeshError:
+                return None
         headers = handshake.headers
         get = headers.get
         address = forwarded = ""

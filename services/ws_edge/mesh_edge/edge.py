@@ -8,6 +8,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daena_mesh.connection import Subscription
@@ -20,7 +21,7 @@ from daena_mesh.sessions import SessionStore
 from mesh_edge import closing
 from mesh_edge.closing import Closing
 from mesh_edge.conversation import Rules
-from mesh_edge.cork import Cork
+from mesh_edge.cork import greeted
 from mesh_edge.counts import Counts
 from mesh_edge.credentials import Knock
 from mesh_edge.draining import send_away, tell
@@ -177,15 +178,7 @@ class Edge:
             if connections is not None:
                 self.keep(socket, connections)
             self.welcome(socket, visitor=visitor, metadata=metadata)
-            if beginning:  # with the greeting, for a write is most of what a connection costs
-                socket.transport = cork = Cork(beginning)
-                try:
-                    topic.join(socket.reader, follow.since, follow.history)
-                finally:
-                    socket.transport = transport
-                    transport.write(cork.held())
-            else:
-                topic.join(socket.reader, follow.since, follow.history)
+            greeted(socket, beginning, partial(topic.join, socket.reader, follow.since, follow.history))
         except BaseException:
             if topic.is_unused:
                 self._linger(topic)
@@ -199,15 +192,16 @@ class Edge:
         *,
         visitor: Visitor = NOBODY,
         metadata: dict[str, Any] | None = None,
+        beginning: bytes = b"",
         connections: set[Any] | None = None,
     ) -> ManySocket:
-        """A client that was let in will say what it follows; ``connections`` are those of a server, as in `enter`."""
+        """A client that was let in will say what it follows; the rest is as in `enter`."""
         socket = ManySocket(transport, self)
         transport.set_protocol(socket)
         if connections is not None:
             self.keep(socket, connections)
         self.welcome(socket, visitor=visitor, metadata=metadata)
-        socket.greet()
+        greeted(socket, beginning, socket.greet)
         self.turn_away_late(socket)
         return socket
 
