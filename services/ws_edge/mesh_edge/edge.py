@@ -378,18 +378,21 @@ class Edge:
     # -- health -------------------------------------------------------------------------------------------------
 
     async def _keep_alive(self) -> None:
-        """One timer for all: each tick pings a fifteenth of the sockets, and ends those that are dead or stuck."""
-        pause_s = self.settings.keepalive_s
+        """One timer for all: each tick looks after a fifteenth of the sockets."""
         for slot in self._slots:
-            await asyncio.sleep(pause_s / _SLOTS)
-            at = time.monotonic()
-            for socket in tuple(self._wheel[slot]):
-                if socket.is_stuck(at, self.settings.stuck_s):
-                    socket.close(closing.TOO_SLOW)
-                elif socket.is_drained and at - socket.heard > _DEAD_AFTER * pause_s:
-                    socket.transport.abort()
-                else:
-                    socket.ping()
+            await asyncio.sleep(self.settings.keepalive_s / _SLOTS)
+            self._look_after(slot)  # apart from here, where the last one would be held until there is a next one
+
+    def _look_after(self, slot: int) -> None:
+        """Ping the sockets of a slot, and end those that are dead or stuck."""
+        at = time.monotonic()
+        for socket in tuple(self._wheel[slot]):
+            if socket.is_stuck(at, self.settings.stuck_s):
+                socket.close(closing.TOO_SLOW)
+            elif socket.is_drained and at - socket.heard > _DEAD_AFTER * self.settings.keepalive_s:
+                socket.transport.abort()
+            else:
+                socket.ping()
 
     async def _audit(self) -> None:
         """Find losses that no later message reveals."""
