@@ -13,7 +13,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -54,6 +54,18 @@ class Lease(NamedTuple):
     state: bytes
 
 
+class _Standing(NamedTuple):
+    """Where a topic stands: what each edge wrote, the last sequence of all, and who wrote a moment ago.
+
+    What is remembered was not read; it is what the log has, or the next write is refused.
+    """
+
+    noted: dict[str, Noted]
+    last: int
+    recent: list[str]
+    is_remembered: bool
+
+
 class Rosters:
     """The bucket PRESENCE, through one mesh."""
 
@@ -80,19 +92,9 @@ class Rosters:
         Raises `MeshUnavailable`: it may be written then, and what there is to tell is told with the next change.
         """
         key = topic, edge
-        stale = 0
         while True:
-            messages: list[Stored] = []
-            if (mine := self._alone.pop(key, None)) is not None:
-                noted, last = {edge: mine[0]}, mine[1]
-            else:
-                messages = await self._all(f"{_ROSTERS}{topic}.*")
-                last = messages[-1].seq if messages else 0
-                if last < self._written.get(key, 0) and stale < _STALE_LOOKS:  # a replica that lags behind
-                    stale += 1
-                    await asyncio.sleep(_PAUSE_S)
-                    continue
-                noted = {_edge_of(message): read_noted(message.body) for message in messages}
+            standing = await self._standing(topic, edge)
+            noted = standing.noted
             was = noted[edge].here if edge in noted else {}
             owed = self._owed.pop(key, None)
             if owed is not None and owed.roster == was:
@@ -100,16 +102,16 @@ class Rosters:
             others = [theirs.here for name, theirs in noted.items() if name != edge]
             change = settle(others, was, here(), known, uuid7s)
             if change.roster == was:
-                if mine is not None:
+                if standing.is_remembered:
                     continue  # who asks for nothing new wants to know what the log has
                 return was
-            before = self._untold(messages, noted, key, change)
+            before = self._untold(standing, key, change)
             self._owed[key] = change
             try:
                 seq = await self._write(
                     f"{_ROSTERS}{topic}.{edge}",
                     msgspec.json.encode(Noted(change.roster, change.steps)),
-                    last,
+                    standing.last,
                     f"{_ROSTERS}{topic}.*",
                     None if change.roster else _EMPTY_S,
                 )
@@ -127,15 +129,29 @@ class Rosters:
             await self._tell(topic, before + change.steps)
             return change.roster
 
-    def _untold(
-        self, messages: Sequence[Stored], noted: Mapping[str, Noted], key: tuple[str, str], change: Change
-    ) -> tuple[Step, ...]:
+    async def _standing(self, topic: str, edge: str) -> _Standing:
+        """Where ``topic`` stands, as remembered if it was ``edge``'s alone; raises `MeshUnavailable`."""
+        if (mine := self._alone.pop((topic, edge), None)) is not None:
+            return _Standing({edge: mine[0]}, mine[1], [], is_remembered=True)
+        looks = 0
+        while True:
+            messages = await self._all(f"{_ROSTERS}{topic}.*")
+            last = messages[-1].seq if messages else 0
+            if last >= self._written.get((topic, edge), 0) or looks == _STALE_LOOKS:
+                break
+            looks += 1
+            await asyncio.sleep(_PAUSE_S)  # a replica that lags behind
+        oldest = (datetime.now(UTC) - timedelta(seconds=_UNTOLD_S)).isoformat()[:19]
+        noted = {_edge_of(message): read_noted(message.body) for message in messages}
+        recent = [_edge_of(message) for message in messages if message.time.decode()[:19] >= oldest]
+        return _Standing(noted, last, recent, is_remembered=False)
+
+    def _untold(self, standing: _Standing, key: tuple[str, str], change: Change) -> tuple[Step, ...]:
         """What is told again before ``change``, in case that its edge could not tell it: once more is as good as once.
 
         Not what is so old that the stream would store it twice, give or take what clocks differ by.
         """
-        oldest = (datetime.now(UTC) - timedelta(seconds=_UNTOLD_S)).isoformat()[:19]
-        recent = [_edge_of(message) for message in messages if message.time.decode()[:19] >= oldest]
+        noted, recent = standing.noted, standing.recent
         found = untold((step for edge in recent if edge != key[1] for step in noted[edge].last), change.steps)
         is_own = key in self._written  # what this process wrote was told, or is owed
         return found if is_own or key[1] not in recent else found + noted[key[1]].last
