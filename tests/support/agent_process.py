@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from daena_mesh import Mesh
-from tests.support.deadlines import within
+from tests.support.deadlines import eventually, within
 from tests.support.tracked import ROOT
 
 _STEP_S = 0.1
@@ -67,6 +67,7 @@ async def _work(nats_url: str, name: str, task_id: str) -> None:
     async with Mesh.connect(nats_url, name=name) as mesh, mesh.agent(name) as agent:
         async with agent.task(task_id, total=1_000_000, title="Count") as task:
             await agent.activity("counting", until="told to end")
+            await eventually(lambda: agent._heartbeat._told == ("busy", []))  # an agent waits for nobody to hear it
             print("at work", flush=True)
             while not told_to_end.is_set():
                 await task.advance()
