@@ -155,7 +155,7 @@ async def members(connection: Connection) -> list[Member]:
     loop = asyncio.get_running_loop()
     found: dict[tuple[str, str], Member] = {}
     enough = asyncio.Event()
-    silence = loop.call_later(_SILENCE_S, enough.set)
+    silence: asyncio.TimerHandle | None = None  # from the first answer on: NATS itself may be slow to begin
 
     def give(reply: Reply | None) -> None:
         nonlocal silence
@@ -166,7 +166,8 @@ async def members(connection: Connection) -> list[Member]:
             member = msgspec.json.decode(reply.body, type=Member)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return  # nobody is there, or somebody speaks otherwise
-        silence.cancel()
+        if silence is not None:
+            silence.cancel()
         silence = loop.call_later(_SILENCE_S, enough.set)
         if member.name in SERVICES and len(found) < _MOST_MEMBERS:
             found[member.name, member.id] = member
@@ -178,7 +179,8 @@ async def members(connection: Connection) -> list[Member]:
             async with asyncio.timeout(_WITHIN_S):
                 await enough.wait()
     finally:
-        silence.cancel()
+        if silence is not None:
+            silence.cancel()
         for token in tokens:
             connection.stop_asking(token)
     return sorted(found.values(), key=lambda member: (member.name, member.started, member.id))
