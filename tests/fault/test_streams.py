@@ -117,6 +117,8 @@ async def test_ten_viewers_cut_three_times_each_end_with_the_identical_text(nats
                 await asyncio.sleep(max(0.0, begun + i / PER_S - time.monotonic()))
                 if i % 100 == 0 and i // 100 < len(viewers):
                     group.create_task(viewers[i // 100].view())
+            # Who comes back with nothing in hand is shown the pieces only while the message is being written.
+            await eventually(lambda: all(viewer.came == 4 for viewer in viewers))
         assert out.text == TEXT
         for viewer in viewers:
             assert viewer.assembly.text == TEXT
