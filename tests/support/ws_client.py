@@ -15,7 +15,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.deadlines import within
+from tests.support.deadlines import WITHIN_S, within
 
 Frame = dict[str, Any]
 
@@ -132,31 +132,31 @@ class Client:
     ) -> None:
         await self.ws.close()
 
-    async def frame(self, within_s: float = 10.0) -> Frame:
+    async def frame(self, within_s: float = WITHIN_S) -> Frame:
         """Give the next frame, whatever it is."""
         async with within(within_s):
             frame = _decode(await self.ws.recv())
         self.ledger.note(frame)
         return frame
 
-    async def next(self, event_type: str, within_s: float = 10.0) -> Frame:
+    async def next(self, event_type: str, within_s: float = WITHIN_S) -> Frame:
         """Give the next frame of a type, passing over others."""
         async with within(within_s):
-            while (frame := await self.frame())["event_type"] != event_type:
+            while (frame := await self.frame(within_s))["event_type"] != event_type:
                 pass
             return frame
 
-    async def event(self, within_s: float = 10.0) -> Frame:
+    async def event(self, within_s: float = WITHIN_S) -> Frame:
         """Give the next frame that has a cursor."""
         async with within(within_s):
-            while "cursor" not in (frame := await self.frame()):
+            while "cursor" not in (frame := await self.frame(within_s)):
                 pass
             return frame
 
-    async def events(self, count: int, within_s: float = 20.0) -> list[Frame]:
+    async def events(self, count: int, within_s: float = WITHIN_S) -> list[Frame]:
         """Give the next ``count`` frames that have a cursor."""
         async with within(within_s):
-            return [await self.event() for _ in range(count)]
+            return [await self.event(within_s) for _ in range(count)]
 
     async def pong(self) -> list[Frame]:
         """Ask for a pong, and give what came before it: all that was shown until now."""
