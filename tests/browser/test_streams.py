@@ -65,14 +65,16 @@ async def test_a_reload_in_the_middle_on_another_edge_shows_the_whole_text(
     page: Page, origins: tuple[RunningMesh, RunningMesh], mesh: Mesh, session: str
 ) -> None:
     await mesh.chat(session).send("Count.", sender="user")
-    reloaded = asyncio.Event()
+    opened, reloaded = asyncio.Event(), asyncio.Event()
 
     async def write() -> None:
         async with mesh.chat(session).stream("daena") as out:
             for i, token in enumerate(TOKENS):
                 await out.write(token)
-                if i >= 400:  # until then the page has to open, and from the middle on to be reloaded
+                if i >= 400:  # from here on it grows before one's eyes, and from the middle on the page is reloaded
                     await asyncio.sleep(0.002)
+                if i == 400:
+                    await opened.wait()
                 if i == 1_000:
                     await reloaded.wait()
 
@@ -80,6 +82,8 @@ async def test_a_reload_in_the_middle_on_another_edge_shows_the_whole_text(
     async with within(90), asyncio.TaskGroup() as group:
         group.create_task(write())
         await page.goto(f"{origins[0].url}/#/chat/{session}")
+        await expect(page.locator(".streaming .body")).to_contain_text("399 ")
+        opened.set()
         await expect(page.locator(".streaming .body")).to_contain_text("900 ")
         first = await seen(page)
         await page.goto(f"{origins[1].url}/#/chat/{session}")
