@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Locator, Page, Request, Route, expect
 
+from tests.support.deadlines import eventually
 from tests.support.running_mesh import RunningMesh
 from tests.support.windows import live, window
 
@@ -18,6 +19,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 
 IDLE_S = 5.0
 HOSTILE = "<img src=x onerror=\"document.title='hacked';alert(1)\"><script>alert(2)</script>${7*7}"
+ASKED_WHO = """(session) => {
+  const asked = performance.getEntriesByType("resource");
+  const at = (path) => asked.findLast(({ name }) => new URL(name).pathname === `/api/v1/${path}`)?.startTime ?? 0;
+  return at(`presence/chat_${session}`) > 0 && at("me") >= at(`presence/chat_${session}`);
+}"""
+"""Whether it has asked who one is since it follows the session, and thereby is connected for good."""
 
 
 def messages(page: Page) -> Locator:
@@ -61,8 +68,9 @@ async def test_two_windows_see_each_others_messages(browser: Browser, up: Runnin
         await write(first, "Where do we stand?")
         await first.wait_for_url("**/#/chat/*")
         await second.locator("#session-list a", has_text="Where do we stand?").first.click()
-        assert second.url == first.url
+        await expect(second).to_have_url(first.url)
         await write(second, "On firm ground.")
+        await expect(messages(first)).to_have_text(["Where do we stand?", "On firm ground."])
         await write(first, "Good.")
         for page in (first, second):
             await expect(messages(page)).to_have_text(["Where do we stand?", "On firm ground.", "Good."])
@@ -97,7 +105,8 @@ async def test_an_idle_page_asks_for_nothing(browser: Browser, up: RunningMesh, 
     await say(up, session, "first")
     async with window(browser, f"{up.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["first"])
-        await page.wait_for_load_state("networkidle")  # who one is it asks last
+        await eventually(lambda: page.evaluate(ASKED_WHO, session))  # who one is it asks last
+        await page.wait_for_load_state("networkidle")
         asked: list[str] = []
 
         def note(request: Request) -> None:
@@ -193,6 +202,7 @@ async def test_a_session_with_an_agent_goes_to_that_agent(browser: Browser, up: 
         await expect(page.locator("#composer-text")).to_have_attribute("placeholder", "Message scout…")
         await write(page, "What did you find?")
         await expect(messages(page)).to_have_text(["Hello!", "What did you find?"])
+        await expect(page.locator(".message.stored .body")).to_have_text(["Hello!", "What did you find?"])
         stored = (await client.get(f"/chat-history/sessions/{session}")).json()["messages"]
         assert [message["payload"]["metadata"].get("agent_id") for message in stored] == ["scout", "scout"]
         await page.goto(f"{up.url}/#/")
