@@ -384,9 +384,8 @@ async def test_what_comes_so_late_that_others_may_have_it_is_left_to_them(
     await create(api, "agent-dull", **config_of(Target("agent", "dull")))
     monkeypatch.setattr(pulling, "ACK_WAIT_S", -600.0)
     puller = pulling.Puller(api.mesh.connection)
-    pull = asyncio.create_task(puller.pull("agent-dull", 0.5))
-    await api.client.post("/api/v1/agents/dull/chat", json={"message": "x"})
-    assert await pull is None
+    await api.client.post("/api/v1/agents/dull/chat", json={"message": "x"})  # so that it is there when it is asked for
+    assert await puller.pull("agent-dull", 0.5) is None
     monkeypatch.undo()
     # It was given out, and not returned.
     assert (await consumer_info(api, "agent-dull"))["num_ack_pending"] == 1
