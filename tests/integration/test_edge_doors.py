@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 import socket
 import struct
@@ -24,7 +25,9 @@ from websockets.exceptions import ConnectionClosed
 from daena_mesh import Mesh
 from daena_mesh.embedded import NatsServer
 from mesh_edge import door, websocket_router
+from mesh_edge.credentials import Knock
 from mesh_edge.door import Door
+from mesh_edge.gate import Gate
 from mesh_edge.turnstile import Turnstile
 from tests.support.deadlines import eventually, within
 from tests.support.doors import Pair, both_doors
@@ -437,8 +440,17 @@ async def test_one_address_and_one_user_have_so_many_sockets(shared_nats: NatsSe
 
 
 @pytest.mark.parametrize("http", DOORS)
-async def test_all_of_a_storm_come_in_in_the_end(shared_nats: NatsServer, mesh: Mesh, http: Any) -> None:
+async def test_all_of_a_storm_come_in_in_the_end(
+    shared_nats: NatsServer, mesh: Mesh, http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three hundred come back at once, a hundred more than the burst; who is refused asks again."""
+    began, knocks, knock = asyncio.get_running_loop().time(), itertools.count(), Gate.knock
+
+    def knock_at_once(gate: Gate, who: Knock, at: float, **more: Any) -> None:
+        """For the first ones no time passes, however long the machine takes for them."""
+        knock(gate, who, began if next(knocks) < 300 else at, **more)
+
+    monkeypatch.setattr(Gate, "knock", knock_at_once)
     async with running_edge(shared_nats.url, http=http, handshakes_per_s=100) as edge:
         refused = 0
 
@@ -452,7 +464,7 @@ async def test_all_of_a_storm_come_in_in_the_end(shared_nats: NatsServer, mesh: 
         async with within(30), asyncio.TaskGroup() as tasks:
             for _ in range(300):
                 tasks.create_task(come())
-        assert refused == edge.edge.counts.refused["429", "rate"] > 0
+        assert refused == edge.edge.counts.refused["429", "rate"] >= 100
         await eventually(lambda: not connections(edge))
 
 
