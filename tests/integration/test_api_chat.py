@@ -82,10 +82,9 @@ async def test_a_chat_call_emits_a_session_and_a_message_and_asks(
         assert ask["payload"]["content"] == "Who is there?"
         assert ask["payload"]["context"] == {"page": 1}
         # Nothing else: the next event is the one that is emitted now.
-        await api.mesh.chat("the-end").send("end", sender="test")
-        end = await anext(feed)
-        assert isinstance(end, Event)
-        assert end.subject == "chat.the-end.message"
+        await api.mesh.chat(f"after-{answer['session_id']}").send("end", sender="test")
+        end = await anext(ours)
+        assert end.subject == f"chat.after-{answer['session_id']}.message"
 
 
 async def test_a_session_that_exists_is_used_as_it_is(shared_api: Api) -> None:
