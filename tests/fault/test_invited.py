@@ -19,7 +19,7 @@ from mesh_edge import guarded, lobby
 from mesh_edge.door import Door
 from mesh_edge.guarded import GuardedTopic
 from tests.integration.test_edge_members import Many, World, bearer, ended, said, subscribe, tell
-from tests.support.deadlines import eventually, within
+from tests.support.deadlines import WITHIN_S, eventually, within
 from tests.support.edge import provisioned_mesh, running_edge
 from tests.support.event_source import EventSource, event_source
 from tests.support.proxy import NatsProxy
@@ -39,7 +39,7 @@ class Late(Client):
         super().__init__(url)
         self._shown = shown
 
-    async def frame(self, within_s: float = 10.0) -> dict[str, Any]:
+    async def frame(self, within_s: float = WITHIN_S) -> dict[str, Any]:
         """Give the next frame, once it has shown it."""
         shown, self._shown = self._shown, ""
         if shown:
