@@ -307,7 +307,6 @@ async def test_what_a_limit_of_size_took_is_told_and_the_epoch_survives(nats_ser
 
 
 @pytest.mark.promise("P-GAP-1")
-@pytest.mark.promise("P-GAP-1")
 async def test_a_position_past_the_end_or_of_another_life_is_a_reset(nats_server: NatsServer) -> None:
     async with running(nats_server.url) as mesh:
         ack = await mesh.chat("s1").send("here", sender="user")
