@@ -140,14 +140,18 @@ async def is_dead(pid: int) -> bool:
 async def test_one_worker_may_be_restarted_alone(edge: EdgeCommand, mesh: Mesh) -> None:
     clients = await one_at_each(edge, "/ws/chat/rolled")
     pid = (await edge.workers())[1]
-    os.kill(pid, signal.SIGTERM)
-    moved = clients["pair-2"]
-    assert (await moved.closing())[0] == 1012
-    async with edge.connect("/ws/chat/rolled", ledger=moved.ledger) as again:
-        assert again.hello["payload"]["edge"] == "pair-1"
-        await mesh.chat("rolled").send("still here", sender="user")
-        for client in (again, clients["pair-1"]):
-            assert (await client.event())["payload"]["content"] == "still here"
+    os.kill(edge.process.pid, signal.SIGSTOP)  # so that it is not back before this has looked
+    try:
+        os.kill(pid, signal.SIGTERM)
+        moved = clients["pair-2"]
+        assert (await moved.closing())[0] == 1012
+        async with edge.connect("/ws/chat/rolled", ledger=moved.ledger) as again:
+            assert again.hello["payload"]["edge"] == "pair-1"
+            await mesh.chat("rolled").send("still here", sender="user")
+            for client in (again, clients["pair-1"]):
+                assert (await client.event())["payload"]["content"] == "still here"
+    finally:
+        os.kill(edge.process.pid, signal.SIGCONT)
     await clients["pair-1"].ws.close()
     await all_gone(pid)
     await eventually(lambda: is_ready(edge))
