@@ -22,7 +22,7 @@ from tests.support.meshes import running
 from tests.support.running_mesh import RunningMesh
 from tests.support.ws_client import Client
 
-TIMEOUT = "500ms"  # for how long the command listens
+TIMEOUT = "10s"  # for how long the command waits for the first answer; after that it listens for a moment
 
 
 async def micro(nats_cli: Path, url: str, *arguments: str) -> str:
