@@ -27,7 +27,8 @@ from tests.support.ws_client import Client
 
 pytestmark = pytest.mark.timeout(180)
 
-BRIEF_S = 6
+BRIEF_S = 20
+"""In which all of them are up on any machine; that they end is waited for."""
 LONG_S = 90
 """Longer than looking at the file takes on any machine."""
 CHAT = "/api/v1/agents/scout/chat"
