@@ -54,6 +54,7 @@ async def test_many_topics_over_one_socket_lose_nothing(up: RunningMesh, proxy: 
             for session in sessions:
                 await publisher.chat(session).send(f"m{number}", sender="scout")
             if number % 20 == 10:
+                await eventually(lambda: len(sockets) > proxy.cuts)  # the page has noticed the cut before
                 await page.wait_for_function(ALL_CONNECTED)
                 proxy.cut()
     await page.wait_for_function(f"Object.values(seen).every((each) => each.length >= {MESSAGES})")
