@@ -26,6 +26,12 @@ OPEN = """
   globalThis.agent = mesh.agent("scout");
   globalThis.texts = [];
   globalThis.told = [];
+  globalThis.connections = 0;
+  let before = "";
+  chat.on("state", ({ state }) => {
+    connections += state === "connected" && before !== state;
+    before = state;
+  });
   chat.on("change", () => texts.push(chat.items.map(({ sender, content }) => `${sender}: ${content}`).join("|")));
   for (const type of ["gap", "error"]) chat.on(type, (what) => told.push([type, what]));
 })
@@ -53,7 +59,7 @@ async def test_a_chat_is_one_list_over_cuts_in_the_middle_of_a_message(
                     await page.evaluate(OPEN, session)
                     await page.wait_for_function("chat.items.some(({ status }) => status === 'streaming')")
                 if i in {200, 300}:
-                    await page.wait_for_function("chat.state.state === 'connected'")
+                    await page.wait_for_function(f"connections > {proxy.cuts} && chat.state.state === 'connected'")
                     proxy.cut()
         whole = "".join(TOKENS)
         await page.wait_for_function("chat.items.length === 2 && chat.items[1].status === 'stored'")
