@@ -164,8 +164,10 @@ async def test_sessions_are_found_renamed_and_deleted_with_a_way_back(
             ids.append(made.json()["session_id"])
         hires, plans = ids
         async with window(browser, f"{up.url}/#/chat/{plans}") as page:
+            await expect(row(page, plans)).to_have_attribute("aria-current", "page")  # the room is there, with its keys
             await page.locator("#room").focus()
             await page.keyboard.press("/")
+            await expect(page.locator("#session-search")).to_be_focused()
             await page.keyboard.type(word)
             await expect(page.locator("#session-list a")).to_have_count(2)
             await page.get_by_role("button", name="Departments").click()
