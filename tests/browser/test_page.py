@@ -223,6 +223,7 @@ async def test_a_deleted_session_leaves_every_window(browser: Browser, up: Runni
 async def test_the_keyboard_is_enough(browser: Browser, up: RunningMesh) -> None:
     title = f"By hand {uuid.uuid4().hex[:6]}"
     async with window(browser, up.url) as page:
+        await expect(page.locator("#new-session-button")).to_be_visible()
         for _ in range(25):
             await page.keyboard.press("Tab")
             if await page.evaluate("document.activeElement.id") == "new-session-button":
