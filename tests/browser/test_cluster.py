@@ -80,11 +80,13 @@ async (topic) => {
 
 @asynccontextmanager
 async def busy(mesh: Mesh, sent: list[int]) -> AsyncIterator[None]:
-    """Load on other sessions, and one that the page reads, for a block."""
+    """Load on other sessions, and one that the page reads, for a block; whoever writes ends with what they have said."""
+    is_over = False
 
     async def write(session: str, numbers: list[int]) -> None:
-        while True:
-            text = str(len(numbers))
+        said = 0
+        while not is_over or said > len(numbers):  # what nobody confirmed may be stored all the same
+            text, said = str(len(numbers)), len(numbers) + 1
             with contextlib.suppress(MeshUnavailable):
                 await mesh.publish(
                     f"chat.{session}.message",
@@ -99,9 +101,9 @@ async def busy(mesh: Mesh, sent: list[int]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        is_over = True
+        async with within(60):
+            await asyncio.gather(*tasks)
 
 
 class Took(NamedTuple):
