@@ -14,6 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from daena_mesh.tokens import Claims, Rights, mint
 from tests.support.axe import AXE, violations
+from tests.support.deadlines import eventually
 from tests.support.running_mesh import RunningMesh
 from tests.support.windows import live
 
@@ -190,10 +191,11 @@ async def test_what_is_shared_no_longer_is_off_the_list_when_one_looks_again(peo
     ada = await people.enter("ada", write=("session.*.created",))
     bob = await people.enter("bob", read=() if feed == "no feed" else ("agent.>", "session.*.created"))
     listed = bob.locator("#session-list")
+    addresses: dict[str, str] = {}
     for title in titles:
-        address = await begin(ada, title)
+        addresses[title] = await begin(ada, title)
         await change_members(ada, title, "Add bob")
-        await bob.goto(bob.url.partition("#")[0] + f"#/{address}")
+        await bob.goto(bob.url.partition("#")[0] + f"#/{addresses[title]}")
         await expect(bob.locator("#messages")).to_contain_text(SECRET)
         await expect(listed).to_contain_text(title)
 
@@ -209,10 +211,18 @@ async def test_what_is_shared_no_longer_is_off_the_list_when_one_looks_again(peo
     await ada.reload()  # who leaves the page undoes nothing any more
     await live(ada)
     await expect(ada.locator("#session-list")).not_to_contain_text(lines)
+    await eventually(lambda: is_deleted(ada, addresses[lines]))  # the page itself does not wait for that
     await look_again(bob)
     await expect(listed).not_to_contain_text(lines)
     await expect(listed).to_contain_text(sinkers)
     await expect(bob.locator("#messages")).to_contain_text(SECRET)
+
+
+async def is_deleted(page: Page, address: str) -> bool:
+    """Whether the mesh no longer shows a session to its owner: what is deleted has none."""
+    session = address.removeprefix("chat/")
+    answer = await page.request.get(f"{page.url.partition('#')[0]}api/v1/chat-history/sessions/{session}")
+    return answer.status == 403
 
 
 async def open_session(page: Page, title: str) -> None:
