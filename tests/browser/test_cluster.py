@@ -80,7 +80,7 @@ async (topic) => {
 
 @asynccontextmanager
 async def busy(mesh: Mesh, sent: list[int]) -> AsyncIterator[None]:
-    """Load on other sessions, and one that the page reads, for a block; whoever writes ends with what they have said."""
+    """Load on other sessions, and one that the page reads, for a block; all that was said in it is in ``sent`` then."""
     is_over = False
 
     async def write(session: str, numbers: list[int]) -> None:
