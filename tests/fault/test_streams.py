@@ -34,11 +34,13 @@ import asyncio, sys
 from daena_mesh import Mesh
 
 async def main():
-    async with Mesh.connect(sys.argv[1]) as mesh:
+    async with Mesh.connect(sys.argv[1]) as mesh, mesh.subscribe(f"chat.{sys.argv[2]}.delta") as feed:
         async with mesh.chat(sys.argv[2]).stream("daena", message_id="m1", in_reply_to="q1") as out:
             await out.write("so ")
             await out.write("far")
-            await asyncio.sleep(0.2)
+            stored = ""
+            while stored != out.text:
+                stored += (await anext(feed)).payload["text"]
             print("written", flush=True)
             await asyncio.to_thread(sys.stdin.readline)
             await out.write(", and more")
