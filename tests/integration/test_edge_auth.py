@@ -178,14 +178,23 @@ async def test_who_says_nothing_is_closed_and_leaves_nothing_behind(
         for path in ("/ws/chat/s1", "/ws", "/ws/chat/s1?history=1"):
             async with connect(url(edge, path)) as ws:
                 assert await end_of(ws) == 4401
+        await is_empty(edge)
+        assert edge.edge.counts.refused == {("4401", "unauthenticated"): 3}
+        assert edge.edge.counts.closed == {"4401": 3}
+
+
+@pytest.mark.parametrize("http", DOORS, ids=["route", "lean"])
+async def test_who_vanishes_before_saying_anything_leaves_nothing_behind(
+    shared_nats: NatsServer, mesh: Mesh, http: Any
+) -> None:
+    async with running_edge(shared_nats.url, http=http, token_key=KEY) as edge:
         vanished = [await connect(url(edge)) for _ in range(3)]
         assert len(list(edge.edge.sockets())) == 3
         for ws in vanished:
             ws.transport.abort()
         await is_empty(edge)
-        assert not list(edge.edge.topics())
-        assert edge.edge.counts.refused == {("4401", "unauthenticated"): 3}
-        assert edge.edge.counts.closed == {"4401": 3, "lost": 3}
+        assert edge.edge.counts.refused == {}
+        assert edge.edge.counts.closed == {"lost": 3}
 
 
 async def test_who_was_pinged_last_leaves_nothing_behind(shared_nats: NatsServer, mesh: Mesh) -> None:
