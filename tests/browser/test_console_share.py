@@ -303,6 +303,7 @@ async def test_they_are_asked_for_no_token_either_when_the_mesh_comes_back(peopl
         }"""
     )
     await up.restart()
+    await eventually(lambda: ada.evaluate("window.were.has('recovering')"))
     await live(ada)
     await say(ada, "Back.")
     await expect(ada.locator("#messages")).to_contain_text("Back.")
