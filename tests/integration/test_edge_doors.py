@@ -410,7 +410,7 @@ async def close_code(edge: RunningEdge, path: str, **options: Any) -> int:
 async def test_handshakes_beyond_the_rate_are_told_when_to_come_again(
     shared_nats: NatsServer, mesh: Mesh, http: Any
 ) -> None:
-    async with running_edge(shared_nats.url, http=http, handshakes_per_s=0.5) as edge:
+    async with running_edge(shared_nats.url, http=http, handshakes_per_s=0.01) as edge:
         first, *_ = await answer(edge, plain().encode())
         assert " 101 " in first
         first, headers, _ = await answer(edge, plain().encode())
