@@ -439,7 +439,7 @@ async def test_a_question_that_nobody_answers_gets_one_message_from_system(nats_
 
 @pytest.mark.promise("P-ASK-4")
 async def test_what_somebody_is_answering_is_not_ended(shared_nats: NatsServer) -> None:
-    settings = ApiSettings(nats_url=shared_nats.url, ask_timeout_s=0.5)
+    settings = ApiSettings(nats_url=shared_nats.url, ask_timeout_s=1.0)
     async with (
         running_api(shared_nats.url, settings=settings) as api,
         meshes(shared_nats.url) as [mesh],
@@ -454,6 +454,10 @@ async def test_what_somebody_is_answering_is_not_ended(shared_nats: NatsServer) 
                     await mesh.ask("agent/nowhere", "x", wait_s=20)
             return "slowly"
 
+        async def waits() -> bool:
+            return bool((await consumer_info(api, "agent-slow")).get("num_waiting"))
+
+        await eventually(waits)  # so that the question is begun long before its time is over
         told = await post(api, "agents/slow/chat", "x")
         assert told["response"] == "slowly"
         assert len(await answers_to(api.mesh, told["session_id"], told["message_id"])) == 1
