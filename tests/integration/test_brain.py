@@ -192,10 +192,11 @@ async def test_without_its_history_an_answer_is_not_begun(nats_server: NatsServe
         running(nats_server.url),
         NatsProxy.running(nats_server.port) as proxy,
         ModelServer.running() as there,
-        mesh_at(proxy.url, wait_s=0.2) as mesh,
+        mesh_at(proxy.url) as mesh,
         answering(mesh, there.url) as answerer,
     ):
         question = await ask(mesh, "Hi.")
+        mesh.wait_s = 0.2  # from now on: to connect it has all the time it needs
         proxy.freeze()
         with pytest.raises(MeshUnavailable):
             await answerer.answer(question, Paper())
