@@ -14,10 +14,14 @@ from daena_mesh.adapters.langgraph import follow
 from daena_mesh.testing import Recorder
 
 QUESTION = {"messages": [HumanMessage("What is up?")]}
+SEARCHING = {"state": "custom", "searching": "docs"}
 
 
-def graph(custom: Any = None, recorder: Recorder | None = None) -> Any:
-    """Give a graph that plans and answers, or fails; with a recorder each step waits until it was told of."""
+def graph(custom: Any = None, recorder: Recorder | None = None, told: dict[str, Any] = SEARCHING) -> Any:
+    """Give a graph that plans and answers, or fails; with a recorder each step waits until it was told of.
+
+    What comes quickly one after the other is told as the last of it. ``told`` is how the custom chunk is.
+    """
     model = GenericFakeChatModel(messages=iter([AIMessage("Hello big world")]))
 
     async def is_told(**activity: Any) -> None:
@@ -27,7 +31,7 @@ def graph(custom: Any = None, recorder: Recorder | None = None) -> Any:
     async def plan(state: MessagesState) -> dict[str, Any]:
         await is_told(state="plan")
         get_stream_writer()({"searching": "docs"} if custom is None else custom)
-        await is_told(state="custom", searching="docs")
+        await is_told(**told)
         return {}
 
     async def answer(state: MessagesState) -> dict[str, Any]:
@@ -89,12 +93,11 @@ async def test_a_node_that_fails_is_told_and_raises(working: Any, recorder: Reco
 
 
 async def test_what_is_no_json_is_told_as_python_shows_it(working: Any, recorder: Recorder) -> None:
-    stream = graph({"found": {object}}).astream(QUESTION, stream_mode=MODES)
+    told = {"state": "{'state': 'custom', 'found': {<class 'object'>}}"}
+    stream = graph({"found": {object}}, recorder, told).astream(QUESTION, stream_mode=MODES)
     async for _ in follow(stream, working.agent):
         pass
-    event = await recorder.expect(
-        "agent.activity", activity={"state": "{'state': 'custom', 'found': {<class 'object'>}}"}
-    )
+    event = await recorder.expect("agent.activity", activity=told)
     assert event.subject == "agent.scout.activity"
 
 

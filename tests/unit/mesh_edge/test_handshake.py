@@ -38,6 +38,12 @@ def test_a_plain_one_is_read() -> None:
     }
 
 
+def test_a_query_may_be_encoded_and_is_left_as_it_is() -> None:
+    found = read_handshake(b"\r\n".join([b"GET /ws?who=%C3%89va+A HTTP/1.1", *PLAIN[1:]]))
+    assert found is not None
+    assert (found.path, found.query) == ("/ws", "who=%C3%89va+A")
+
+
 @pytest.mark.parametrize("without", range(2, len(PLAIN)))
 def test_one_that_lacks_something_is_not_plain(without: int) -> None:
     assert read_handshake(head(without=without)) is None
@@ -84,7 +90,7 @@ def test_what_is_odd_in_a_header_is_left_to_uvicorn(line: bytes) -> None:
         b"GET http://x/ws/chat/s1 HTTP/1.1",
         b"GET /ws/chat/%73 HTTP/1.1",
         b"GET /ws/chat/s1#x HTTP/1.1",
-        b"GET /ws/chat/s1?since=%52 HTTP/1.1",
+        b"GET /ws/chat/s1?since=<x> HTTP/1.1",
         b"GET /ws/chat/s1?a=b?c HTTP/1.1",
         b"",
     ],
