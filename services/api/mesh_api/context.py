@@ -31,6 +31,7 @@ from mesh_api.serving import Serving
 from mesh_api.settings import ApiSettings
 from mesh_api.silence import Silence
 from mesh_api.state_keeper import StateKeeper
+from mesh_api.step_down import StepDown
 from mesh_api.stream_tender import StreamTender
 from mesh_api.survey import Surveys
 from mesh_api.ui_streams import UiStreams
@@ -70,6 +71,7 @@ class Context:
         self.rosters = Rosters(self.mesh)
         self.revocations = Revocations(self.mesh, self.callers.revoked)
         self.log_desk = LogDesk(self.mesh)
+        self.step_down = StepDown(self.mesh)
         self.log_pages = LogPages(self.mesh.log)
         self.surveys = Surveys(self.mesh)
         self.sweeper = Sweeper(self.rosters, self.mesh.connection)
@@ -82,6 +84,7 @@ class Context:
         self.mesh.start()
         self.serving.start()
         self.log_desk.start()
+        self.step_down.start()
         tasks = [
             asyncio.create_task(self.projector.run(), name="projection of sessions"),
             asyncio.create_task(self.state.run(), name="state of agents"),
@@ -108,6 +111,7 @@ class Context:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.step_down.close()
             await self.mesh.close()
 
 

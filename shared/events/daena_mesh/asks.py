@@ -15,6 +15,7 @@ import msgspec
 from daena_mesh import codec, trace
 from daena_mesh.connection import header_block
 from daena_mesh.errors import InvalidEvent, InvalidId, MeshUnavailable
+from daena_mesh.held import Write
 from daena_mesh.ids import dedup_id, now
 from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import RECORDS
@@ -188,7 +189,8 @@ class Asks:
         ``again_of`` is where it lies in the queue already, and was forgotten: it is stored once more then, once.
         """
         ident = draft.message_id if again_of is None else f"{draft.message_id} again {again_of}"
-        headers = {"Nats-Msg-Id": dedup_id(draft.subject, ident)}
+        msg_id = dedup_id(draft.subject, ident)
+        headers = {"Nats-Msg-Id": msg_id}
         if cursor:
             headers[_CURSOR] = cursor
         if again_of is not None:
@@ -196,9 +198,9 @@ class Asks:
         with trace.span("store ask", "producer", subject=draft.subject):
             if traceparent := trace.current():
                 headers[trace.HEADER] = traceparent
-            await self._put(draft, header_block(headers))
+            await self._put(draft, header_block(headers), Write(self._mesh.connection, ASKS, draft.subject, msg_id))
 
-    async def _put(self, draft: Draft, headers: bytes) -> None:
+    async def _put(self, draft: Draft, headers: bytes, write: Write) -> None:
         connection = self._mesh.connection
         deadline = time.monotonic() + self._deadline_s
         while True:
@@ -215,8 +217,10 @@ class Asks:
                     if acknowledged.error.err_code == _TOO_LARGE:
                         raise InvalidEvent(f"the question is too large: {acknowledged.error.description}")
                     reason = MeshUnavailable(f"the queue of questions: {acknowledged.error.description}")
+                    write.refused(acknowledged.error.err_code)
             except MeshUnavailable as error:
                 reason = error
+                write.refused(0)
             if time.monotonic() + _RETRY_S >= deadline:
                 raise reason
             await asyncio.sleep(_RETRY_S)

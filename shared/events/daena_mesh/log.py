@@ -20,6 +20,7 @@ from daena_mesh.audits import Audits
 from daena_mesh.connection import Connection, Reply, State, header_block
 from daena_mesh.cursors import Cursor
 from daena_mesh.errors import Conflict, InvalidEvent, MeshError, MeshUnavailable
+from daena_mesh.held import IN_PROCESS, Write
 from daena_mesh.histogram import Histogram
 from daena_mesh.jetstream import ApiReply
 from daena_mesh.layout import LETTERS, Layout, epoch_subject
@@ -37,7 +38,7 @@ _RETRY_S = 0.05
 _MOST_SILENT_S = 10.0
 """Whoever leaves a server of a cluster because leaders do not answer waits for longer than choosing them takes."""
 _CONFLICTS = frozenset({10071, 10164})
-_TRY_AGAIN = frozenset({10158, 10008, 10077})
+_TRY_AGAIN = frozenset({IN_PROCESS, 10008, 10077})
 
 
 class Ack(NamedTuple):
@@ -297,7 +298,8 @@ class Log(StreamReader):
                 headers[trace.HEADER] = traceparent
             patience_s = self._patience_s if patience_s is None else patience_s
             block = header_block(headers)
-            ack = await self._store(stream, subject, body, block, deadline_s=deadline_s, patience_s=patience_s)
+            write = Write(self.connection, stream, subject, msg_id)
+            ack = await self._store(stream, subject, body, block, write, deadline_s=deadline_s, patience_s=patience_s)
         return Ack(event_id, self.cursor(stream, ack.seq), ack.seq, ack.duplicate)
 
     @staticmethod
@@ -305,7 +307,15 @@ class Log(StreamReader):
         return trace.span(f"store {event_type_of(subject)}", "producer", subject=subject)
 
     async def _store(
-        self, stream: str, subject: str, body: bytes, block: bytes, *, deadline_s: float, patience_s: float
+        self,
+        stream: str,
+        subject: str,
+        body: bytes,
+        block: bytes,
+        write: Write,
+        *,
+        deadline_s: float,
+        patience_s: float,
     ) -> PubAck:
         deadline = time.monotonic() + deadline_s
         while True:
@@ -319,8 +329,10 @@ class Log(StreamReader):
                     self.acks.note(time.perf_counter() - began)
                     return ack
                 reason = _not_now(stream, reply)
+                write.refused(refusal_code(reply))
             except MeshUnavailable as error:
                 reason = error
+                write.refused(0)
             if time.monotonic() + _RETRY_S >= deadline:
                 raise reason
             await asyncio.sleep(_RETRY_S)
@@ -332,6 +344,17 @@ def _not_now(stream: str, reply: Reply) -> MeshUnavailable:
         if not reply.headers and (error := _puback(reply.body).error) is not None:
             return MeshUnavailable(f"stream {stream} does not store it now: {error.description} ({error.err_code})")
     return MeshUnavailable(f"stream {stream} has no leader at the moment")
+
+
+def refusal_code(reply: Reply) -> int:
+    """JetStream's code for why it does not store a message; 0 where it stored it, or did not say."""
+    if reply.headers:
+        return 0
+    try:
+        error = _puback(reply.body).error
+    except msgspec.DecodeError:
+        return 0
+    return error.err_code if error is not None else 0
 
 
 def acknowledged(stream: str, reply: Reply) -> PubAck | None:

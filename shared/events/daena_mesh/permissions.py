@@ -31,6 +31,7 @@ _AS = "{{tag(agent)}}"
 _EVENTS = (RECORDS, SIGNALS)
 _BUCKETS = ("KV_AGENTS", "KV_PRESENCE", "KV_REVOKED")
 _DISCOVERY = ("PING", "INFO", "STATS")
+_HELD = "mesh.held.*"
 _AGENT_PAYLOAD_BYTES = 131_072
 _REPLY_WITHIN_NS = 5_000_000_000
 
@@ -99,7 +100,7 @@ def _agent(_layout: Layout) -> tuple[list[str], list[str]]:
         *(f"agent.{_ME}.{verb}" for verb in ("activity", "status")),
         *(f"task.*.update.{_ME}", f"ask.*.*.{_ME}", f"$KV.AGENTS.{_ME}"),
         *(f"chat.{_IN}.{verb}.{_ME}" for verb in ("message", "delta", "typing")),
-        f"mesh.log.{_IN}.{_ME}",
+        *(f"mesh.log.{_IN}.{_ME}", _HELD),
         *_taking(f"agent-{_ME}"),
         *_taking(f"department-{_OF}"),
     ]
@@ -115,17 +116,18 @@ def _api(layout: Layout) -> tuple[list[str], list[str]]:
     readable = (*_EVENTS, *_BUCKETS)
     publish = [
         *(subject for stream in layout.streams for subject in layout.subjects(stream)),
-        *("ask.>", "svc.*.cancel", "$KV.PRESENCE.>", "$KV.REVOKED.>"),
+        *("ask.>", "svc.*.cancel", "$KV.PRESENCE.>", "$KV.REVOKED.>", _HELD),
         *_reading((*readable, "ASKS")),
         *(f"$JS.API.STREAM.{verb}.{stream}" for stream in (*readable, "ASKS") for verb in ("CREATE", "UPDATE")),
         *(f"$JS.API.STREAM.PURGE.{stream}" for stream in _EVENTS),
+        *(f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}" for stream in (*_EVENTS, "ASKS")),
         *(f"$JS.API.CONSUMER.{verb}.{stream}.*" for stream in readable for verb in ("CREATE", "DELETE", "MSG.NEXT")),
         *("$JS.API.STREAM.MSG.DELETE.ASKS", "$JS.API.CONSUMER.NAMES.ASKS", "$JS.API.CONSUMER.LIST.ASKS"),
         *("$JS.API.CONSUMER.CREATE.ASKS.>", "$JS.API.CONSUMER.DELETE.ASKS.*"),
         *(f"$SRV.STATS.mesh-{service}" for service in SERVICES),
     ]
     subscribe = [
-        *("live.>", "$SRV.>", "mesh.log.>", "$KV.AGENTS.*", "$KV.REVOKED.>"),
+        *("live.>", "$SRV.>", "mesh.log.>", _HELD, "$KV.AGENTS.*", "$KV.REVOKED.>"),
         *("agent.*.status", "agent.*.status.*"),
     ]
     return publish, subscribe
@@ -142,7 +144,7 @@ def _edge(layout: Layout) -> tuple[list[str], list[str]]:
     publish = [
         *(f"chat.*.{verb}" for verb in ("message", "typing", "stop")),
         *("presence.*.join", "presence.*.leave", "system.*.notice", "council.*.update", "$KV.PRESENCE.>"),
-        *added,
+        *(*added, _HELD),
         *_reading((*_EVENTS, "KV_PRESENCE", "KV_REVOKED")),
     ]
     return publish, ["live.>", "$SRV.>", "$KV.REVOKED.>"]
@@ -158,7 +160,7 @@ def _leaf(layout: Layout) -> tuple[list[str], list[str]]:
 def _brain(_layout: Layout) -> tuple[list[str], list[str]]:
     publish = [
         *(f"agent.{_AS}.activity", f"agent.{_AS}.status", f"task.*.update.{_AS}", f"$KV.AGENTS.{_AS}"),
-        "brain.*.status",
+        *("brain.*.status", _HELD),
         *(f"chat.*.{verb}.{_AS}" for verb in ("message", "delta", "typing")),
         *_taking(f"agent-{_AS}"),
         *_taking("daena-vp"),

@@ -18,6 +18,7 @@ AGENT = {
             "chat.{{tag(session)}}.delta.{{name()}}",
             "chat.{{tag(session)}}.typing.{{name()}}",
             "mesh.log.{{tag(session)}}.{{name()}}",
+            "mesh.held.*",
             "$JS.API.CONSUMER.MSG.NEXT.ASKS.agent-{{name()}}",
             "$JS.ACK.ASKS.agent-{{name()}}.>",
             "$JS.API.CONSUMER.MSG.NEXT.ASKS.department-{{tag(department)}}",
