@@ -110,14 +110,25 @@ async def test_a_leader_that_refuses_what_it_does_not_store_steps_down(
     assert [event.payload["content"] for event in events] == ["before", "held"]
 
 
-async def tell(stage: Stage, subject: str, msg_id: str, stream: str = RECORDS) -> None:
-    stage.writer.connection.publish(f"{REPORTS}{stream}", msgspec.json.encode(Report(subject, msg_id)))
-    await stage.writer.connection.flush()
+async def tell(stage: Stage, stream: str, body: bytes, heard: list[bytes]) -> None:
+    """Say something of ``stream``, and wait until the API has heard it."""
+    count = len(heard) + 2
+    for each in (body, b"and so on"):  # of two that listen on one connection, either may come first
+        stage.writer.connection.publish(f"{REPORTS}{stream}", each)
+    await eventually(lambda: len(heard) >= count)
 
 
 @pytest.mark.promise("P-HELD-1")
 async def test_who_says_so_of_what_is_not_held_moves_nobody_and_stores_nothing(stage: Stage) -> None:
-    await tell(stage, "chat.s1.message", "never seen")
+    heard, probes = list[bytes](), list[bytes]()
+    stage.mesh.connection.subscribe(f"{REPORTS}*", lambda _subject, _reply, _headers, body: heard.append(body))
+    for pattern in ("chat.>", "agent.>", "ask.>", "nobody.>"):
+        stage.writer.connection.subscribe(pattern, lambda subject, _reply, _headers, _body: probes.append(subject))
+    await stage.mesh.connection.flush()
+    await stage.writer.connection.flush()
+
+    await tell(stage, RECORDS, msgspec.json.encode(Report("chat.s1.message", "never-seen")), heard)
+    await eventually(lambda: probes)  # the leader is asked
     async with within():
         await asyncio.gather(*stage.step_down._looking.values())
     for subject, msg_id, stream in (
@@ -129,15 +140,14 @@ async def test_who_says_so_of_what_is_not_held_moves_nobody_and_stores_nothing(s
         ("chat.s1.message", "x", "ASKS"),
         ("nobody.knows", "x", RECORDS),
     ):
-        await tell(stage, subject, msg_id, stream)
-    stage.writer.connection.publish(f"{REPORTS}{RECORDS}", b"\xff{")
-    await stage.writer.connection.flush()
-    await stage.mesh.connection.flush()
-    assert not stage.step_down._looking
+        await tell(stage, stream, msgspec.json.encode(Report(subject, msg_id)), heard)
+        assert not stage.step_down._looking, subject
+    await tell(stage, RECORDS, b"\xff{", heard)
+    assert probes == [b"chat.s1.message"]
     assert not stage.asked
     # The id is as free as it was.
     reply = await stage.writer.connection.request(
-        "chat.s1.message", b"{}", timeout_s=5, headers=header_block({"Nats-Msg-Id": "never seen"})
+        "chat.s1.message", b"{}", timeout_s=5, headers=header_block({"Nats-Msg-Id": "never-seen"})
     )
     assert "duplicate" not in msgspec.json.decode(reply.body)
     assert len(await stage.writer.chat("s1").history()) == 2
