@@ -7,6 +7,7 @@ same.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -34,8 +35,11 @@ STEPS_DOWN = "$JS.API.STREAM.LEADER.STEPDOWN.RECORDS"
 
 
 async def leader_of(mesh: Mesh) -> str:
-    reply = await mesh.connection.request("$JS.API.STREAM.INFO.RECORDS", b"", timeout_s=2)
-    return str(msgspec.json.decode(reply.body).get("cluster", {}).get("leader") or "")
+    """The node that leads RECORDS; empty where nobody says so."""
+    with contextlib.suppress(MeshUnavailable):
+        reply = await mesh.connection.request("$JS.API.STREAM.INFO.RECORDS", b"", timeout_s=2)
+        return str(msgspec.json.decode(reply.body).get("cluster", {}).get("leader") or "")
+    return ""
 
 
 class Stage:
@@ -60,14 +64,21 @@ class Stage:
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with NatsCluster(tmp_path) as cluster, AsyncExitStack() as stack:
         settings = MeshSettings(nats_url=",".join(cluster.urls), replicas=3)
-        async with Mesh(settings, name="first", provisions=True) as first:
+        async with Mesh(settings, name="first", provisions=True, wait_s=60) as first:
             await eventually(lambda: first.connection.state == "connected", within_s=60)
-            await first.chat("s1").send("before", sender="user")
-            leader = await leader_of(first)
+            leader = await eventually(lambda: leader_of(first), within_s=60)
+            await first.log.append(
+                "chat.s1.message",
+                first.encode("chat.s1.message", {"session_id": "s1", "sender": "user", "content": "before"}, "before"),
+                event_id="before",
+                msg_id="before",
+                deadline_s=60,
+                patience_s=60,
+            )
         names = [node.name for node in cluster.nodes]
         at = MeshSettings(nats_url=cluster.urls[names.index(leader)])
-        mesh = await stack.enter_async_context(Mesh(at, name="api", provisions=True))
-        writer = await stack.enter_async_context(Mesh(at, name="writer"))
+        mesh = await stack.enter_async_context(Mesh(at, name="api", provisions=True, wait_s=60))
+        writer = await stack.enter_async_context(Mesh(at, name="writer", wait_s=60))
         await eventually(lambda: mesh.connection.state == writer.connection.state == "connected", within_s=30)
         step_down = StepDown(mesh)
         step_down.start()
@@ -85,8 +96,9 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 async def test_a_leader_that_refuses_what_it_does_not_store_steps_down(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Before its clients notice that it is alone, and leave it.
-    monkeypatch.setattr("daena_mesh.held._PATIENCE_S", 0.1)
+    # Long before its clients notice that it is alone, and leave it.
+    monkeypatch.setattr("daena_mesh.log._ATTEMPT_S", 0.1)
+    monkeypatch.setattr("daena_mesh.held._PATIENCE_S", 0.0)
     monkeypatch.setattr("mesh_api.step_down._AGAIN_S", 0.1)
     stage.freeze()
 
