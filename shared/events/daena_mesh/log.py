@@ -22,7 +22,7 @@ from daena_mesh.cursors import Cursor
 from daena_mesh.errors import Conflict, InvalidEvent, MeshError, MeshUnavailable
 from daena_mesh.held import IN_PROCESS, Write
 from daena_mesh.histogram import Histogram
-from daena_mesh.jetstream import ApiReply
+from daena_mesh.jetstream import ApiError, ApiReply
 from daena_mesh.layout import LETTERS, Layout, epoch_subject
 from daena_mesh.log_door import LogDoor
 from daena_mesh.provisioning import provision
@@ -340,21 +340,23 @@ class Log(StreamReader):
 
 def _not_now(stream: str, reply: Reply) -> MeshUnavailable:
     """Why `acknowledged` says that one should try again."""
-    with contextlib.suppress(msgspec.DecodeError):
-        if not reply.headers and (error := _puback(reply.body).error) is not None:
-            return MeshUnavailable(f"stream {stream} does not store it now: {error.description} ({error.err_code})")
+    if (error := _refusal(reply)) is not None:
+        return MeshUnavailable(f"stream {stream} does not store it now: {error.description} ({error.err_code})")
     return MeshUnavailable(f"stream {stream} has no leader at the moment")
 
 
 def refusal_code(reply: Reply) -> int:
     """JetStream's code for why it does not store a message; 0 where it stored it, or did not say."""
-    if reply.headers:
-        return 0
-    try:
-        error = _puback(reply.body).error
-    except msgspec.DecodeError:
-        return 0
+    error = _refusal(reply)
     return error.err_code if error is not None else 0
+
+
+def _refusal(reply: Reply) -> ApiError | None:
+    if reply.headers:
+        return None
+    with contextlib.suppress(msgspec.DecodeError):
+        return _puback(reply.body).error
+    return None
 
 
 def acknowledged(stream: str, reply: Reply) -> PubAck | None:
