@@ -28,6 +28,7 @@ from daena_mesh.layout import RECORDS, SIGNALS, Layout
 from daena_mesh.log import Ack
 from daena_mesh.mesh import Mesh
 from daena_mesh.provisioning import provision, wanted_streams
+from daena_mesh.replays import FEWEST
 from daena_mesh.sessions import SessionStore
 from daena_mesh.settings import MeshSettings
 from tests.support.connections import connected
@@ -318,6 +319,29 @@ async def test_a_position_past_the_end_or_of_another_life_is_a_reset(nats_server
                 (gap,) = await take(feed, 1)
                 assert isinstance(gap, Gap)
                 assert (gap.before, gap.reason) == (since, "reset")
+
+
+@pytest.mark.promise("P-HEAL-1")
+async def test_who_wants_what_only_another_life_of_a_stream_had_hides_nothing_from_others(
+    nats_server: NatsServer,
+) -> None:
+    async with running(nats_server.url) as mesh:
+
+        async def read(session: str, after: int, reach: int) -> list[int]:
+            patterns = {RECORDS: (f"chat.{session}.>",)}
+            chunk = await mesh.log.replays.read(patterns, {RECORDS: after}, reach={RECORDS: reach})
+            return [message.seq for message in chunk.messages]
+
+        sessions = [f"s{n}" for n in range(FEWEST)]
+        first = [await mesh.chat(session).send("first", sender="user") for session in sessions]
+        last = first[-1].seq
+        together = await asyncio.gather(
+            *(read(session, 0, last) for session in sessions), read("s0", 0, last + 50), return_exceptions=True
+        )
+        assert isinstance(together[-1], MeshUnavailable), "in this life it is not known yet what will be there"
+        await asyncio.gather(*(read(session, 0, last) for session in sessions))
+        later = await mesh.chat("s0").send("later", sender="user")
+        assert await read("s0", last, later.seq) == [later.seq]
 
 
 # -- sessions -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from daena_mesh import replay
+from daena_mesh.errors import MeshUnavailable
 from daena_mesh.lanes import Lane, Lanes
 from daena_mesh.reader import StreamReader
 from daena_mesh.stored import Stored
@@ -54,11 +55,17 @@ class Window:
         return all((want.reach(stream) or 0) <= self._high[stream] for stream in want.streams)
 
     async def extend(self, log: StreamReader, reach: Mapping[str, int]) -> bool:
-        """Read on up to ``reach``; False where that was too much, or taken by the limits. Raises `MeshUnavailable`.
+        """Read on up to ``reach``; False where that was too much, or taken by the limits.
+
+        Raises `MeshUnavailable`, also where a stream has not come so far: then ``reach`` is of another life of it, and
+        what is stored there later would be taken for read.
 
         Acknowledgements to publishers wait in the server behind the messages of a batch. So batches are small here, and
         after each one the server is left alone for as long as it took.
         """
+        for stream, seq in reach.items():
+            if self._high[stream] < seq and (await log.bounds(stream))[1] < seq:
+                raise MeshUnavailable(f"stream {stream} has not come to {seq} in this life")
         lanes = Lanes([Lane(stream, ">", self._high[stream], seq) for stream, seq in reach.items()])
         loop, rest_s = asyncio.get_running_loop(), 0.0
         while lanes.dry() and not self.is_full:
