@@ -191,7 +191,8 @@ export class Hub {
     if (payload.status === "disconnected") return this.#ended(topic);
     const shared = this.#topics.get(topic);
     if (!shared || this.#ending.has(topic)) return;
-    if (payload.status === "degraded") return this.#tell([...shared.holds.keys()], { text });
+    const isDegraded = payload.status === "degraded";
+    if (isDegraded && !payload.cursors) return this.#tell([...shared.holds.keys()], { text });
     if (payload.cursors) shared.positions.start(payload.cursors);
     if (shared.isByHistory) putOff(shared, payload.cursors ?? {});
     const told = [...shared.holds].filter(([, { state }]) => state === "behind");
@@ -202,7 +203,8 @@ export class Hub {
       for (const [, hold] of told) hold.state = "live";
     }
     // When it has caught up, so have those who were: live frames go on from its position.
-    const clients = payload.recovered ? [...shared.holds].filter(([, { state }]) => state === "live") : told;
+    const live = payload.recovered ? [...shared.holds].filter(([, { state }]) => state === "live") : told;
+    const clients = isDegraded ? [...shared.holds] : live;
     if (clients.length) this.#tell(clients.map(([client]) => client), { text });
     if (payload.recovered) this.#advance(topic, shared);
   }

@@ -55,6 +55,8 @@ class Act:
     """For each client the longest time for which it lacked an acknowledged record, or was not well, in seconds."""
     slowest: str = ""
     """What the client follows that took longest."""
+    without_signals: float = 0.0
+    """For how long somebody was not connected, or was told that signals may be missing, in seconds."""
     write_stall: float = 0.0
     api_stall: float = 0.0
     may_tell: bool = False
@@ -150,6 +152,7 @@ async def _act(scene: Scene, faults: Sequence[Fault], watch: _Watch) -> Act:
         is_settled=settled,
         resumed=watch.longest,
         slowest=watch.slowest(),
+        without_signals=watch.without_signals,
         write_stall=max((s.seconds for s in watch.load.stalls if s.at + s.seconds >= begun), default=0.0),
         api_stall=max((s.seconds for s in watch.load.api_stalls if s.at + s.seconds >= begun), default=0.0),
         may_tell=any(fault.may_tell for fault in faults),
@@ -173,6 +176,7 @@ class _Watch:
         self.load = load
         self.begun = time.monotonic()
         self.longest: list[float] = []
+        self.without_signals = 0.0
         self._spectators = spectators
         self._outcome = outcome
 
@@ -191,6 +195,7 @@ class _Watch:
     def begin(self) -> None:
         """Forget how long anybody had to wait."""
         self.longest = [0.0] * len(self._spectators.members)
+        self.without_signals = 0.0
 
     def stalest(self) -> float:
         """How long the client lacks something that lacks it longest."""
@@ -225,7 +230,8 @@ class _Watch:
 
     def _is_well(self) -> bool:
         slow = max(self.stalest(), self.load.longest()[0])
-        return not self._spectators.away() and slow < _STALE_S
+        is_heard = self._spectators.deafness(time.monotonic()) == 0
+        return is_heard and not self._spectators.away() and slow < _STALE_S
 
     async def _sample(self) -> None:
         while True:
@@ -235,6 +241,7 @@ class _Watch:
             self.longest = [
                 max(of_one) for of_one in zip(self.longest, stale, self._spectators.illness(now), strict=True)
             ]
+            self.without_signals = max(self.without_signals, self._spectators.deafness(now))
             self._outcome.samples.append(
                 Sample(
                     at=now - self.begun,

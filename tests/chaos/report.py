@@ -105,8 +105,8 @@ def document(outcome: Outcome, picture: str) -> str:
         "|---|---|---|",
         *(f"| {t.name} | {t.measured} | {'reached' if t.is_reached else '**missed**'} |" for t in targets(outcome)),
         "",
-        "| fault | hit | resumed: 99 % | all | writes stalled | through the API | whole again |",
-        "|---|---|---|---|---|---|---|",
+        "| fault | hit | resumed: 99 % | all | without signals | writes stalled | through the API | whole again |",
+        "|---|---|---|---|---|---|---|---|",
         *(_row(act) for act in outcome.acts),
     ]
     if outages := [f"{act.name}: {act.outage:.0f} s" for act in outcome.acts if act.outage]:
@@ -123,6 +123,7 @@ def document(outcome: Outcome, picture: str) -> str:
 def _row(act: Act) -> str:
     return (
         f"| {act.name} | {act.hits} | {p99(act.resumed):.1f} s | {max(act.resumed, default=0.0):.1f} s "
+        f"| {act.without_signals:.1f} s "
         f"| {act.write_stall:.1f} s | {act.api_stall:.1f} s | {act.ended - act.begun:.0f} s |"
     )
 

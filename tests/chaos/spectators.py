@@ -27,6 +27,7 @@ class _Payload(msgspec.Struct):
     after_ms: int = 0
     status: str = ""
     cursors: dict[str, str] = {}
+    missing: tuple[str, ...] = ()
     to: str = ""
     reason: str = ""
 
@@ -44,12 +45,14 @@ _PONG, _CLOSE = 0x8A, 0x88
 
 
 class Spectator(Member):
-    """One client. It is well while it is connected, and was not told that its edge is cut off."""
+    """One client. It is well while it is connected, and was not told that records may be missing."""
 
     def __init__(self, crowd: Crowd, path: str, turn: int) -> None:
         super().__init__(crowd, path, turn)
         self.ill_since: float | None = 0.0
-        """Since when it is not connected, or is told that its edge is cut off; None while it is well."""
+        """Since when it is not connected, or is told that records may be missing; None while it is well."""
+        self.deaf_since: float | None = 0.0
+        """The same for signals."""
         self.tracks: dict[str, Track] = {}
         self.newest_number: dict[str, int] = {}
         self.owed_from: dict[str, int] = {}
@@ -69,14 +72,14 @@ class Spectator(Member):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Come back."""
-        self._is_well(False)
+        self._is_told(records=False, signals=False)
         super().connection_lost(exc)
 
-    def _is_well(self, well: bool) -> None:
-        if well:
-            self.ill_since = None
-        elif self.ill_since is None:
-            self.ill_since = time.monotonic()
+    def _is_told(self, *, records: bool, signals: bool) -> None:
+        """Whether each comes, as far as it knows."""
+        now = time.monotonic()
+        self.ill_since = None if records else self.ill_since or now
+        self.deaf_since = None if signals else self.deaf_since or now
 
     def _frame(self, opcode: int, payload: bytes) -> None:
         assert self._transport is not None
@@ -98,7 +101,8 @@ class Spectator(Member):
                 known = self._newest.get(letter)
                 if known is None or _is_newer(cursor, known):
                     self._newest[letter] = cursor
-            self._is_well(frame.payload.status == "connected")
+            missing = () if frame.payload.status == "connected" else frame.payload.missing or ("R", "S")
+            self._is_told(records="R" not in missing, signals="S" not in missing)
             if self.ill_since is None and not self.is_in:
                 self.is_in = True
                 self.came += 1
@@ -136,6 +140,10 @@ def _is_newer(cursor: str, known: str) -> bool:
     stream, seq = position(cursor)
     other, seen = position(known)
     return stream != other or seq > seen
+
+
+def _for_how_long(spectator: Spectator, since: float | None, now: float) -> float:
+    return 0.0 if since is None or spectator.is_absent else now - max(since, spectator.counted_from)
 
 
 def _number(content: str) -> int:
@@ -184,10 +192,11 @@ class Spectators(Crowd):
 
     def illness(self, now: float) -> list[float]:
         """For how long each has not been well, in seconds."""
-        return [
-            0.0 if s.ill_since is None or s.is_absent else now - max(s.ill_since, s.counted_from)
-            for s in self.spectators
-        ]
+        return [_for_how_long(s, s.ill_since, now) for s in self.spectators]
+
+    def deafness(self, now: float) -> float:
+        """For how long somebody has been without signals, in seconds."""
+        return max((_for_how_long(s, s.deaf_since, now) for s in self.spectators), default=0.0)
 
     def _stale(self, spectator: Spectator, subject: str, now: float) -> float:
         if spectator.is_absent:

@@ -41,3 +41,20 @@ def test_what_does_not_follow_is_not_taken(spectator: Spectator) -> None:
     spectator.take(event(ASKED, 2, 9, 8))
     assert list(spectator.tracks[ASKED].items()) == [0]
     assert spectator.unfit == 1
+
+
+@pytest.mark.parametrize(
+    ("members", "is_ill", "is_deaf"),
+    [
+        ({"status": "connected"}, False, False),
+        ({"status": "degraded", "missing": ["S"]}, False, True),
+        ({"status": "degraded", "missing": ["R"]}, True, False),
+        ({"status": "degraded", "missing": ["R", "S"]}, True, True),
+        ({"status": "degraded"}, True, True),
+    ],
+)
+def test_it_is_ill_without_records_and_deaf_without_signals(
+    spectator: Spectator, members: dict[str, Any], is_ill: bool, is_deaf: bool
+) -> None:
+    spectator.take(msgspec.json.encode({"event_type": "connection", "payload": members}))
+    assert (spectator.ill_since is not None, spectator.deaf_since is not None) == (is_ill, is_deaf)

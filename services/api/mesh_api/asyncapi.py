@@ -49,6 +49,11 @@ _CONTROL: dict[str, tuple[str, dict[str, Any]]] = {
             "socket_id": {"type": "string"},
             "edge": {"type": "string"},
             "recovered": {"type": "boolean", "description": "True only where the head of the log was reached."},
+            "missing": {
+                "type": "array",
+                "items": {"enum": ["R", "S"]},
+                "description": "While it is degraded: the streams, by letter, of which events may be missing.",
+            },
             "cursors": {"type": "object", "additionalProperties": _CURSOR},
         },
     ),

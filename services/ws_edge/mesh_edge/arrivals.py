@@ -47,11 +47,10 @@ class Arrivals:
         self._waiting[reader] = since
         if history and not since:
             self._looking_back[reader] = history
-        if self._topic.follower.is_live:
-            if self._topic.is_degraded:
-                self._waiting[reader] = self._from_here(since)
-            else:
-                self._admit(reader)
+        if self._topic.takes_readers:
+            self._admit(reader)
+        elif self._topic.follower.is_live and self._topic.is_degraded:
+            self._waiting[reader] = self._from_here(since)
 
     def admit_all(self) -> None:
         """The topic knows where it stands."""
@@ -80,6 +79,9 @@ class Arrivals:
                 self._waiting[reader] = self._from_here(self._waiting[reader])
                 self._run(self._look_back(reader, count))
             return
+        if self._must_wait(self._waiting[reader]):
+            self._waiting[reader] = self._from_here(self._waiting[reader])
+            return
         topic.flush()
         since = self._waiting.pop(reader)
         positions: dict[str, int] = {}
@@ -102,6 +104,15 @@ class Arrivals:
         for gap in gaps:
             reader.send(gap)
         self._admitted(reader, positions)
+
+    def _must_wait(self, since: Positions) -> bool:
+        """Whether only a leader that does not answer could tell what ``since`` is worth."""
+        follower = self._topic.follower
+        for stream, chain in self._topic.chains():
+            asked = None if stream in follower.heard else since.get(LETTERS[stream])
+            if asked is not None and (asked.epoch != chain.epoch or asked.seq > chain.seen):
+                return True
+        return False
 
     def _from_here(self, since: Positions) -> Positions:
         """``since``, and where the topic stands: who waits is owed what comes meanwhile on streams it does not name."""
@@ -134,14 +145,14 @@ class Arrivals:
                 )
             break
         self._looking_back.pop(reader, None)
-        if reader in self._waiting and follower.is_live and not topic.is_degraded:
+        if reader in self._waiting and topic.takes_readers:
             self._admit(reader)
 
     async def _compare(self, reader: Reader, since: Positions) -> None:
         """The client is ahead of us: either we have missed something, or its position is of no event of this topic."""
         follower = self._topic.follower
         try:
-            lasts = {stream: (await self._log.bounds(stream))[1] for stream, _ in self._topic.chains()}
+            lasts = {stream: (await self._log.bounds(stream))[1] for stream in follower.heard}
             await self._log.connection.flush()
             await follower.audit()
         except MeshUnavailable as error:
@@ -166,5 +177,5 @@ class Arrivals:
                 # All that this topic has up to the leader's head was seen: it is the position of another topic.
                 known[letter] = asked._replace(seq=min(asked.seq, chain.seen))
         self._waiting[reader] = Positions(known.values())
-        if follower.is_live and not follower.is_healing and not self._topic.is_degraded:
+        if self._topic.takes_readers and not follower.is_healing:
             self._admit(reader)

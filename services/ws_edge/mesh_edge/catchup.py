@@ -83,7 +83,7 @@ class CatchUp:
         if all(positions[stream] >= chain.position for stream, chain in topic.chains()):
             self._join(reader, positions)
         else:
-            reader.send(topic.connection_frame(reader, "connected", recovered=False, positions=positions))
+            reader.send(topic.greeting(reader, recovered=False, positions=positions))
             self.begin(reader, positions)
 
     def _join(self, reader: Reader, positions: dict[str, int], data: bytes = b"") -> None:
@@ -99,7 +99,7 @@ class CatchUp:
         reader.joined = positions
         topic.set_ready(reader)
         if announce:
-            data += topic.connection_frame(reader, "connected", recovered=True, positions=begin)
+            data += topic.greeting(reader, recovered=True, positions=begin)
         if missing:
             data += b"".join(shown.frame for shown in missing)
         if data:

@@ -44,24 +44,30 @@ class Chunk:
             except Poison:
                 continue
         self.data = b"".join(frames)
-        self.positions, self.expired, self.ended = read.positions, read.expired, read.ended
+        self.positions, self.expired, self.ended = {**positions, **read.positions}, read.expired, read.ended
 
 
 async def read_behind(positions: dict[str, int], topic: Topic, log: Log, *, were_live: bool) -> want.Chunk | None:
     """Read what is behind ``positions``, for readers who ``were_live`` before, or not; None where it has to wait."""
+    follower = topic.follower
+    if any(positions[stream] < chain.position for stream, chain in topic.chains() if stream not in follower.heard):
+        return None
+    if any(chain.epoch != log.epochs[stream].name for stream, chain in follower.heard.items()):
+        return None  # where it stands is of another life; it is about to look anew
     # No further than the topic has come: what it is about to find missing is shown before what comes then.
-    reach = {stream: chain.seen for stream, chain in topic.chains()}
+    reach = {stream: chain.seen for stream, chain in follower.heard.items()}
+    filters = {stream: follower.filters[stream] for stream in reach}
     try:
         if were_live and not await _has_all(reach, topic):
             return None
         if not topic.may_be_read:
             return None
-        read = await log.replays.read(topic.follower.filters, positions, reach=reach, most_bytes=CHUNK_BYTES)
+        read = await log.replays.read(filters, positions, reach=reach, most_bytes=CHUNK_BYTES)
     except MeshUnavailable as error:
         _log.info("%s: a replay waits: %s", topic.name, error)
         return None
     # Over another connection than where the topic stands it is perhaps of another life of a stream.
-    return read if topic.follower.connects == log.connection.connects else None
+    return read if follower.connects == log.connection.connects else None
 
 
 async def _has_all(reach: dict[str, int], topic: Topic) -> bool:
@@ -69,6 +75,7 @@ async def _has_all(reach: dict[str, int], topic: Topic) -> bool:
 
     Who was live before would be given what is behind their positions before what was lost in front of them.
     """
-    if any(not chain.whole and chain.verified < reach[stream] for stream, chain in topic.chains()):
+    chains = topic.follower.chains
+    if any(not chains[stream].whole and chains[stream].verified < seq for stream, seq in reach.items()):
         await topic.follower.audit()
     return not topic.follower.is_healing

@@ -24,11 +24,18 @@ def control_frame(event_type: str, **members: object) -> bytes:
 
 @lru_cache(maxsize=64)
 def connection_text(
-    status: str, connection_id: str, edge: str, cursors: tuple[tuple[str, str], ...] | None, *, recovered: bool
+    status: str,
+    connection_id: str,
+    edge: str,
+    cursors: tuple[tuple[str, str], ...] | None,
+    *,
+    recovered: bool,
+    missing: tuple[str, ...] = (),
 ) -> tuple[bytes, bytes]:
     """What tells a client how it is connected, but for two things: what stands before its id, and before the time.
 
-    Thousands who come back at once are told the same.
+    ``missing`` has the letters of the streams whose events may be missing. Thousands who come back at once are told
+    the same.
     """
     payload: dict[str, object] = {
         "status": status,
@@ -37,6 +44,8 @@ def connection_text(
         "edge": edge,
         "recovered": recovered,
     }
+    if missing:
+        payload["missing"] = missing
     if cursors is not None:
         payload["cursors"] = dict(cursors)
     head, empty, rest = control_text("connection", payload=payload, timestamp="").partition(b'"socket_id":"')

@@ -57,7 +57,7 @@ class Topic(Fanout):
     """Follows its subjects for all readers at once, and is what they are shown through."""
 
     __slots__ = (
-        *("is_degraded", "key", "label", "name", "readers", "wire"),
+        *("key", "label", "missing", "name", "readers", "wire"),
         *("_catch_up", "_context", "_is_open", "_lobby", "_notices", "_prefixes"),
     )
 
@@ -70,8 +70,8 @@ class Topic(Fanout):
         self.label = name.name.encode()
         self.readers: dict[Reader, None] = {}
         self._context = context
-        self.is_degraded = False
-        """Its readers were told that events may be missing for a while."""
+        self.missing: tuple[str, ...] = ()
+        """The streams of which its readers were told that events may be missing for a while."""
         self._prefixes: dict[str, bytes] = {}
         self._lobby: Lobby | None = None
         self._is_open = False
@@ -98,6 +98,17 @@ class Topic(Fanout):
             self._catch_up.stop()
         if self._notices is not None:
             self._context.log.connection.unsubscribe(self._notices)
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether its readers were told that events may be missing for a while."""
+        return bool(self.missing)
+
+    @property
+    def takes_readers(self) -> bool:
+        """Whether it knows where it stands in what can be read at the moment, so that somebody may come in."""
+        follower = self.follower
+        return follower.is_live and (not self.is_degraded or (follower.is_partial and not follower.is_healing))
 
     @property
     def has_all_notices(self) -> bool:
@@ -241,19 +252,26 @@ class Topic(Fanout):
 
     def degraded(self) -> None:
         """Tell every reader, once, that events may be missing for a while."""
-        if not self.is_degraded:
-            self.is_degraded = True
+        chains, led = self.follower.chains, self._context.log.led
+        silent = () if self.follower.is_healing else tuple(stream for stream in chains if stream not in led)
+        self._tell_missing(silent or tuple(chains))
+        self._open()
+
+    def _tell_missing(self, streams: tuple[str, ...]) -> None:
+        if self.missing != streams:
+            self.missing = streams
             for reader in self.readers:
                 reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
-        self._open()
 
     def healed(self) -> None:
         """Let in who waits for that, and tell who was told otherwise."""
         self.flush()
-        if self.is_degraded:
+        if self.follower.is_partial:
+            self._tell_missing(tuple(stream for stream in self.follower.chains if stream not in self.follower.heard))
+        elif self.is_degraded:
             if self._context.log.connection.state != "connected":
                 return  # it tells once more when it is
-            self.is_degraded = False
+            self.missing = ()
             for reader in self.readers:
                 if not self.catch_up.is_waiting(reader):
                     positions = self.positions() if reader.positions is None else reader.positions
@@ -298,7 +316,7 @@ class Topic(Fanout):
             self._join_here(reader)
             return
         self.catch_up.arrive(reader, since, history)
-        if self.is_degraded:
+        if self.is_degraded and self.catch_up.is_waiting(reader):
             reader.send(self.connection_frame(reader, "degraded", recovered=False, positions=None))
         self.tidy()
 
@@ -348,13 +366,22 @@ class Topic(Fanout):
         chains = self.follower.chains
         return {LETTERS[stream]: f"{LETTERS[stream]}{chains[stream].epoch}-{seq}" for stream, seq in positions.items()}
 
+    def greeting(self, reader: Reader, *, recovered: bool, positions: dict[str, int]) -> bytes:
+        """The frame that tells a socket that it is let in, or, where it is ``recovered``, has come to the head."""
+        if self.is_degraded:
+            return self.connection_frame(reader, "degraded", recovered=False, positions=positions)
+        return self.connection_frame(reader, "connected", recovered=recovered, positions=positions)
+
     def connection_frame(
         self, reader: Reader, status: str, *, recovered: bool, positions: dict[str, int] | None
     ) -> bytes:
         """The frame that tells a socket how it is connected, and from which positions it goes on."""
         cursors = None if positions is None else self.cursors(positions)
         known = None if cursors is None else tuple(cursors.items())
-        head, middle = connection_text(status, self.name, self._context.edge_id, known, recovered=recovered)
+        missing = tuple(LETTERS[stream] for stream in self.missing) if status == "degraded" else ()
+        head, middle = connection_text(
+            status, self.name, self._context.edge_id, known, recovered=recovered, missing=missing
+        )
         text = b'%b%b%b%b"}' % (head, reader.link.socket_id.encode(), middle, now().encode())
         return self.wire.control(text, ".".join(cursors.values()) if cursors else "")
 

@@ -197,7 +197,7 @@ class Connection:
         self._on_renewal.pop(callback, None)
 
     def watch(self, callback: Callable[[State], None]) -> None:
-        """Call ``callback`` with each new state."""
+        """Call ``callback`` with each new state, and with *degraded* once more when the connection is lost as well."""
         self._watchers.append(callback)
 
     def unwatch(self, callback: Callable[[State], None]) -> None:
@@ -227,6 +227,10 @@ class Connection:
         self._tried.set()
         level = logging.WARNING if state == "degraded" else logging.INFO
         _log.log(level, "%s: %s, NATS at %s%s", self.name, state, self._places, f": {reason}" if reason else "")
+        self._tell_watchers()
+
+    def _tell_watchers(self) -> None:
+        state = self._state
         for callback in tuple(self._watchers):
             try:
                 callback(state)
@@ -234,7 +238,7 @@ class Connection:
                 _log.exception("%s: whoever was told %r failed", self.name, state)
 
     async def _supervise(self) -> None:
-        delay_s = _FIRST_DELAY_S
+        delay_s, over = _FIRST_DELAY_S, 0
         for attempt in itertools.count():
             self._down.clear()
             if self.is_closed:  # before Python 3.12 wait_for, which nats-py uses, may swallow a cancellation
@@ -252,6 +256,9 @@ class Connection:
                 self._reason = str(error)
             _log.debug("%s: not connected: %s", self.name, self._reason)
             self._ready.clear()
+            if self._state == "degraded" and over != self.connects:
+                self._tell_watchers()  # it was for a leader, and is for all of NATS now
+            over = self.connects
             if self._was_ready or attempt >= _FIRST_ATTEMPTS:  # services start side by side: the first may be early
                 self._change("degraded", self._reason)
             await self._drop_client()

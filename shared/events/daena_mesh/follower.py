@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Literal, Protocol
 
@@ -19,7 +20,7 @@ from daena_mesh.connection import State, Subscription
 from daena_mesh.cursors import Cursor, Positions
 from daena_mesh.errors import MeshError, MeshUnavailable
 from daena_mesh.healing import Healing, lost_by
-from daena_mesh.layout import LETTERS, epoch_subject
+from daena_mesh.layout import LETTERS, RECORDS, epoch_subject
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
 from daena_mesh.subjects import covers
@@ -45,7 +46,7 @@ class Sink(Protocol):
         """From now on live events may be missing, until `healed`."""
 
     def healed(self) -> None:
-        """Everything up to the heads was shown."""
+        """Everything up to the heads was shown, of all streams whose leaders answer."""
 
 
 class ShortWay(Protocol):
@@ -65,7 +66,7 @@ class Follower:
     """Follows patterns from now on, or from given positions on."""
 
     __slots__ = (
-        *("chains", "connects", "filters", "is_live", "patterns"),
+        *("chains", "connects", "filters", "heard", "is_live", "patterns"),
         *("_healing", "_hold", "_log", "_looking", "_short_way", "_since", "_sink", "_streams"),
         *("_subscriptions", "_waiting"),
     )
@@ -75,6 +76,9 @@ class Follower:
         self.patterns = tuple(patterns)
         self.filters = log.layout.split(patterns)
         self.chains = {stream: Chain(whole=">" in own) for stream, own in self.filters.items()}
+        self.heard: Mapping[str, Chain] = self.chains
+        """Those of streams whose leaders answered when it looked where they stand. It shows nothing of the others: when
+        their leaders answer again, the log has what there was."""
         self._log = log
         self._sink = sink
         self._since: Positions | None = since or Positions()
@@ -131,6 +135,11 @@ class Follower:
         """Whether live messages wait until the log has been read."""
         return self.hold is not None
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether a stream is left out because its leader does not answer."""
+        return self.heard is not self.chains
+
     async def wait_live(self) -> None:
         """Wait until it is live."""
         if not self.is_live:
@@ -185,7 +194,9 @@ class Follower:
 
     def take(self, message: Stored) -> bool:
         """Show a live message if it fits on; False if something before it is missing, and is about to be read."""
-        chain = self.chains[message.stream]
+        chain = self.heard.get(message.stream)
+        if chain is None:
+            return True
         verdict = chain.judge(message)
         if verdict is Verdict.SHOW:
             chain.note(message)
@@ -203,6 +214,14 @@ class Follower:
             since, self._since = self._since, None
             self._healing = Healing(self, self._log, self._sink, since)
         return self._healing
+
+    def can_go_without(self, silent: AbstractSet[str]) -> bool:
+        """Whether it may show the others while the leaders of ``silent`` streams do not answer.
+
+        Records do not wait for signals. Signals wait for records, which may say who is allowed to see them.
+        """
+        is_placed = all(self.chains[stream].epoch for stream in silent)  # else it could not say where it stands there
+        return not silent or (RECORDS not in silent and is_placed and len(silent) < len(self.chains))
 
     def healed(self) -> None:
         """`Healing` is done: it is live."""
@@ -224,7 +243,11 @@ class Follower:
         self.hold = Hold()  # what was held may be of another life of its stream; the log has what is still there
 
     def disturbed(self) -> None:
-        """After a reconnect, or with a new epoch, only the log knows what was missed."""
+        """After a reconnect, or with a new epoch, only the log knows what was missed; it can be asked by who is led."""
+        if not self.can_go_without(self.chains.keys() - self._log.led):
+            if self._log.connection.state == "degraded":
+                self._sink.degraded()  # of more than before, or of less
+            return
         if self.hold is None:
             self._log.heals["reconnect"] += 1
             self.hold = Hold()
@@ -248,7 +271,7 @@ class Follower:
     def found(self, looks: Looks) -> None:
         """Take what an audit found out: read what was lost. While the log is read already the next audit will tell."""
         if self.hold is None and self._subscriptions:
-            lost = lost_by(looks, self.chains)
+            lost = lost_by(looks, self.heard)
             if lost:
                 self._log.heals["audit"] += 1
                 self.hold = Hold()

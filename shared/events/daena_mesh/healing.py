@@ -30,8 +30,8 @@ def lost_by(looks: Looks, chains: Mapping[str, Chain]) -> dict[str, int]:
     """Note in ``chains`` what an audit found out; give behind which sequence of each stream the log must be read."""
     lost = {}
     for stream, look in looks.items():
-        chain = chains[stream]
-        if chain.verified != look.was:
+        chain = chains.get(stream)
+        if chain is None or chain.verified != look.was:
             continue  # something else came to know more meanwhile, or sequences have another meaning now
         if look.lost is None:
             chain.verified = look.reach
@@ -71,6 +71,7 @@ class Healing:
                 await self._catch_up()
             except MeshUnavailable as error:
                 _log.info("%s: cannot be healed yet: %s", ", ".join(follower.patterns), error)
+                self.is_oriented = False  # perhaps it is a leader that does not answer any longer
                 self._sink.degraded()
                 await asyncio.sleep(_RETRY_S)
             except Exception:  # noqa: BLE001 - who follows must not stand still for ever
@@ -98,13 +99,18 @@ class Healing:
             stands, looks = await log.audits.ask(follower)
         else:
             stands = await log.stand.ask()
-        past = [stream for stream, chain in chains.items() if self._since is None and chain.position > stands[stream]]
+        silent = chains.keys() - stands.keys()
+        if not follower.can_go_without(silent):
+            raise MeshUnavailable(f"the leader of stream {min(silent)} does not answer")
+        heard = {stream: chain for stream, chain in chains.items() if stream not in silent} if silent else chains
+        past = [stream for stream, chain in heard.items() if self._since is None and chain.position > stands[stream]]
         heads = {stream: await log.head(stream, follower.filters[stream]) for stream in past}
         if connects != log.connection.connects or not log.epochs.keys() >= follower.filters.keys():
             raise MeshUnavailable("the connection was lost, or made, meanwhile")
         since, self._since = self._since, None
         follower.connects = connects
-        for stream, chain in chains.items():
+        follower.heard = heard
+        for stream, chain in heard.items():
             epoch, stand = log.epochs[stream], max(stands[stream], heads.get(stream, 0))
             before = follower.position(stream) if since is None else since.get(LETTERS[stream])
             chain.epoch = epoch.name
@@ -122,7 +128,7 @@ class Healing:
                 self._take_in({stream: looks[stream]})
 
     def _take_in(self, looks: Looks) -> None:
-        for stream, seq in lost_by(looks, self._follower.chains).items():
+        for stream, seq in lost_by(looks, self._follower.heard).items():
             self.behind[stream] = min(seq, self.behind.get(stream, seq))
 
     def _jump(self, stream: str, before: Cursor, seq: int, reason: GapReason) -> None:
@@ -136,7 +142,7 @@ class Healing:
         """Read the log from where each stream stands up to its head, and release what was held meanwhile."""
         follower = self._follower
         while (hold := follower.hold) is not None:
-            if self.behind or any(chain.seen < chain.reach for chain in follower.chains.values()):
+            if self.behind or any(chain.seen < chain.reach for chain in follower.heard.values()):
                 await self._look_behind()
                 await self._replay()
             if follower.connects != self._log.connection.connects:
@@ -151,17 +157,18 @@ class Healing:
 
     async def _look_behind(self) -> None:
         """What is read now must not hide that another subject lost something before it."""
-        if any(not chain.whole and chain.seen > chain.verified for chain in self._follower.chains.values()):
+        if any(not chain.whole and chain.seen > chain.verified for chain in self._follower.heard.values()):
             _, looks = await self._log.audits.ask(self._follower)
             self._take_in(looks)
 
     async def _replay(self) -> None:
-        follower, chains = self._follower, self._follower.chains
+        follower, chains = self._follower, self._follower.heard
+        filters = {stream: follower.filters[stream] for stream in chains}
         ended = False
         while not ended:
             after = {stream: self.behind.get(stream, chain.seen) for stream, chain in chains.items()}
             reach = {stream: chain.reach for stream, chain in chains.items()}
-            chunk = await self._log.replays.read(follower.filters, after, reach=reach)
+            chunk = await self._log.replays.read(filters, after, reach=reach)
             if follower.connects != self._log.connection.connects:
                 raise MeshUnavailable("what was read came over another connection than where the streams stood")
             for stream, kept in chunk.expired.items():

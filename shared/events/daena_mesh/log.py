@@ -23,7 +23,7 @@ from daena_mesh.errors import Conflict, InvalidEvent, MeshError, MeshUnavailable
 from daena_mesh.held import IN_PROCESS, Write
 from daena_mesh.histogram import Histogram
 from daena_mesh.jetstream import ApiError, ApiReply
-from daena_mesh.layout import LETTERS, Layout, epoch_subject
+from daena_mesh.layout import LETTERS, RECORDS, Layout, epoch_subject
 from daena_mesh.log_door import LogDoor
 from daena_mesh.provisioning import provision
 from daena_mesh.reader import StreamReader, not_provisioned
@@ -34,6 +34,8 @@ from daena_mesh.shared_run import SharedRun
 from daena_mesh.subjects import event_type_of
 
 _ATTEMPT_S = 1.0
+_APART_S = 0.5
+"""How long the leader of one stream may take longer than that of another, until nobody waits for both."""
 _RETRY_S = 0.05
 _MOST_SILENT_S = 10.0
 """Whoever leaves a server of a cluster because leaders do not answer waits for longer than choosing them takes."""
@@ -59,6 +61,21 @@ class Epoch(NamedTuple):
     seq: int
 
 
+class _Answered(NamedTuple):
+    """When a leader has answered, in seconds, and over which connection, by its number."""
+
+    connects: int
+    at: float
+
+
+class _Known(NamedTuple):
+    """Who answers over which connection, and which lives the streams have."""
+
+    connects: int
+    led: frozenset[str]
+    lives: dict[str, str]
+
+
 class PubAck(ApiReply):
     """JetStream's acknowledgement of a publish."""
 
@@ -77,7 +94,7 @@ class Attendant(Protocol):
         """There is another connection; nothing has come through it yet."""
 
     def disturbed(self) -> None:
-        """After a reconnect, or when a stream has another epoch: something may have been missed."""
+        """Other leaders answer than before, or a stream has another epoch: something may have been missed."""
 
     def state_changed(self, state: State) -> None:
         """The log is cut off, or there again."""
@@ -101,8 +118,9 @@ class Log(StreamReader):
         self.settings = settings
         self.epochs: dict[str, Epoch] = {}
         self._patience_s = patience_s
-        self._led: dict[str, int] = {}
-        """Over which connection, by its number, the leader of each stream has answered."""
+        self._led: dict[str, _Answered] = {}
+        """When the leader of each stream has answered last."""
+        self._told = _Known(0, frozenset(), {})
         self._news = asyncio.Event()
         """Set when there is something new of that, and replaced."""
         self.replays = Replays(self)
@@ -111,7 +129,7 @@ class Log(StreamReader):
         connection.on_renewal(self._renewed)
         connection.watch(self._state_changed)
         self.stand = SharedRun(self._stand)
-        """Asks for the last sequence of each stream, read after all that was sent to NATS before was taken."""
+        """Asks for the last sequence of each stream that is `led`, after all that was sent to NATS before was taken."""
         self.audits = Audits(self, self.stand)
         self.acks = Histogram()
         """How long JetStream took to acknowledge what was stored here."""
@@ -122,7 +140,7 @@ class Log(StreamReader):
     # -- positions ----------------------------------------------------------------------------------------------
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` after each reconnect, and when a stream has another epoch."""
+        """Call ``callback`` after each reconnect, when a leader answers again, and when a stream has another epoch."""
         self._changed[callback] = None
 
     def remove_on_change(self, callback: Callable[[], None]) -> None:
@@ -158,13 +176,13 @@ class Log(StreamReader):
         until = time.monotonic() + _MOST_SILENT_S
         while True:
             try:
-                await self.learn_epochs()
-                break
+                return await self._learn()
             except MeshUnavailable:  # while a cluster chooses its leaders
-                if not (self.connection.is_clustered and self.connection.is_connected and time.monotonic() < until):
+                self._tell_of_leaders()
+                is_chosen_soon = RECORDS in self.led or time.monotonic() < until
+                if not (self.connection.is_clustered and self.connection.is_connected and is_chosen_soon):
                     raise
             await asyncio.sleep(_RETRY_S)
-        self._tell()
 
     async def watch_leaders(self, interval_s: float = 2.0) -> None:
         """For ever: notice leaders that do not answer through a connection that looks well, and new epochs."""
@@ -174,27 +192,63 @@ class Log(StreamReader):
             if not self.connection.is_connected:
                 heard = time.monotonic()
                 continue
-            before = self._lives()
+            told = self._told
             try:
-                await self.learn_epochs()
+                await self._learn()
             except MeshUnavailable as error:
                 self.connection.degrade(str(error))
+                self._tell_of_leaders()
+                if RECORDS in self.led:  # through this server one reaches who is there
+                    heard = time.monotonic()
                 if self.connection.is_clustered and time.monotonic() - heard > _MOST_SILENT_S:
                     self.connection.leave(str(error))
                 continue
             heard = time.monotonic()
-            was_degraded = self.connection.state == "degraded"
-            self.connection.restore()
-            if was_degraded or before != self._lives():
-                self._tell()  # what a node passes on that is cut off from the leader is not all there was
+            if self.connection.state == "degraded" and self.connection.is_ready:
+                if self._told is told:
+                    self._tell()  # what a node passes on that is cut off from the leader is not all there was
+                self.connection.restore()
 
-    def _lives(self) -> dict[str, str]:
-        return {stream: epoch.name for stream, epoch in self.epochs.items()}
+    async def _learn(self) -> None:
+        """Learn the epochs. What is followed of a stream whose leader answers does not wait long for the others.
+
+        Raises `MeshUnavailable`, and leaves it to the caller then to tell what has changed.
+        """
+        learning = asyncio.create_task(self.learn_epochs(), name="learn epochs")
+        try:
+            while not (await asyncio.wait({learning}, timeout=_APART_S))[0]:
+                self._tell_of_leaders()
+            learning.result()
+        finally:
+            learning.cancel()
+        self._tell_of_leaders()
+
+    @property
+    def led(self) -> frozenset[str]:
+        """The streams whose leaders answer over this connection, as far as is known."""
+        return frozenset(filter(self._is_led, self.layout.streams))
+
+    def _tell_of_leaders(self) -> None:
+        """Have everybody look at the log again if other leaders answer than when they did, or of other epochs."""
+        told, known = self._told, self._known()
+        if known.led < told.led:
+            self._told = known
+            self._disturb()
+        elif known != told:
+            self._tell()
+
+    def _known(self) -> _Known:
+        lives = {stream: epoch.name for stream, epoch in self.epochs.items()}
+        return _Known(self.connection.connects, self.led, lives)
 
     def _tell(self) -> None:
+        self._told = self._known()
         self.replays.forget()
         for callback in tuple(self._changed):
             callback()
+        self._disturb()
+
+    def _disturb(self) -> None:
         for attendant in tuple(self._attendants):
             attendant.disturbed()
 
@@ -218,7 +272,8 @@ class Log(StreamReader):
             raise connection.unavailable()
 
     def _is_led(self, stream: str) -> bool:
-        return self.connection.is_connected and self._led.get(stream) == self.connection.connects
+        answered = self._led.get(stream)
+        return answered is not None and self.connection.is_connected and answered.connects == self.connection.connects
 
     async def learn_epochs(self) -> None:
         """Ask the leaders which life of each stream this is; raises `MeshUnavailable`.
@@ -234,7 +289,19 @@ class Log(StreamReader):
 
     async def learn_epoch(self, stream: str) -> None:
         """Ask the leader of one stream; raises `MeshUnavailable`."""
-        connects = self.connection.connects
+        connects, asked_at = self.connection.connects, time.monotonic()
+        try:
+            await self._read_epoch(stream)
+        except MeshUnavailable:
+            if stream in self._led and self._led[stream].at < asked_at:  # nor did it answer somebody else meanwhile
+                del self._led[stream]
+            raise
+        was_led = self._is_led(stream)
+        self._led[stream] = _Answered(connects, time.monotonic())
+        if not was_led:
+            self._tell_who_waits()
+
+    async def _read_epoch(self, stream: str) -> None:
         marker = await self.last(stream, epoch_subject(stream))
         if marker is not None:
             epoch = Epoch(marker.body.decode("ascii", "replace"), marker.seq)
@@ -243,9 +310,6 @@ class Log(StreamReader):
             self.epochs[stream] = epoch
         elif not await self._has_outlived_marker(stream):
             raise not_provisioned(stream)
-        if self._led.get(stream) != connects:
-            self._led[stream] = connects
-            self._tell_who_waits()
 
     async def _has_outlived_marker(self, stream: str) -> bool:
         """Whether the stream's limit of size took the marker that we know, as the oldest that there was."""
@@ -264,7 +328,11 @@ class Log(StreamReader):
 
     async def _stand(self) -> dict[str, int]:
         await self.connection.flush()
-        return {stream: (await self.bounds(stream))[1] for stream in self.layout.streams}
+        led = sorted(self.led)
+        if not led:
+            raise MeshUnavailable("no stream has a leader that answers")
+        bounds = await asyncio.gather(*map(self.bounds, led))
+        return {stream: last for stream, (_, last) in zip(led, bounds, strict=True)}
 
     # -- writing ------------------------------------------------------------------------------------------------
 

@@ -31,9 +31,13 @@ class Group:
         self.chain = Chain(whole=False)
         self.chain.begin(10)
         self.follower = SimpleNamespace(
-            is_live=True, is_healing=False, position=lambda _stream: Cursor("R", "abc", self.chain.position)
+            is_live=True,
+            is_healing=False,
+            heard={"RECORDS": self.chain},
+            position=lambda _stream: Cursor("R", "abc", self.chain.position),
         )
         self.is_degraded = False
+        self.takes_readers = True
         self.catch_up: CatchUp | None = None
         self.told: list[str] = []
 

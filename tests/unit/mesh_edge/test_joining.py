@@ -91,9 +91,9 @@ async def test_nobody_joins_at_once_where_somebody_waits_or_asks_for_what_was() 
     edge.mesh.log.epochs = {"RECORDS": Epoch("abc", 1), "SIGNALS": Epoch("def", 1)}
     topic = topic_at(edge, {"RECORDS": 1, "SIGNALS": 1})
     states = [topic.is_at_rest]
-    topic.is_degraded = True
+    topic.missing = ("RECORDS", "SIGNALS")
     states.append(topic.is_at_rest)
-    topic.is_degraded, topic.follower.is_live = False, False
+    topic.missing, topic.follower.is_live = (), False
     states.append(topic.is_at_rest)
     topic.follower.is_live = True
     assert topic.catch_up.is_idle  # there is one: it may hold what was shown meanwhile
