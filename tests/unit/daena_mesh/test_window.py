@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daena_mesh import window
+from daena_mesh.errors import MeshUnavailable
 from daena_mesh.reader import Batch, StreamReader
 from daena_mesh.stored import Stored
 from daena_mesh.subjects import matches
@@ -29,6 +30,11 @@ class Leader:
         self.most = most
         self.asked = 0
         self.kept = 0
+        self.last = max([12, *(message.seq for message in messages)])
+        """What lies behind the newest message has expired."""
+
+    async def bounds(self, stream: str) -> tuple[int, int]:
+        return 1, self.last
 
     async def kept_from(self, stream: str) -> int:
         return self.kept if stream == RECORDS else 0
@@ -171,3 +177,15 @@ async def test_the_server_is_left_alone_between_batches_for_as_long_as_one_took(
     first, *others = rests
     assert (log.asked, first, len(others)) == (4, 0, 3)
     assert all(0.02 <= rest_s <= 0.1 for rest_s in others)
+
+
+def test_where_a_stream_has_not_come_to_nothing_counts_as_read() -> None:
+    log = log_of({RECORDS: ["chat.1.message"] * 4, SIGNALS: []}, 3)
+    log.last = 3
+    want = Want(chat("1"), {RECORDS: 0, SIGNALS: 0}, {RECORDS: 4, SIGNALS: 0})
+    over = Window([want])
+    with pytest.raises(MeshUnavailable, match="RECORDS"):
+        extend(over, log, {RECORDS: 4})
+    log.last = 4
+    assert extend(over, log, {RECORDS: 4})
+    assert [message.seq for message in over.give(want).messages] == [1, 2, 3, 4]
