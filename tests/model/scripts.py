@@ -72,6 +72,13 @@ LIVES: list[Step] = [
     *_each("join", ("foreign", "ahead", "end", "resume"), (0, 1)),
     ("advance", 2.5),
 ]
+LEADERS: list[Step] = [
+    *_each("unled", _STREAMS),
+    ("unled", SIGNALS),
+    *_each("led", _STREAMS),
+    *_each("join", ("beginning", "middle", "end", "ahead", "resume", "history"), (0, 1)),
+    *[("advance", 0.6), ("advance", 2.5), ("advance", 5.0)],
+]
 EXPIRY: list[Step] = [("purge",), ("advance", 6.0), ("advance", 25.0), ("flood", 12), *_each("join", ("middle",), (0,))]
 
 MOODS: dict[str, list[Step]] = {
@@ -84,8 +91,10 @@ MOODS: dict[str, list[Step]] = {
     "slow and lossy": CALM + SLOW * 2 + LOSSES + ANSWERS,
     "cuts": CALM + CUTS * 2 + LOSSES,
     "lives": CALM + LIVES * 3 + CUTS,
+    "leaders": CALM + LEADERS * 3 + CUTS + LOSSES,
+    "leaders and lives": CALM + LEADERS * 3 + LIVES + CUTS + SLOW,
     "expiry": CALM + EXPIRY * 3 + SLOW,
-    "all": CALM + ANSWERS + STALE + SILENT + LOSSES + SLOW + CUTS + LIVES + EXPIRY,
+    "all": CALM + ANSWERS + STALE + SILENT + LOSSES + SLOW + CUTS + LIVES + LEADERS + EXPIRY,
 }
 
 SETUPS = [
@@ -95,6 +104,7 @@ SETUPS = [
     Setup(topics=("chat_s1",), wires="encrypted", most_in_batch=2),
     Setup(topics=("events",), wires="both", most_in_batch=3),
     Setup(topics=("chat_s1",), wires="both", in_cluster=True),
+    Setup(topics=("events", "chat_s1"), in_cluster=True),
     Setup(topics=("chat_s1", "events"), signals_max_age_s=20.0),
     Setup(topics=("events", "chat_s1"), records_max_bytes=8_000, most_in_batch=2),
 ]

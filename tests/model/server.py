@@ -60,6 +60,8 @@ class Server:
         self.is_deaf = False
         """What clients send waits: also subscriptions, and the pings of a flush."""
         self.in_cluster = False
+        self.unled: set[str] = set()
+        """Streams without a leader: nothing is stored in them, and what the leader is asked is heard by nobody."""
         self.asked: list[Asked] = []
         self.heard: list[str] = []
         """Where was published to, for the message of a failure."""
@@ -204,7 +206,8 @@ class Server:
         if at >= len(self.asked):
             return
         asked = self.asked.pop(at)
-        self.answers.append(Answer(asked.pipe, self._parts(asked, behind)))
+        if asked.is_direct or self._stream_of(asked) not in self.unled:
+            self.answers.append(Answer(asked.pipe, self._parts(asked, behind)))
 
     def refuse(self, at: int) -> None:
         """Say that there is no leader."""
@@ -246,8 +249,12 @@ class Server:
         self.heard.append(f"{asked.subject} {asked.body[:80]!r}")
         if asked.reply:
             self.asked.append(asked)
-        else:
+        elif self._stream_of(asked) not in self.unled:
             self._store(asked)
+
+    def _stream_of(self, asked: Asked) -> str:
+        is_question = asked.subject.startswith("$JS.API.")
+        return asked.subject.rpartition(".")[2] if is_question else self._layout.stream_of(asked.subject)
 
     def _parts(self, asked: Asked, behind: int) -> list[bytes]:
         api, _, name = asked.subject.rpartition(".")

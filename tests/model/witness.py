@@ -97,9 +97,11 @@ class Witness:
             return
         self.recovered = payload["recovered"]
         if self.status == "degraded":
-            if not self._is_greeted:
-                self._opened = {}  # the edge does not know where the log stands, and said so
-            return
+            self._require(not self.recovered and bool(payload["missing"]), f"is told {payload}")
+            if "cursors" not in payload:
+                if not self._is_greeted:
+                    self._opened = {}  # the edge does not know where the log stands, and said so
+                return
         cursors = {STREAM_OF_LETTER[letter]: Cursor.parse(text) for letter, text in payload["cursors"].items()}
         self._require(set(cursors) == set(self._streams), f"is greeted with {payload['cursors']}")
         for stream, cursor in cursors.items():

@@ -148,6 +148,7 @@ class World:
     def _calm(self) -> None:
         server = self.server
         server.is_up, server.is_deaf = True, False
+        server.unled.clear()
         for client in self.clients:
             client.is_stalled = False
         for stream in self.streams:
@@ -222,6 +223,8 @@ class World:
         """Store something; its live message comes ``later``, ``now`` with those before it, or is ``lost``."""
         subject, kind, ttl_s = SOME[what]
         stream = self.streams[_LAYOUT.stream_of(subject)]
+        if stream.name in self.server.unled:
+            return
         self._number += 1
         payload = {"n": self._number, "pad": "x" * (self._number * 37 % 300)}
         body: Any = payload
@@ -294,6 +297,14 @@ class World:
     def up(self) -> None:
         """Start the server."""
         self.server.is_up = True
+
+    def unled(self, stream: str) -> None:
+        """Let a stream have no leader."""
+        self.server.unled.add(stream)
+
+    def led(self, stream: str) -> None:
+        """Let it have one."""
+        self.server.unled.discard(stream)
 
     def deaf(self) -> None:
         """Let the server not hear what the edge sends, until it rests."""

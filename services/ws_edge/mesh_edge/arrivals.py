@@ -129,8 +129,9 @@ class Arrivals:
                 stream = STREAM_OF_LETTER[asked.letter]
                 if asked.epoch == follower.position(stream).epoch:
                     ends[stream] = min(ends[stream], asked.seq)
+            shown = {stream: patterns for stream, patterns in topic.shown.items() if stream in follower.heard}
             try:
-                begin = await before_newest(self._log, topic.shown, count, ends)
+                begin = await before_newest(self._log, shown, count, ends)
             except MeshUnavailable as error:
                 _log.info("a look into the history waits: %s", error)
                 await asyncio.sleep(_RETRY_S)
