@@ -168,10 +168,9 @@ async def test_records_are_shown_while_nobody_leads_signals(tmp_path: Path, end:
                     while late.ledger.contents() != ["3", "4", "5"]:
                         await late.frame()
                 await client.event()
-            async with here.edge.connect("/ws/chat/s1?history=2") as new:
-                async with within(20):
-                    while new.ledger.contents() != ["4", "5"]:
-                        await new.frame()
+            async with within(20), here.edge.connect("/ws/chat/s1?history=2") as new:
+                while new.ledger.contents() != ["4", "5"]:
+                    await new.frame()
 
         if end is killed:
             assert (await client.next("gap", within_s=40))["payload"]["to"].startswith("S")

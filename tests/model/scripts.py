@@ -104,7 +104,8 @@ SETUPS = [
     Setup(topics=("chat_s1",), wires="encrypted", most_in_batch=2),
     Setup(topics=("events",), wires="both", most_in_batch=3),
     Setup(topics=("chat_s1",), wires="both", in_cluster=True),
-    Setup(topics=("events", "chat_s1"), in_cluster=True),
+    Setup(topics=("events", "chat_s1"), in_cluster=True, fewest=1),
+    Setup(topics=("chat_s1",), wires="both", fewest=1),
     Setup(topics=("chat_s1", "events"), signals_max_age_s=20.0),
     Setup(topics=("events", "chat_s1"), records_max_bytes=8_000, most_in_batch=2),
 ]

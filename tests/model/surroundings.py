@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from daena_mesh import replays
 from tests.model.clock import VirtualLoop
 from tests.model.streams import moment
 
@@ -25,8 +26,9 @@ class Surroundings:
         self._loop = loop
         self._patch = pytest.MonkeyPatch()
 
-    def settle(self) -> None:
-        """Give all modules the time of the loop, and take what they log."""
+    def settle(self, *, fewest: int) -> None:
+        """Give all modules the time of the loop, and take what they log; from ``fewest`` on replays share a pass."""
+        self._patch.setattr(replays, "FEWEST", fewest)
         clock, now = Clock(self._loop), dates(self._loop)
         for name, module in tuple(sys.modules.items()):
             if name.startswith(_PACKAGES):

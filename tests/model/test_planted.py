@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from daena_mesh import want
 from daena_mesh.chain import Chain, Hold, Verdict
 from daena_mesh.follower import Follower
 from daena_mesh.lanes import Lane
+from daena_mesh.log import Log
 from daena_mesh.reader import Batch, StreamReader
 from daena_mesh.stored import Stored
+from mesh_edge import catchup, chunk
+from mesh_edge.arrivals import Arrivals
 from mesh_edge.catchup import CatchUp
 from mesh_edge.fanout import Fanout
 from mesh_edge.reader import Reader
@@ -156,6 +160,25 @@ def silent_reset(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Topic, "gap", told)
 
 
+def silence_is_nothing(patch: pytest.MonkeyPatch) -> None:
+    """What somebody has not seen of a stream whose leader is silent counts as read."""
+    read_behind = chunk.read_behind
+
+    async def read(positions: dict[str, int], topic: Topic, log: Log, *, were_live: bool) -> want.Chunk | None:
+        lifted = {
+            stream: seq if stream in topic.follower.heard else topic.follower.chains[stream].position
+            for stream, seq in positions.items()
+        }
+        return await read_behind(lifted, topic, log, were_live=were_live)
+
+    patch.setattr(catchup, "read_behind", read)
+
+
+def judged_in_silence(patch: pytest.MonkeyPatch) -> None:
+    """Whoever comes is let in, though only a leader that is silent could tell what their position is worth."""
+    patch.setattr(Arrivals, "_must_wait", lambda _self, _since: False)
+
+
 PLANTED: list[tuple[Plant, str]] = [
     (dropped_heal, "losses"),
     (swapped_flush, "slow"),
@@ -171,6 +194,8 @@ PLANTED: list[tuple[Plant, str]] = [
     (shown_late_twice, "losses"),
     (hidden_expiry, "expiry"),
     (silent_reset, "lives"),
+    (silence_is_nothing, "leaders"),
+    (judged_in_silence, "leaders"),
 ]
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 
 from daena_mesh.cursors import Cursor, Positions
 from daena_mesh.layout import LETTERS, RECORDS, SIGNALS, Layout
+from daena_mesh.replays import FEWEST
 from mesh_edge.edge import Edge
 from mesh_edge.follow import Follow
 from mesh_edge.settings import EdgeSettings
@@ -70,6 +71,8 @@ class Setup(NamedTuple):
     records_max_bytes: int = -1
     most_in_batch: int = 1_000
     in_cluster: bool = False
+    fewest: int = FEWEST
+    """From how many on those who want to read the log share a pass over it."""
 
 
 class World:
@@ -102,7 +105,7 @@ class World:
             self.edge = Edge(settings)
 
     def __enter__(self) -> Self:
-        self._surroundings.settle()
+        self._surroundings.settle(fewest=self.setup.fewest)
         with self.loop.running():
             self.edge.start()
             self.rest()
