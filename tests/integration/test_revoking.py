@@ -129,7 +129,7 @@ async def test_a_single_token_is_revoked_by_the_command(
 
     await eventually(is_known)
     assert await status(api, kept) == 200
-    assert await is_refused(edges[1], lost)
+    await eventually(lambda: is_refused(edges[1], lost))
 
 
 async def test_a_user_is_revoked_by_the_command(edges: list[RunningEdge], shared_nats: NatsServer) -> None:
