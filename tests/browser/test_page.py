@@ -21,10 +21,12 @@ IDLE_S = 5.0
 HOSTILE = "<img src=x onerror=\"document.title='hacked';alert(1)\"><script>alert(2)</script>${7*7}"
 ASKED_WHO = """(session) => {
   const asked = performance.getEntriesByType("resource");
-  const at = (path) => asked.findLast(({ name }) => new URL(name).pathname === `/api/v1/${path}`)?.startTime ?? 0;
-  return at(`presence/chat_${session}`) > 0 && at("me") >= at(`presence/chat_${session}`);
+  const has = (path) => asked.some(({ name }) => new URL(name).pathname === `/api/v1/${path}`);
+  return has(`presence/chat_${session}`) && has("me");
 }"""
-"""Whether it has asked who one is since it follows the session, and thereby is connected for good."""
+"""Whether it has asked who is in the session, as it does once it follows it, and who one is."""
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100))))"
+"""What it does once something is shown, it does after that was painted."""
 
 
 def messages(page: Page) -> Locator:
@@ -105,7 +107,9 @@ async def test_an_idle_page_asks_for_nothing(browser: Browser, up: RunningMesh, 
     await say(up, session, "first")
     async with window(browser, f"{up.url}/#/chat/{session}") as page:
         await expect(messages(page)).to_have_text(["first"])
-        await eventually(lambda: page.evaluate(ASKED_WHO, session))  # who one is it asks last
+        await eventually(lambda: page.evaluate(ASKED_WHO, session))
+        await live(page)  # it asks who one is with each connection
+        await page.evaluate(PAINTED)
         await page.wait_for_load_state("networkidle")
         asked: list[str] = []
 
