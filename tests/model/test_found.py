@@ -141,6 +141,20 @@ FOUND: dict[str, tuple[Setup, list[Step]]] = {
             *[("publish", "reply", "now"), ("rest",), ("flow", 0), ("rest",)],
         ],
     ),
+    "who is ahead while the topic heals is told so once": (
+        EVENTS,
+        [
+            *[("join", "beginning"), ("advance", 0.5), ("publish", "delta"), ("publish", "message", "lost")],
+            *[("join", "ahead"), ("publish", "message", "now"), ("rest",), ("cut",), ("publish", "message", "now")],
+        ],
+    ),
+    "who waits when a stream begins another life is told from where they asked": (
+        Setup(topics=("chat_s1", "events"), signals_max_age_s=20.0),
+        [
+            *[("join", "now", 0), ("join", "now", 1), ("advance", 2.5), ("publish", "elsewhere", "now")],
+            *[("publish", "notice"), ("join", "end", 0), ("join", "foreign", 1), ("rest",), ("anew", "RECORDS")],
+        ],
+    ),
     "a log that was made anew is not asked for ever for what it had": (
         EVENTS,
         [

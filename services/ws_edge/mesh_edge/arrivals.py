@@ -160,9 +160,9 @@ class Arrivals:
             _log.info("a resuming socket waits: %s", error)
             await asyncio.sleep(_RETRY_S)
             lasts = {}
-        if self._waiting.pop(reader, None) is None:
-            return
-        known = {}
+        if self._waiting.get(reader) is not since:
+            return  # it has gone, or is compared anew since something was healed
+        known, comes_in = {}, self._topic.takes_readers and not follower.is_healing
         for letter, asked in since.items():
             stream = STREAM_OF_LETTER.get(letter, "")
             chain = follower.chains.get(stream)
@@ -172,11 +172,11 @@ class Arrivals:
                 here = follower.position(stream)
                 reader.send(self._topic.gap_frame(asked, here, "reset"))
                 known[letter] = here
-            elif follower.is_healing or max(chain.seen, chain.verified) < asked.seq:
+            elif not comes_in or max(chain.seen, chain.verified) < asked.seq:
                 known[letter] = asked  # what lies before it is being fetched right now, or was not looked for
             else:
                 # All that this topic has up to the leader's head was seen: it is the position of another topic.
                 known[letter] = asked._replace(seq=min(asked.seq, chain.seen))
         self._waiting[reader] = Positions(known.values())
-        if self._topic.takes_readers and not follower.is_healing:
+        if comes_in:
             self._admit(reader)
