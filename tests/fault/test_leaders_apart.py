@@ -22,7 +22,7 @@ from daena_mesh.settings import MeshSettings
 from mesh_cli.cluster.node import Node
 from tests.support.cluster import NatsCluster, kill
 from tests.support.deadlines import eventually, within
-from tests.support.edge import RunningEdge, provisioned_mesh, running_edge
+from tests.support.edge import RunningEdge, running_edge
 from tests.support.proxy import NatsProxy
 from tests.support.ws_client import Client, Ledger
 
@@ -60,9 +60,10 @@ class World(NamedTuple):
 async def world(folder: Path) -> AsyncIterator[World]:
     async with NatsCluster(folder) as cluster:
         urls = dict(zip((node.name for node in cluster.nodes), cluster.urls, strict=True))
-        async with provisioned_mesh(",".join(cluster.urls), replicas=3) as made:
+        settings = MeshSettings(nats_url=",".join(cluster.urls), replicas=3)
+        async with Mesh(settings, name="made", wait_s=40, provisions=True) as made:
             config = (await api(made.connection, f"INFO.{SIGNALS}"))["config"]
-        async with Mesh(MeshSettings(nats_url=",".join(cluster.urls)), name="operator", wait_s=20) as operator:
+        async with Mesh(MeshSettings(nats_url=",".join(cluster.urls)), name="operator", wait_s=40) as operator:
             js = operator.connection
             assert "error" not in await api(js, f"UPDATE.{SIGNALS}", {**config, "num_replicas": 1})
 
@@ -84,7 +85,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
             await eventually(is_led_by_us, within_s=30)
         async with (
             NatsProxy.running(urlsplit(urls[ours]).port or 0) as proxy,
-            Mesh(MeshSettings(nats_url=urls[ours], replicas=3), name="publisher", wait_s=20) as mesh,
+            Mesh(MeshSettings(nats_url=urls[ours], replicas=3), name="publisher", wait_s=40) as mesh,
             running_edge(proxy.url) as edge,
         ):
             yield World(mesh, edge, proxy, next(node for node in cluster.nodes if node.name == alone))

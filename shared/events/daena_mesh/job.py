@@ -20,6 +20,9 @@ _WORKING = b"+WPI"
 _NS = 1_000_000_000
 _RENEW_S = 2.0
 _TAKEN_AGAIN_S = 5.0
+LEASE_S = ACK_WAIT_S - 1.5
+"""NATS counts from when it gave the ask out, or heard of it last. Here the count begins later: an ask waits for its
+turn in a busy process."""
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +54,7 @@ class Job:
 
     def is_ours(self, now: float) -> bool:
         """Whether nobody else was given it; who was frozen finds here that time has passed."""
-        self.is_lost = self.is_lost or now - self._renewed_at > ACK_WAIT_S
+        self.is_lost = self.is_lost or now - self._renewed_at > LEASE_S
         return not self.is_lost
 
     def renew(self, now: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from daena_mesh.answers import Answers
 from daena_mesh.asks import Ask
 from daena_mesh.connection import Connection
-from daena_mesh.job import ACK, NAK, TERM, Job, Jobs
+from daena_mesh.job import ACK, LEASE_S, NAK, TERM, Job, Jobs
 from daena_mesh.pulling import ACK_WAIT_S, Delivery, Puller, Taken
 from daena_mesh.stored import Stored
 
@@ -44,15 +44,21 @@ def lose(job: Job) -> None:
 
 async def test_a_lease_lasts_as_long_as_it_is_renewed() -> None:
     job = Job(ASK, delivery(), 100)
-    assert job.is_ours(100 + ACK_WAIT_S)
-    job.renew(100 + ACK_WAIT_S)
-    assert job.is_ours(100 + 2 * ACK_WAIT_S)
-    assert not job.is_ours(100 + 2 * ACK_WAIT_S + 0.1)
-    job.renew(100 + 2 * ACK_WAIT_S)
-    assert not job.is_ours(100 + 2 * ACK_WAIT_S)  # what was lost may be another's
+    assert job.is_ours(100 + LEASE_S)
+    job.renew(100 + LEASE_S)
+    assert job.is_ours(100 + 2 * LEASE_S)
+    assert not job.is_ours(100 + 2 * LEASE_S + 0.1)
+    job.renew(100 + 2 * LEASE_S)
+    assert not job.is_ours(100 + 2 * LEASE_S)  # what was lost may be another's
     job.adopt(delivery(2), 200)
     assert job.is_ours(200)
     assert job.attempt == 2
+
+
+async def test_an_ask_that_waited_for_its_turn_is_not_kept_for_longer_than_the_queue_lets_one() -> None:
+    given_out_at, begun_at = 100, 101
+    job = Job(ASK, delivery(), begun_at)
+    assert not job.is_ours(given_out_at + ACK_WAIT_S)
 
 
 async def test_what_may_be_another_s_is_not_returned() -> None:
