@@ -191,8 +191,13 @@ export class Hub {
     if (payload.status === "disconnected") return this.#ended(topic);
     const shared = this.#topics.get(topic);
     if (!shared || this.#ending.has(topic)) return;
-    const isDegraded = payload.status === "degraded";
-    if (isDegraded && !payload.cursors) return this.#tell([...shared.holds.keys()], { text });
+    if (payload.status === "degraded") {
+      const all = [...shared.holds];
+      if (!payload.cursors) return this.#tell(all.map(([client]) => client), { text });
+      // It is a greeting too, for those who asked. Others are told as much of it as is theirs.
+      const others = all.filter(([, { state }]) => state !== "behind").map(([client]) => client);
+      if (others.length) this.#tell(others, { text: connection({ ...payload, cursors: undefined }) });
+    }
     if (payload.cursors) shared.positions.start(payload.cursors);
     if (shared.isByHistory) putOff(shared, payload.cursors ?? {});
     const told = [...shared.holds].filter(([, { state }]) => state === "behind");
@@ -203,8 +208,7 @@ export class Hub {
       for (const [, hold] of told) hold.state = "live";
     }
     // When it has caught up, so have those who were: live frames go on from its position.
-    const live = payload.recovered ? [...shared.holds].filter(([, { state }]) => state === "live") : told;
-    const clients = isDegraded ? [...shared.holds] : live;
+    const clients = payload.recovered ? [...shared.holds].filter(([, { state }]) => state === "live") : told;
     if (clients.length) this.#tell(clients.map(([client]) => client), { text });
     if (payload.recovered) this.#advance(topic, shared);
   }

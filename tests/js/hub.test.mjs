@@ -13,6 +13,7 @@ class Edge {
   asked = 0;
   seq = 0;
   /** What was on its way when somebody came may be shown to them. */ heard = 0;
+  /** Who comes is let in, and told that something may be missing. */ isDegraded = false;
 
   publish(topic, type) {
     this.seq += 1;
@@ -45,7 +46,8 @@ class EdgeSocket {
   }
 
   greet(topic, recovered, at) {
-    this.say({ event_type: "connection", payload: { status: "connected", connection_id: topic, recovered, cursors: { R: at } } });
+    const state = this.edge.isDegraded ? { status: "degraded", recovered: false, missing: ["S"] } : { status: "connected", recovered };
+    this.say({ event_type: "connection", payload: { ...state, connection_id: topic, cursors: { R: at } } });
   }
 
   send(text) {
@@ -223,6 +225,31 @@ test("who begins further back is shown it, and nobody else is", async (t) => {
   assert.deepEqual(history.seen, [8, 9, 10, 11, 12]);
   assert.deepEqual(since.seen, [6, 7, 8, 9, 10, 11, 12]);
   assert.deepEqual(types.seen, [4, 6, 8, 10, 12]);
+});
+
+test("where the socket goes on from while something is missing is for who asked for it alone", async (t) => {
+  const { made, follow } = browser(t);
+  for (let event = 0; event < 10; event += 1) made.edge.publish("chat_s1", "a");
+  const live = follow();
+  await made.quiet();
+  made.edge.isDegraded = true;
+  const behind = follow({ since: "R1-5" });
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  const waiting = follow({ history: 2 }); // one thing is asked for at a time
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  made.pump(1);
+  assert.deepEqual([live, behind, waiting].map(({ following }) => following.since), ["R1-10", "R1-5", ""]);
+  await made.quiet();
+  assert.deepEqual(behind.seen, [6, 7, 8, 9, 10]);
+  assert.deepEqual([live, behind, waiting].map(({ following }) => following.since), ["R1-10", "R1-10", ""]);
+  assert.ok([live, behind].every(({ following }) => following.state.degraded));
+  made.edge.isDegraded = false;
+  for (const socket of made.edge.sockets) socket.greet("chat_s1", true, made.edge.head);
+  await made.quiet();
+  made.edge.publish("chat_s1", "a");
+  await made.quiet();
+  assert.deepEqual([live, behind, waiting].map(({ seen }) => seen), [[11], [6, 7, 8, 9, 10, 11], [9, 10, 11]]);
+  assert.ok([live, behind, waiting].every(({ following, told }) => !following.state.degraded && told.length === 0));
 });
 
 test("an answer is for who asked, and what is too large takes nobody else with it", async (t) => {
