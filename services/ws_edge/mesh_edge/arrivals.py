@@ -49,7 +49,7 @@ class Arrivals:
             self._looking_back[reader] = history
         if self._topic.takes_readers:
             self._admit(reader)
-        elif self._topic.follower.is_live and self._topic.is_degraded:
+        elif self._topic.follower.is_live:
             self._waiting[reader] = self._from_here(since)
 
     def admit_all(self) -> None:
@@ -108,8 +108,8 @@ class Arrivals:
     def _must_wait(self, since: Positions) -> bool:
         """Whether only a leader that does not answer could tell what ``since`` is worth."""
         follower = self._topic.follower
-        for stream, chain in self._topic.chains():
-            asked = None if stream in follower.heard else since.get(LETTERS[stream])
+        for stream in follower.silent:
+            asked, chain = since.get(LETTERS[stream]), follower.chains[stream]
             if asked is not None and (asked.epoch != chain.epoch or asked.seq > chain.seen):
                 return True
         return False

@@ -50,13 +50,13 @@ class Chunk:
 async def read_behind(positions: dict[str, int], topic: Topic, log: Log, *, were_live: bool) -> want.Chunk | None:
     """Read what is behind ``positions``, for readers who ``were_live`` before, or not; None where it has to wait."""
     follower = topic.follower
-    if any(positions[stream] < chain.position for stream, chain in topic.chains() if stream not in follower.heard):
+    if any(positions[stream] < follower.chains[stream].position for stream in follower.silent):
         return None
     if any(chain.epoch != log.epochs[stream].name for stream, chain in follower.heard.items()):
         return None  # where it stands is of another life; it is about to look anew
     # No further than the topic has come: what it is about to find missing is shown before what comes then.
     reach = {stream: chain.seen for stream, chain in follower.heard.items()}
-    filters = {stream: follower.filters[stream] for stream in reach}
+    filters = follower.heard_filters
     try:
         if were_live and not await _has_all(reach, topic):
             return None

@@ -108,7 +108,7 @@ class Topic(Fanout):
     def takes_readers(self) -> bool:
         """Whether it knows where it stands in what can be read at the moment, so that somebody may come in."""
         follower = self.follower
-        return follower.is_live and (not self.is_degraded or (follower.is_partial and not follower.is_healing))
+        return follower.is_live and (not self.is_degraded or (bool(follower.silent) and not follower.is_healing))
 
     @property
     def has_all_notices(self) -> bool:
@@ -266,8 +266,8 @@ class Topic(Fanout):
     def healed(self) -> None:
         """Let in who waits for that, and tell who was told otherwise."""
         self.flush()
-        if self.follower.is_partial:
-            self._tell_missing(tuple(stream for stream in self.follower.chains if stream not in self.follower.heard))
+        if silent := self.follower.silent:
+            self._tell_missing(silent)
         elif self.is_degraded:
             if self._context.log.connection.state != "connected":
                 return  # it tells once more when it is

@@ -24,6 +24,7 @@ from daena_mesh.layout import LETTERS, RECORDS, epoch_subject
 from daena_mesh.log import Log
 from daena_mesh.stored import Stored, read_live
 from daena_mesh.subjects import covers
+from daena_mesh.want import Filters
 
 GapReason = Literal["reset", "expired"]
 
@@ -136,9 +137,14 @@ class Follower:
         return self.hold is not None
 
     @property
-    def is_partial(self) -> bool:
-        """Whether a stream is left out because its leader does not answer."""
-        return self.heard is not self.chains
+    def silent(self) -> tuple[str, ...]:
+        """The streams that are left out because their leaders do not answer."""
+        return tuple(stream for stream in self.chains if stream not in self.heard)
+
+    @property
+    def heard_filters(self) -> Filters:
+        """For each stream that is heard the patterns that are followed."""
+        return {stream: self.filters[stream] for stream in self.heard}
 
     async def wait_live(self) -> None:
         """Wait until it is live."""

@@ -163,7 +163,7 @@ class Healing:
 
     async def _replay(self) -> None:
         follower, chains = self._follower, self._follower.heard
-        filters = {stream: follower.filters[stream] for stream in chains}
+        filters = follower.heard_filters
         ended = False
         while not ended:
             after = {stream: self.behind.get(stream, chain.seen) for stream, chain in chains.items()}

@@ -179,7 +179,7 @@ class Log(StreamReader):
                 return await self._learn()
             except MeshUnavailable:  # while a cluster chooses its leaders
                 self._tell_of_leaders()
-                is_chosen_soon = RECORDS in self.led or time.monotonic() < until
+                is_chosen_soon = self._is_led(RECORDS) or time.monotonic() < until
                 if not (self.connection.is_clustered and self.connection.is_connected and is_chosen_soon):
                     raise
             await asyncio.sleep(_RETRY_S)
@@ -198,7 +198,7 @@ class Log(StreamReader):
             except MeshUnavailable as error:
                 self.connection.degrade(str(error))
                 self._tell_of_leaders()
-                if RECORDS in self.led:  # through this server one reaches who is there
+                if self._is_led(RECORDS):  # through this server one reaches who is there
                     heard = time.monotonic()
                 if self.connection.is_clustered and time.monotonic() - heard > _MOST_SILENT_S:
                     self.connection.leave(str(error))

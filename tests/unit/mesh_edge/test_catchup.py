@@ -34,6 +34,7 @@ class Group:
             is_live=True,
             is_healing=False,
             heard={"RECORDS": self.chain},
+            silent=(),
             position=lambda _stream: Cursor("R", "abc", self.chain.position),
         )
         self.is_degraded = False
