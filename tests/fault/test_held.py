@@ -7,7 +7,6 @@ same.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -27,19 +26,12 @@ from daena_mesh.settings import MeshSettings
 from mesh_api.step_down import StepDown
 from mesh_cli.cluster.node import Node
 from tests.support.cluster import NatsCluster
+from tests.support.connections import leader_of
 from tests.support.deadlines import eventually, within
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 STEPS_DOWN = "$JS.API.STREAM.LEADER.STEPDOWN.RECORDS"
-
-
-async def leader_of(mesh: Mesh) -> str:
-    """The node that leads RECORDS; empty where nobody says so."""
-    with contextlib.suppress(MeshUnavailable):
-        reply = await mesh.connection.request("$JS.API.STREAM.INFO.RECORDS", b"", timeout_s=2)
-        return str(msgspec.json.decode(reply.body).get("cluster", {}).get("leader") or "")
-    return ""
 
 
 class Stage:
@@ -66,7 +58,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         settings = MeshSettings(nats_url=",".join(cluster.urls), replicas=3)
         async with Mesh(settings, name="first", provisions=True, wait_s=60) as first:
             await eventually(lambda: first.connection.state == "connected", within_s=60)
-            leader = await eventually(lambda: leader_of(first), within_s=60)
+            leader = await eventually(lambda: leader_of(first.connection, RECORDS), within_s=60)
             await first.log.append(
                 "chat.s1.message",
                 first.encode("chat.s1.message", {"session_id": "s1", "sender": "user", "content": "before"}, "before"),

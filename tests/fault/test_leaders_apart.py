@@ -11,32 +11,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
 import pytest
 
 from daena_mesh import Mesh
-from daena_mesh.connection import Connection
 from daena_mesh.errors import MeshUnavailable
 from daena_mesh.layout import RECORDS, SIGNALS
 from daena_mesh.settings import MeshSettings
 from mesh_cli.cluster.node import Node
 from tests.support.cluster import NatsCluster, kill
+from tests.support.connections import leader_of, stream_api
 from tests.support.deadlines import eventually, within
 from tests.support.edge import RunningEdge, running_edge
 from tests.support.proxy import NatsProxy
 from tests.support.ws_client import Client, Ledger
 
 pytestmark = [pytest.mark.timeout(150)]
-
-
-async def api(connection: Connection, verb: str, request: object = None) -> dict[str, Any]:
-    reply = await connection.request(f"$JS.API.STREAM.{verb}", msgspec.json.encode(request or {}), timeout_s=2)
-    answer: dict[str, Any] = msgspec.json.decode(reply.body)
-    return answer
-
-
-async def leader(connection: Connection, stream: str) -> str:
-    return str((await api(connection, f"INFO.{stream}")).get("cluster", {}).get("leader", ""))
 
 
 class World(NamedTuple):
@@ -62,24 +51,25 @@ async def world(folder: Path) -> AsyncIterator[World]:
         urls = dict(zip((node.name for node in cluster.nodes), cluster.urls, strict=True))
         settings = MeshSettings(nats_url=",".join(cluster.urls), replicas=3)
         async with Mesh(settings, name="made", wait_s=40, provisions=True) as made:
-            config = (await api(made.connection, f"INFO.{SIGNALS}"))["config"]
+            config = (await stream_api(made.connection, f"INFO.{SIGNALS}"))["config"]
         async with Mesh(MeshSettings(nats_url=",".join(cluster.urls)), name="operator", wait_s=40) as operator:
             js = operator.connection
-            assert "error" not in await api(js, f"UPDATE.{SIGNALS}", {**config, "num_replicas": 1})
+            assert "error" not in await stream_api(js, f"UPDATE.{SIGNALS}", {**config, "num_replicas": 1}, timeout_s=20)
 
             async def has_one() -> str:
-                info = (await api(js, f"INFO.{SIGNALS}")).get("cluster", {})
-                return "" if info.get("replicas") else str(info.get("leader", ""))
+                with contextlib.suppress(MeshUnavailable):
+                    info = (await stream_api(js, f"INFO.{SIGNALS}", timeout_s=2)).get("cluster", {})
+                    return "" if info.get("replicas") else str(info.get("leader") or "")
+                return ""
 
-            await eventually(has_one, within_s=30)
-            alone = await has_one()
+            alone = await eventually(has_one, within_s=30)
             ours = next(name for name in urls if name != alone)
 
             async def is_led_by_us() -> bool:
-                if await leader(js, RECORDS) == ours:
+                if await leader_of(js, RECORDS) == ours:
                     return True
                 with contextlib.suppress(MeshUnavailable):  # it has no leader at the moment
-                    await api(js, f"LEADER.STEPDOWN.{RECORDS}", {"placement": {"preferred": ours}})
+                    await stream_api(js, f"LEADER.STEPDOWN.{RECORDS}", {"placement": {"preferred": ours}})
                 return False
 
             await eventually(is_led_by_us, within_s=30)

@@ -6,11 +6,10 @@ import asyncio
 import logging
 from typing import Any
 
-import msgspec
 import pytest
 
 from daena_mesh import codec, replay
-from daena_mesh.connection import Connection, Reply
+from daena_mesh.connection import Reply
 from daena_mesh.embedded import NatsServer
 from daena_mesh.errors import (
     Conflict,
@@ -31,18 +30,12 @@ from daena_mesh.provisioning import provision, wanted_streams
 from daena_mesh.replays import FEWEST
 from daena_mesh.sessions import SessionStore
 from daena_mesh.settings import MeshSettings
-from tests.support.connections import connected
+from tests.support.connections import connected, stream_api
 from tests.support.deadlines import eventually, within
 from tests.support.meshes import contents, events, mesh_at, running, take
 
 LONG_ENOUGH_S = 3.0
 """To find out, on any machine, why a mesh is not there; it is told only when the time is over."""
-
-
-async def api(connection: Connection, verb: str, request: object) -> dict[str, Any]:
-    reply = await connection.request(f"$JS.API.STREAM.{verb}", msgspec.json.encode(request), timeout_s=5)
-    answer: dict[str, Any] = msgspec.json.decode(reply.body)
-    return answer
 
 
 async def append(mesh: Mesh, subject: str, event_id: str, **more: Any) -> Ack:
@@ -86,7 +79,7 @@ async def test_an_older_configuration_is_upgraded_and_keeps_its_messages(nats_se
         older["subjects"] = ["chat.*.message", "mesh.epoch.RECORDS"]
         older["duplicate_window"] = 60_000_000_000
         del older["republish"]
-        assert "error" not in await api(mesh.connection, "UPDATE.RECORDS", older)
+        assert "error" not in await stream_api(mesh.connection, "UPDATE.RECORDS", older)
         epoch = mesh.log.epochs[RECORDS]
     async with running(nats_server.url, subjects="chat.reaction=RECORDS") as mesh:
         assert mesh.log.epochs[RECORDS] == epoch
@@ -100,7 +93,7 @@ async def test_a_stream_of_signals_from_before_there_was_a_stop_learns_of_it(nat
     async with running(nats_server.url) as mesh:
         older = next(c for c in wanted_streams(mesh.layout, mesh.settings) if c["name"] == SIGNALS)
         older["subjects"] = [subject for subject in older["subjects"] if ".stop" not in subject]
-        assert "error" not in await api(mesh.connection, "UPDATE.SIGNALS", older)
+        assert "error" not in await stream_api(mesh.connection, "UPDATE.SIGNALS", older)
         kept = await mesh.publish("chat.s1.delta", {"text": "kept"})
         refused = await mesh.connection.request("chat.s1.stop", b"{}", timeout_s=5)
         assert refused.headers.startswith(b"NATS/1.0 503"), "nobody takes it"
@@ -123,7 +116,7 @@ async def test_a_foreign_stream_is_refused_by_what_is_wrong(
 ) -> None:
     foreign = {"name": RECORDS, "subjects": ["mine.>"], "storage": "file", "retention": "limits", **change}
     async with connected(nats_server.url) as connection:
-        assert "error" not in await api(connection, "CREATE.RECORDS", foreign)
+        assert "error" not in await stream_api(connection, "CREATE.RECORDS", foreign)
         with pytest.raises(ProvisioningError, match=f"stream RECORDS has {named}.*nats stream backup RECORDS"):
             await provision(connection, Layout(), MeshSettings())
     with pytest.raises(MeshUnavailable, match=f"stream RECORDS has {named}"):
@@ -134,7 +127,7 @@ async def test_a_foreign_stream_is_refused_by_what_is_wrong(
 async def test_subjects_that_somebody_else_has_are_refused(nats_server: NatsServer) -> None:
     async with connected(nats_server.url) as connection:
         foreign = {"name": "MINE", "subjects": ["chat.>"], "storage": "file", "retention": "limits"}
-        assert "error" not in await api(connection, "CREATE.MINE", foreign)
+        assert "error" not in await stream_api(connection, "CREATE.MINE", foreign)
         with pytest.raises(ProvisioningError, match="refuses stream RECORDS: subjects overlap"):
             await provision(connection, Layout(), MeshSettings())
 
@@ -149,7 +142,7 @@ async def test_a_deleted_stream_is_made_anew_and_told_as_a_reset(nats_server: Na
     async with running(nats_server.url) as mesh, mesh.subscribe("chat.s1.>") as feed:
         before = await mesh.chat("s1").send("before", sender="user")
         assert await contents(feed, 1) == ["before"]
-        assert (await api(mesh.connection, "DELETE.RECORDS", {}))["success"]
+        assert (await stream_api(mesh.connection, "DELETE.RECORDS", {}))["success"]
         (gap,) = await take(feed, 1)
         assert isinstance(gap, Gap)
         assert (gap.before, gap.reason) == (before.cursor, "reset")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import msgspec
+
 from daena_mesh.connection import Connection
+from daena_mesh.errors import MeshUnavailable
 
 
 @asynccontextmanager
@@ -19,3 +22,20 @@ async def connected(*urls: str, name: str = "test", **options: Any) -> AsyncIter
         yield connection
     finally:
         await connection.close()
+
+
+async def stream_api(
+    connection: Connection, verb: str, request: object = None, *, timeout_s: float = 5
+) -> dict[str, Any]:
+    """Ask JetStream about a stream, or for one: ``verb`` is such as ``INFO.RECORDS``. Raises `MeshUnavailable`."""
+    reply = await connection.request(f"$JS.API.STREAM.{verb}", msgspec.json.encode(request or {}), timeout_s=timeout_s)
+    answer: dict[str, Any] = msgspec.json.decode(reply.body)
+    return answer
+
+
+async def leader_of(connection: Connection, stream: str) -> str:
+    """The node that leads ``stream``; empty where nobody says so."""
+    with suppress(MeshUnavailable):
+        answer = await stream_api(connection, f"INFO.{stream}", timeout_s=2)
+        return str(answer.get("cluster", {}).get("leader") or "")
+    return ""
